@@ -1,0 +1,116 @@
+/*
+ * tables.h: what the metadata says about a table (pg_dist_partition, pg_dist_shard,
+ * pg_dist_placement), as this backend sees it.
+ *
+ * One entry a table, built on first use (also for tables that are not in the metadata, so that
+ * the answer "plain table" is cheap), dropped by relcache invalidation of the table. A pointer stays valid until the end of
+ * the transaction, even when the entry is rebuilt meanwhile. Memory per shard is under 64 bytes.
+ */
+#pragma once
+
+#include "civitas/base/ids.h"
+#include "civitas/pg/server.h"
+
+#include <span>
+
+namespace civitas::catalog {
+
+/* pg_dist_partition's (partmethod, repmodel, autoconverted), named. */
+enum class TableKind : char
+{
+	Hash,		 /* partmethod h */
+	Reference,	 /* partmethod n, repmodel t: one shard, a replica on every node */
+	SingleShard, /* partmethod n, repmodel s, in a colocation group: one shard, one placement */
+	Local,		 /* partmethod n, repmodel s, no colocation: a coordinator table the metadata knows */
+	Range,		 /* partmethod r */
+	Append		 /* partmethod a */
+};
+
+/* A row of pg_dist_placement. */
+struct Placement
+{
+	int64 placement_id;
+	GroupId group_id;
+};
+
+/* A row of pg_dist_shard with its placements, ordered by group. min/max are hash values, both
+ * inclusive; 0 where the table is not hash-distributed. */
+struct Shard
+{
+	ShardId shard_id;
+	int32 min_hash;
+	int32 max_hash;
+	int32 first_placement; /* index into Table::placements */
+	int32 placement_count;
+};
+
+/* A table of the metadata. Shards ascend by min_hash; shard "index" means the position here, and
+ * equal indexes of colocated tables belong together (one shard group). */
+struct Table
+{
+	Oid relid;
+	TableKind kind;
+	char partmethod;
+	char repmodel;
+	bool autoconverted;
+	ColocationId colocation_id;
+	AttrNumber distribution_attno;	 /* 0 unless hash (or range/append) distributed */
+	Oid distribution_type;			 /* type of that column */
+	Oid distribution_collation;		 /* its collation */
+	Oid hash_function;				 /* support function 1 of the type's default hash opclass */
+	FmgrInfo *hash_finfo;			 /* looked up, lives with the entry */
+	bool uniform;					 /* ranges are the equal ones: index is arithmetic */
+	int shard_count;
+	const Shard *shards;
+	const Placement *placements;
+
+	std::span<const Placement> placements_of(int shard_index) const
+	{
+		const Shard& shard = shards[shard_index];
+		return {placements + shard.first_placement, static_cast<size_t>(shard.placement_count)};
+	}
+	bool is_distributed() const { return kind == TableKind::Hash || kind == TableKind::SingleShard; }
+};
+CIVITAS_SERVER_STATE(Table);
+
+/* The entry of a table of the metadata; null for any other relation (and where the extension is not installed). */
+const Table *find_table(Oid relid);
+/* Like find_table(); 42809 "table %s is not distributed" where there is none. */
+const Table& get_table(Oid relid);
+
+/* Hash of a value of the distribution column's type: what decides its shard. */
+int32 hash_value(const Table& table, Datum value);
+/* Index of the shard that holds a hash; raises XX001 when the metadata has no such range. */
+int shard_index_of_hash(const Table& table, int32 hash);
+
+/* Which table a shard belongs to. */
+struct ShardOwner
+{
+	Oid relid;
+	int shard_index;
+};
+/* False where there is no such shard. */
+bool find_shard(ShardId shard_id, ShardOwner *owner);
+
+/* Oids of all tables of the metadata / of one colocation group, ordered by oid. In CurrentMemoryContext. */
+List *all_table_oids();
+List *colocated_table_oids(ColocationId colocation_id);
+
+/*
+ * A shard's own table name: <name>_<shardid>, at most 63 bytes. A longer name is cut at a
+ * character boundary and given an 8-digit hex hash of the whole name: <cut>_<hash>_<shardid>.
+ * Used for shards' indexes as well. In CurrentMemoryContext.
+ */
+char *shard_relation_name(const char *name, ShardId shard_id);
+/* Same, schema-qualified and quoted, for a shard of the table. */
+char *qualified_shard_name(Oid relid, ShardId shard_id);
+/* Whether a relation's name says <table>_<shardid> of a table in the same schema that the metadata
+ * knows, and that shard exists. Sets the owner when not null. */
+bool is_known_shard(Oid relid, ShardOwner *owner);
+
+/* Name of the distribution column's attribute; null where there is none. */
+char *distribution_column_name(const Table& table);
+
+void tables_init();
+
+} // namespace civitas::catalog

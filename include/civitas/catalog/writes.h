@@ -1,0 +1,68 @@
+/*
+ * writes.h: changing the metadata catalogs of this node.
+ *
+ * Each call writes the local catalog only, through the catalog's indexes, as the extension's own
+ * action (whatever the current role may do: callers check rights first), increments the command counter and
+ * invalidates the table, so that every backend sees it at commit. metadata_sql.h gives the SQL that does the same to other nodes.
+ */
+#pragma once
+
+#include "civitas/catalog/nodes.h"
+#include "civitas/catalog/tables.h"
+
+namespace civitas::catalog {
+
+/* Ids from the coordinator's sequences. */
+ShardId next_shard_id();
+int64 next_placement_id();
+ColocationId next_colocation_id();
+NodeId next_node_id();
+GroupId next_group_id();
+
+/* partkey is the distribution column's name here; it is stored in the form that column_name_to_column() gives. Null where none. */
+void insert_partition(Oid relid, char partmethod, const char *column, ColocationId colocation_id,
+					  char repmodel, bool autoconverted);
+void delete_partition(Oid relid);
+void set_colocation(Oid relid, ColocationId colocation_id);
+/* min/max null for tables without ranges. */
+void insert_shard(Oid relid, ShardId shard_id, const int32 *min_hash, const int32 *max_hash);
+/* Deletes the table's shards with their placements. */
+void delete_shards(Oid relid);
+void insert_placement(int64 placement_id, ShardId shard_id, GroupId group_id);
+void delete_placement(int64 placement_id);
+void delete_placements_of_group(GroupId group_id);
+
+/* A row of pg_dist_colocation. */
+struct Colocation
+{
+	ColocationId id;
+	int32 shard_count;
+	int32 replication_factor;
+	Oid distribution_type;
+	Oid distribution_collation;
+};
+void insert_colocation(const Colocation& colocation);
+void delete_colocation(ColocationId id);
+/* False where there is none. */
+bool find_colocation(ColocationId id, Colocation *out);
+/* The oldest group that tables distributed with colocate_with => 'default' share; false where none exists yet.
+ * Groups made for colocate_with => 'none' are never returned. */
+bool find_default_colocation(int32 shard_count, int32 replication_factor, Oid type, Oid collation, Colocation *out);
+/* Deletes the group when no table is in it any more. True if it did. */
+bool delete_colocation_if_empty(ColocationId id);
+
+void insert_node(const Node& node);
+void update_node(const Node& node); /* by node_id, all columns */
+void delete_node(NodeId node_id);
+void set_local_group(GroupId group_id);
+
+/* pg_dist_object: an object (schema, type, function, extension, ...) that the cluster keeps on every node. */
+void insert_object(Oid class_id, Oid object_id, int32 sub_id);
+void delete_object(Oid class_id, Oid object_id, int32 sub_id);
+bool object_is_distributed(Oid class_id, Oid object_id);
+
+/* Drops what this backend remembers of the table, and every other backend's at commit. */
+void invalidate_table(Oid relid);
+void invalidate_nodes();
+
+} // namespace civitas::catalog

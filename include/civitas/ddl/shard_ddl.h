@@ -1,0 +1,29 @@
+/*
+ * shard_ddl.h: DDL below the table: on the shards that live on this node.
+ *
+ * A statement's own text is parsed here, relations that are distributed tables are renamed to the shards of one
+ * shard group (index names get the shard's suffix too), and the result is executed, once for each shard group with a
+ * placement on this node. Runs as the table's owner. 
+ */
+#pragma once
+
+#include "civitas/base/ids.h"
+#include "civitas/pg/server.h"
+
+#include <span>
+
+namespace civitas::ddl {
+
+/* Creates the tables of the given shards of relid on this node from the local shell's definition, foreign
+ * keys to other tables' shards included (their shards must exist). attach: also attaches a partition's shard to its parent's shard. */
+void create_local_shards(Oid relid, std::span<const ShardId> shard_ids);
+/* Drops them (IF EXISTS). */
+void drop_local_shards(Oid relid, std::span<const ShardId> shard_ids);
+/* Applies one DDL statement's text to every local shard of the tables it names. */
+void apply_to_local_shards(const char *sql);
+
+/* True while this backend runs DDL that must not be looked at by the utility hook or the planner: on shards, or on a
+ * shell as part of a change that is distributed already. */
+extern bool propagation_suspended;
+
+} // namespace civitas::ddl

@@ -1,0 +1,30 @@
+/*
+ * table_definition.h: SQL that recreates a table from the catalogs.
+ *
+ * Used for table shells on other nodes (as they are here) and for shards (under shard names, without what
+ * only the shell needs). Statements are schema-qualified and quoted and do not depend on search_path. Lists hold C strings in CurrentMemoryContext.
+ */
+#pragma once
+
+#include "civitas/base/ids.h"
+#include "civitas/pg/server.h"
+
+namespace civitas::deparse {
+
+/* What a shell on another node needs, in order: sequences, CREATE TABLE with defaults, identity and generated columns,
+ * storage, CHECK constraints, partition key; indexes, primary key, unique and exclusion constraints, replica identity, statistics
+ * objects, comments, owner, grants. Without foreign keys (see below) and ATTACH PARTITION. */
+List *shell_commands(Oid relid);
+/* ALTER TABLE .. ADD CONSTRAINT for the table's own foreign keys; run when all tables exist. */
+List *foreign_key_commands(Oid relid);
+/* ALTER TABLE parent ATTACH PARTITION relid ..; null for a table that is no partition. */
+char *attach_partition_command(Oid relid);
+
+/*
+ * CREATE statements for what the table needs to exist first and the cluster does not have on every node yet (schema,
+ * types, functions in defaults and checks, collations, extensions), in dependency order, safe to run
+ * where they exist already. *objects gets their ObjectAddresses, to be recorded in pg_dist_object.
+ */
+List *dependency_commands(Oid relid, List **objects);
+
+} // namespace civitas::deparse

@@ -1,0 +1,10 @@
+/*
+ * planner.h: the planner hook.
+ */
+#pragma once
+
+namespace civitas::planner {
+
+void planner_init();
+
+} // namespace civitas::planner

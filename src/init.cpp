@@ -1,0 +1,25 @@
+/*
+ * init.cpp: the composition root.
+ *
+ * The library is loaded by shared_preload_libraries; each module registers its settings, hooks and shared
+ * memory in dependency order. Nothing here knows more than that order.
+ */
+#include "civitas/pg/server.h"
+
+CIVITAS_PG_BEGIN
+PG_MODULE_MAGIC;
+PGDLLEXPORT void _PG_init(void);
+CIVITAS_PG_END
+
+void _PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("citus can only be loaded at server start"),
+				 errhint("Add citus to shared_preload_libraries in postgresql.conf and restart the "
+						 "server.")));
+
+	/* Modules, in dependency order: pg, catalog, remote, plan, deparse, planner, txn, executor,
+	 * ddl, cluster, stats, daemon. */
+}
