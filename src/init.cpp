@@ -5,6 +5,7 @@
  * memory in dependency order. Nothing here knows more than that order.
  */
 #include "civitas/pg/server.h"
+#include "civitas/plan/remote_query.h"
 
 CIVITAS_PG_BEGIN
 PG_MODULE_MAGIC;
@@ -22,4 +23,5 @@ void _PG_init(void)
 
 	/* Modules, in dependency order: pg, catalog, remote, plan, deparse, planner, txn, executor,
 	 * ddl, cluster, stats, daemon. */
+	civitas::plan::plan_init();
 }
