@@ -1,0 +1,351 @@
+"""Random but valid statements over the differential schema.
+
+Statements are built top-down from typed parts: a scope is the list of columns that an expression may
+use, every expression generator returns SQL text of a known type. Whatever is generated is valid
+SQL with one right answer on any PostgreSQL server: no volatile functions, no expression that
+depends on evaluation order to fail (division, casts that may overflow), LIMIT only under an ORDER BY
+over every output column.
+"""
+
+import random
+
+# column name -> type, per table; the first column is the distribution column where there is one
+TABLES = {
+    "t1": [("k", "int"), ("a", "int"), ("b", "text"), ("c", "numeric"), ("d", "timestamptz"),
+           ("e", "bool"), ("f", "float8")],
+    "t2": [("k", "int"), ("a", "int"), ("g", "date"), ("b", "text")],
+    "t3": [("id", "text"), ("k", "int"), ("x", "bigint")],
+    "r1": [("a", "int"), ("n", "text")],
+    "r2": [("g", "date"), ("w", "bigint")],
+    "l1": [("a", "int"), ("y", "text")],
+    "pt": [("k", "int"), ("g", "date"), ("z", "int")],
+}
+DISTRIBUTED = ("t1", "t2", "t3", "pt")
+COLOCATED = ("t1", "t2", "pt")
+TYPES = ("int", "text", "numeric", "timestamptz", "bool", "float8", "date", "bigint")
+ORDERED = ("int", "text", "numeric", "timestamptz", "date", "bigint", "float8")
+
+
+class Column:
+    def __init__(self, sql, type_):
+        self.sql = sql
+        self.type = type_
+
+
+class Generator:
+    def __init__(self, seed):
+        self.rnd = random.Random(seed)
+        self.names = 0
+
+    def chance(self, probability):
+        return self.rnd.random() < probability
+
+    def name(self, prefix):
+        self.names += 1
+        return f"{prefix}{self.names}"
+
+    # --- expressions -------------------------------------------------------------------------
+
+    def literal(self, type_):
+        rnd = self.rnd
+        if self.chance(0.06):
+            return f"NULL::{type_}"
+        if type_ == "int":
+            return str(rnd.choice([0, 1, 2, 3, 5, 7, 10, 17, 42, 99, -1]))
+        if type_ == "bigint":
+            return f"({rnd.choice([0, 1, 3, 1000, 5000000000, -7])})::bigint"
+        if type_ == "text":
+            return "'" + rnd.choice(["", "a", "b", "abc", "ü", "Zed", "it''s", "x1", "%"]) + "'::text"
+        if type_ == "numeric":
+            return rnd.choice(["0", "1.50", "(-3.25)", "100.000", "2.5"]) + "::numeric"
+        if type_ == "float8":
+            return rnd.choice(["0", "1.5", "(-2.25)", "1e10", "'NaN'", "'Infinity'"]) + "::float8"
+        if type_ == "bool":
+            return rnd.choice(["true", "false"])
+        if type_ == "date":
+            return f"'2024-0{rnd.randint(1, 9)}-1{rnd.randint(0, 9)}'::date"
+        return f"'2024-0{rnd.randint(1, 9)}-1{rnd.randint(0, 9)} 0{rnd.randint(0, 9)}:30:00+00'::timestamptz"
+
+    def leaf(self, scope, type_):
+        fitting = [column for column in scope if column.type == type_]
+        if fitting and self.chance(0.85):
+            return self.rnd.choice(fitting).sql
+        return self.literal(type_)
+
+    def expr(self, scope, type_, depth=2):
+        """An expression of the type over the scope's columns."""
+        rnd = self.rnd
+        if depth <= 0 or self.chance(0.45):
+            return self.leaf(scope, type_)
+        sub = lambda t: self.expr(scope, t, depth - 1)
+        common = [
+            lambda: f"coalesce({sub(type_)}, {self.literal(type_)})",
+            lambda: f"CASE WHEN {sub('bool')} THEN {sub(type_)} ELSE {sub(type_)} END",
+            lambda: f"nullif({sub(type_)}, {self.literal(type_)})",
+        ]
+        own = {
+            "int": [lambda: f"({self.leaf(scope, 'int')} + {rnd.randint(0, 9)})",
+                    lambda: f"(mod({sub('int')}, {rnd.randint(2, 9)}))",
+                    lambda: f"length({sub('text')})",
+                    lambda: f"extract(month from {sub('date')})::int"],
+            "bigint": [lambda: f"({self.leaf(scope, 'bigint')} - 3)", lambda: f"{sub('int')}::bigint"],
+            "text": [lambda: f"lower({sub('text')})", lambda: f"({sub('text')} || {sub('text')})",
+                     lambda: f"substr({sub('text')}, 1, 2)", lambda: f"{sub('int')}::text",
+                     lambda: f"{self.leaf(scope, 'timestamptz')}::text",
+                     lambda: f"{self.leaf(scope, 'numeric')}::text"],
+            "numeric": [lambda: f"({self.leaf(scope, 'numeric')} * {self.literal('numeric')})",
+                        lambda: f"round({sub('numeric')}, 1)", lambda: f"{sub('int')}::numeric"],
+            "float8": [lambda: f"{sub('int')}::float8", lambda: f"abs({self.leaf(scope, 'float8')})"],
+            "bool": [lambda: self.predicate(scope, depth - 1)],
+            "date": [lambda: f"({sub('date')} + {rnd.randint(0, 40)})",
+                     lambda: f"({self.leaf(scope, 'timestamptz')} AT TIME ZONE 'UTC')::date"],
+            "timestamptz": [lambda: f"date_trunc('month', {sub('timestamptz')})",
+                            lambda: f"({self.leaf(scope, 'timestamptz')} + interval '1 day')"],
+        }
+        return rnd.choice(common + own[type_] * 2)()
+
+    def predicate(self, scope, depth=2):
+        rnd = self.rnd
+        if depth > 0 and self.chance(0.3):
+            return (f"({self.predicate(scope, depth - 1)} {rnd.choice(['AND', 'OR'])} "
+                    f"{self.predicate(scope, depth - 1)})")
+        if depth > 0 and self.chance(0.08):
+            return f"NOT ({self.predicate(scope, depth - 1)})"
+        type_ = rnd.choice([column.type for column in scope] or ["int"])
+        left = self.leaf(scope, type_)
+        kind = rnd.random()
+        if type_ == "bool":
+            return f"{left} IS {rnd.choice(['TRUE', 'NOT TRUE', 'FALSE', 'NULL', 'NOT NULL'])}"
+        if kind < 0.12:
+            return f"{left} IS {rnd.choice(['', 'NOT '])}NULL"
+        if kind < 0.25:
+            values = ", ".join(self.literal(type_) for _ in range(rnd.randint(1, 4)))
+            return f"{left} {rnd.choice(['', '', 'NOT '])}IN ({values})"
+        if kind < 0.32 and type_ == "text":
+            return f"{left} LIKE {rnd.choice(['a%', '%b%', '_', '%']).__repr__()}"
+        if kind < 0.42:
+            return f"{left} BETWEEN {self.literal(type_)} AND {self.literal(type_)}"
+        if kind < 0.48:
+            return f"{left} IS {rnd.choice(['', 'NOT '])}DISTINCT FROM {self.leaf(scope, type_)}"
+        operator = rnd.choice(["=", "=", "=", "<", ">", "<=", ">=", "<>"])
+        right = self.expr(scope, type_, depth - 1) if self.chance(0.5) else self.literal(type_)
+        return f"{left} {operator} {right}"
+
+    # --- FROM --------------------------------------------------------------------------------
+
+    def table(self, names=None):
+        name = self.rnd.choice(names or ["t1", "t1", "t2", "t2", "t3", "r1", "r2", "l1", "pt"])
+        alias = self.name("q")
+        columns = [Column(f"{alias}.{column}", type_) for column, type_ in TABLES[name]]
+        return f"{name} AS {alias}", columns
+
+    def from_item(self, depth, names):
+        if depth > 0 and self.chance(0.2):
+            alias = self.name("s")
+            sql, types = self.select(depth - 1)
+            return f"({sql}) AS {alias}", [Column(f"{alias}.c{i}", t) for i, t in enumerate(types)]
+        return self.table(names)
+
+    def join_condition(self, left, right):
+        rnd = self.rnd
+        keys = [(l, r) for l in left for r in right if l.type == r.type and
+                l.sql.endswith(".k") and r.sql.endswith(".k")]
+        pairs = [(l, r) for l in left for r in right if l.type == r.type and l.type != "bool"]
+        if keys and self.chance(0.7):
+            l, r = rnd.choice(keys)
+        elif pairs:
+            l, r = rnd.choice(pairs)
+        else:
+            return None
+        condition = f"{l.sql} = {r.sql}"
+        if self.chance(0.12):
+            condition += f" AND {self.predicate(left + right, 0)}"
+        return condition
+
+    def from_clause(self, depth, names=None):
+        sql, scope = self.from_item(depth, names)
+        for _ in range(self.rnd.choice([0, 0, 0, 1, 1, 1, 2])):
+            item, columns = self.from_item(depth, names)
+            condition = self.join_condition(scope, columns)
+            if condition is None:
+                continue
+            kind = self.rnd.choice(["JOIN", "JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
+            if kind == "FULL JOIN":
+                condition = condition.split(" AND ")[0]
+            sql = f"{sql} {kind} {item} ON {condition}"
+            scope = scope + columns
+        return sql, scope
+
+    # --- sublinks ----------------------------------------------------------------------------
+
+    def sublink(self, scope, depth):
+        rnd = self.rnd
+        item, inner = self.table()
+        kind = rnd.random()
+        where = self.predicate(inner, 1)
+        pairs = [(l, r) for l in scope for r in inner if l.type == r.type and l.type != "bool"]
+        if pairs and self.chance(0.7):
+            keyed = [p for p in pairs if p[0].sql.endswith(".k") and p[1].sql.endswith(".k")]
+            l, r = rnd.choice(keyed if keyed and self.chance(0.6) else pairs)
+            where = f"{l.sql} = {r.sql} AND {where}" if self.chance(0.5) else f"{l.sql} = {r.sql}"
+        if kind < 0.4:
+            return f"{rnd.choice(['', '', 'NOT '])}EXISTS (SELECT 1 FROM {item} WHERE {where})"
+        if kind < 0.7 and pairs:
+            l, r = rnd.choice(pairs)
+            return f"{l.sql} {rnd.choice(['', 'NOT '])}IN (SELECT {r.sql} FROM {item} WHERE {self.predicate(inner, 1)})"
+        column = rnd.choice([c for c in inner if c.type in ORDERED])
+        outer = self.leaf(scope, column.type)
+        return f"{outer} {rnd.choice(['=', '<', '>='])} (SELECT {rnd.choice(['min', 'max'])}({column.sql}) FROM {item} WHERE {where})"
+
+    # --- SELECT ------------------------------------------------------------------------------
+
+    def aggregate(self, scope):
+        rnd = self.rnd
+        column = rnd.choice(scope)
+        distinct = "DISTINCT " if self.chance(0.15) else ""
+        filter_ = f" FILTER (WHERE {self.predicate(scope, 0)})" if self.chance(0.15) else ""
+        options = [("count(*)", "bigint"), (f"count({distinct}{column.sql})", "bigint")]
+        if column.type in ORDERED:
+            options += [(f"min({column.sql})", column.type), (f"max({column.sql})", column.type)]
+        if column.type == "int":
+            options += [(f"sum({distinct}{column.sql})", "bigint"), (f"avg({column.sql})", "numeric"),
+                        (f"bit_or({column.sql})", "int"), (f"round(stddev({column.sql}), 6)", "numeric"),
+                        (f"array_length(array_agg({column.sql}), 1)", "int")]
+        if column.type in ("bigint", "numeric"):
+            options += [(f"sum({column.sql})", "numeric"), (f"avg({distinct}{column.sql})", "numeric"),
+                        (f"round(var_pop({column.sql}), 6)", "numeric")]
+        if column.type == "bool":
+            options += [(f"bool_or({column.sql})", "bool"), (f"every({column.sql})", "bool")]
+        if column.type == "text":
+            options += [(f"string_agg({column.sql}, ',' ORDER BY {column.sql})", "text")]
+        sql, type_ = rnd.choice(options)
+        if filter_ and not sql.startswith(("round", "array_length")):
+            sql += filter_
+        return sql, type_
+
+    def window(self, scope):
+        rnd = self.rnd
+        partition = rnd.choice(scope).sql
+        order = ", ".join(column.sql for column in scope)
+        kind = rnd.choice(["count(*)", "rank()", "dense_rank()", "row_number()"])
+        return f"{kind} OVER (PARTITION BY {partition} ORDER BY {order})", "bigint"
+
+    def where(self, scope, depth, probability=0.4):
+        parts = []
+        if self.chance(probability):
+            parts.append(self.predicate(scope))
+        if self.chance(0.15):
+            keyed = [c for c in scope if c.sql.endswith((".k", ".id"))]
+            if keyed:
+                column = self.rnd.choice(keyed)
+                parts.append(f"{column.sql} = {self.literal(column.type)}")
+        if depth > 0 and self.chance(0.18):
+            parts.append(self.sublink(scope, depth))
+        return " WHERE " + " AND ".join(f"({part})" for part in parts) if parts else ""
+
+    def select(self, depth=2, top=False):
+        """A SELECT; returns (sql, column types). Output columns are named c0, c1, ..."""
+        rnd = self.rnd
+        if depth > 0 and self.chance(0.08):
+            return self.set_operation(depth)
+        prefix = ""
+        names = None
+        if self.chance(0.5):
+            names = [*COLOCATED, "r1"]
+        if depth > 0 and self.chance(0.08):
+            cte = self.name("w")
+            body, types = self.select(depth - 1)
+            item, extra = self.from_clause(depth - 1, names)
+            prefix = f"WITH {cte} AS {rnd.choice(['', 'MATERIALIZED ', 'NOT MATERIALIZED '])}({body}) "
+            alias = self.name("v")
+            columns = [Column(f"{alias}.c{i}", t) for i, t in enumerate(types)]
+            condition = self.join_condition(extra, columns)
+            from_ = f"{item} JOIN {cte} AS {alias} ON {condition or 'true'}" if condition else f"{cte} AS {alias}"
+            scope = extra + columns if condition else columns
+        else:
+            from_, scope = self.from_clause(depth, names)
+        where = self.where(scope, depth)
+        shape = rnd.random()
+        tail = ""
+        if shape < 0.38:
+            keys = []
+            for _ in range(rnd.choice([0, 1, 1, 2])):
+                column = rnd.choice(scope)
+                keys.append((column.sql, column.type) if self.chance(0.8)
+                            else (self.expr(scope, column.type, 1), column.type))
+            keys = [key for key in keys if "." in key[0] and "NULL::" not in key[0]]
+            aggregates = [self.aggregate(scope) for _ in range(rnd.randint(1, 3))]
+            outputs = keys + aggregates
+            if keys:
+                tail = " GROUP BY " + ", ".join(str(i + 1) for i in range(len(keys)))
+                if len(keys) == 2 and self.chance(0.15):
+                    tail = f" GROUP BY {rnd.choice(['ROLLUP', 'CUBE'])} ({keys[0][0]}, {keys[1][0]})"
+            if self.chance(0.2):
+                tail += f" HAVING {rnd.choice(['count(*) > 1', self.aggregate(scope)[0] + ' IS NOT NULL'])}"
+        else:
+            count = rnd.randint(1, 4)
+            outputs = []
+            for _ in range(count):
+                type_ = rnd.choice([column.type for column in scope])
+                outputs.append((self.expr(scope, type_), type_))
+            if shape > 0.93:
+                outputs.append(self.window(scope))
+        distinct = "DISTINCT " if shape >= 0.38 and self.chance(0.15) else ""
+        columns = ", ".join(f"{sql} AS c{i}" for i, (sql, _) in enumerate(outputs))
+        sql = f"{prefix}SELECT {distinct}{columns} FROM {from_}{where}{tail}"
+        if self.chance(0.3):
+            directions = [rnd.choice(["", " DESC", " NULLS FIRST"]) for _ in outputs]
+            sql += " ORDER BY " + ", ".join(f"{i + 1}{direction}" for i, direction in enumerate(directions))
+            if self.chance(0.6):
+                sql += f" LIMIT {rnd.randint(0, 12)}"
+                if self.chance(0.3):
+                    sql += f" OFFSET {rnd.randint(0, 5)}"
+        return sql, [type_ for _, type_ in outputs]
+
+    def set_operation(self, depth):
+        rnd = self.rnd
+        type_ = rnd.choice(["int", "text", "date"])
+        arms = []
+        for _ in range(rnd.randint(2, 3)):
+            from_, scope = self.from_clause(depth - 1)
+            arms.append(f"SELECT {self.expr(scope, type_, 1)} AS c0 FROM {from_}{self.where(scope, 0)}")
+        operator = rnd.choice(["UNION", "UNION ALL", "INTERSECT", "EXCEPT"])
+        return f" {operator} ".join(f"({arm})" for arm in arms), [type_]
+
+    # --- DML ---------------------------------------------------------------------------------
+
+    def dml(self):
+        """A data change; returns its SQL. Tables of the statement are compared afterwards."""
+        rnd = self.rnd
+        name = rnd.choice(["t1", "t1", "t2", "t3", "r1", "pt"])
+        columns = TABLES[name]
+        scope = [Column(f"{name}.{column}", type_) for column, type_ in columns]
+        returning = f" RETURNING {rnd.choice(['*', columns[0][0] + ' AS c0'])}" if self.chance(0.4) else ""
+        kind = rnd.random()
+        if kind < 0.4:
+            rows = []
+            for _ in range(rnd.choice([1, 1, 1, 2, 5])):
+                values = [self.literal(type_) for _, type_ in columns]
+                if values[0].startswith("NULL"):
+                    values[0] = "1" if columns[0][1] == "int" else "'a'"
+                if name == "pt":
+                    values[1] = "'2024-03-03'::date"
+                rows.append(f"({', '.join(values)})")
+            target = ", ".join(column for column, _ in columns)
+            return f"INSERT INTO {name} ({target}) VALUES {', '.join(rows)}{returning}"
+        where = f" WHERE {self.predicate(scope, 1)}"
+        if self.chance(0.5) and name != "r1":
+            where += f" AND {scope[0].sql} = {self.literal(columns[0][1])}"
+        if kind < 0.75:
+            column, type_ = rnd.choice(columns[1:])
+            if name == "pt":
+                column, type_ = "z", "int"
+            return f"UPDATE {name} SET {column} = {self.expr(scope, type_, 1)}{where}{returning}"
+        return f"DELETE FROM {name}{where} AND {self.predicate(scope, 0)}{returning}"
+
+    def statement(self):
+        """(kind, sql): kind is 'select' or 'dml'."""
+        if self.chance(0.2):
+            return "dml", self.dml()
+        sql, _ = self.select(top=True)
+        return "select", sql
