@@ -22,8 +22,4 @@ void drop_local_shards(Oid relid, std::span<const ShardId> shard_ids);
 /* Applies one DDL statement's text to every local shard of the tables it names. */
 void apply_to_local_shards(const char *sql);
 
-/* True while this backend runs DDL that must not be looked at by the utility hook or the planner: on shards, or on a
- * shell as part of a change that is distributed already. */
-extern bool propagation_suspended;
-
 } // namespace civitas::ddl

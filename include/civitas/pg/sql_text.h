@@ -1,0 +1,21 @@
+/*
+ * sql_text.h: catalog queries whose answer is text.
+ *
+ * The catalogs' own functions (pg_get_indexdef, format_type, ...) qualify what is not on the search
+ * path, so these queries run with search_path = pg_catalog: the texts mean the same everywhere.
+ */
+#pragma once
+
+#include "civitas/pg/server.h"
+
+namespace civitas::pg {
+
+/* First column of every row as a C string (rows with NULL are left out), in CurrentMemoryContext.
+ * Sees this transaction's changes. */
+List *sql_texts(const char *sql);
+/* First column of the first row; null where there is none or it is NULL. */
+char *sql_text(const char *sql);
+/* Runs statements that return nothing of interest, with search_path = pg_catalog. */
+void sql_run(const char *sql);
+
+} // namespace civitas::pg

@@ -1,0 +1,59 @@
+/*
+ * sql_text.cpp: SPI for catalog queries, under a search_path of pg_catalog.
+ *
+ * The setting is made for one nesting level of GUCs, so that an error inside puts it back as well.
+ */
+#include "civitas/pg/sql_text.h"
+
+CIVITAS_PG_BEGIN
+#include "executor/spi.h"
+#include "utils/guc.h"
+CIVITAS_PG_END
+
+namespace civitas::pg {
+
+static List *run(const char *sql, bool collect)
+{
+	const MemoryContext caller = CurrentMemoryContext;
+	List *texts = NIL;
+
+	SPI_connect();
+	const int level = NewGUCNestLevel();
+	set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+					  true, 0, false);
+	const int code = SPI_execute(sql, false, 0);
+	if (code < 0)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("catalog query failed: %s", SPI_result_code_string(code))));
+	if (collect && SPI_tuptable != nullptr)
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			const char *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+			if (value == nullptr)
+				continue;
+			const MemoryContext previous = MemoryContextSwitchTo(caller);
+			texts = lappend(texts, pstrdup(value));
+			MemoryContextSwitchTo(previous);
+		}
+	AtEOXact_GUC(true, level);
+	SPI_finish();
+	return texts;
+}
+
+List *sql_texts(const char *sql)
+{
+	return run(sql, true);
+}
+
+char *sql_text(const char *sql)
+{
+	List *texts = run(sql, true);
+	return texts == NIL ? nullptr : static_cast<char *>(linitial(texts));
+}
+
+void sql_run(const char *sql)
+{
+	run(sql, false);
+}
+
+} // namespace civitas::pg
