@@ -1,0 +1,109 @@
+/*
+ * state.h: what the state machine remembers.
+ *
+ *     task     Waiting -> Running -> Done            Running -> Waiting  (session lost, may be
+ * retried)
+ *                 \-> Failed (no node left)
+ *     session  Connecting -> Idle <-> Busy           any -> Gone
+ *
+ * A waiting task is in exactly one queue: that of the session it is bound to, or that of the node
+ * it would run on. A session's own queue goes first, so that bound tasks are not starved.
+ */
+#pragma once
+
+#include "civitas/flow/flow.h"
+
+#include <deque>
+#include <vector>
+
+namespace civitas::flow {
+
+enum class TaskState
+{
+	Waiting,
+	Running,
+	Done,
+	Failed
+};
+
+enum class SessionState
+{
+	Connecting,
+	Idle,
+	Busy,
+	Gone
+};
+
+struct TaskEntry
+{
+	std::vector<int> nodes;	 /* candidates, best first */
+	std::size_t attempt = 0; /* index into nodes */
+	int bound_session = -1;
+	bool retry = false;
+	bool replaced =
+		false; /* a reused session was lost under it once: not counted against the node */
+	TaskState state = TaskState::Waiting;
+	int session = -1;
+};
+
+struct SessionEntry
+{
+	int node = 0;
+	bool reused = false;
+	bool used = false; /* finished a task in this execution */
+	SessionState state = SessionState::Connecting;
+	int task = -1;
+	std::deque<int> bound;
+};
+
+struct NodeEntry
+{
+	std::deque<int> waiting;
+	std::vector<int> sessions; /* those not Gone */
+	std::int64_t last_open_ms = 0;
+};
+
+class Flow
+{
+public:
+	explicit Flow(const Limits& limits) : limits_(limits) {}
+
+	int add_node();
+	int add_session(int node, bool reused);
+	int add_task(std::vector<int> nodes, int bound_session, bool retry);
+	void start(std::int64_t now_ms);
+	void session_ready(int session);
+	void session_failed(int session);
+	void session_lost(int session, bool rows_seen);
+	void task_done(int task);
+	void set_time(std::int64_t now_ms) { now_ms_ = now_ms; }
+	void stop();
+	Action next_action();
+	std::int64_t wait_ms(std::int64_t now_ms) const;
+	bool finished() const { return unfinished_ == 0; }
+	int session_count() const { return static_cast<int>(sessions_.size()); }
+
+private:
+	void enqueue(int task);
+	void retry_elsewhere(int task, bool same_node);
+	void remove_session(int session);
+	bool assign_one(Action *action);
+	bool open_one(Action *action);
+	bool close_one(Action *action);
+	bool wants_session(const NodeEntry& node) const;
+	int connecting(const NodeEntry& node) const;
+
+	Limits limits_;
+	std::int64_t now_ms_ = 0;
+	int unfinished_ = 0;
+	int extra_sessions_ = 0; /* opened beyond the first of their node: what the headroom counts */
+	int failed_task_ = -1;
+	int failed_node_ = -1;
+	bool stopped_ = false;
+	std::vector<TaskEntry> tasks_;
+	std::vector<SessionEntry> sessions_;
+	std::vector<NodeEntry> nodes_;
+	std::deque<int> ready_; /* sessions that became idle: may be able to take a task */
+};
+
+} // namespace civitas::flow
