@@ -1,0 +1,88 @@
+# Sourced by the other scripts: what they share. Needs bash; leaves no state but functions.
+
+# Runs a command as the unprivileged user that servers need: "postgres" when we are root.
+as_server() {
+	if [ "$(id -u)" = 0 ]; then
+		(cd / && exec setpriv --reuid=postgres --regid=postgres --init-groups env HOME=/tmp "$@")
+	else
+		"$@"
+	fi
+}
+
+# Prints the names among "$@" of Debian packages that are not installed.
+missing_packages() {
+	local package
+	for package in "$@"; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
+	done
+}
+
+# Installs the missing ones among "$@", as root or through sudo, and says which. Debian starts a database
+# server of its own as soon as the server package is there; nobody asked for that, so for the
+# time of the installation it is told not to.
+install_packages() {
+	local missing sudo=() dropin=/etc/postgresql-common/createcluster.d/civitas-install.conf status=0
+	mapfile -t missing < <(missing_packages "$@")
+	[ ${#missing[@]} -gt 0 ] || return 0
+	if [ "$(id -u)" != 0 ]; then
+		if ! command -v sudo >/dev/null; then
+			echo "these Debian packages are missing and this user cannot install them: ${missing[*]}" >&2
+			echo "ask an administrator to run: apt-get install ${missing[*]}" >&2
+			return 1
+		fi
+		sudo=(sudo)
+	fi
+	echo "installing from Debian: ${missing[*]}"
+	local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0)
+	if ! "${apt[@]}" --no-install-recommends --print-uris install "${missing[@]}" >/dev/null 2>&1; then
+		echo "refreshing the package lists"
+		"${apt[@]}" update </dev/null || return 1
+	fi
+	if [ -z "$(missing_packages postgresql-common)" ]; then
+		dropin=
+	else
+		"${sudo[@]}" mkdir -p "$(dirname "$dropin")"
+		echo 'create_main_cluster = false' | "${sudo[@]}" tee "$dropin" >/dev/null
+	fi
+	"${apt[@]}" --no-install-recommends install "${missing[@]}" </dev/null || status=$?
+	if [ $status != 0 ]; then # a stale list is the usual reason
+		status=0
+		{ "${apt[@]}" update && "${apt[@]}" --no-install-recommends install "${missing[@]}"; } </dev/null || status=$?
+	fi
+	[ -z "$dropin" ] || "${sudo[@]}" rm -f "$dropin"
+	return $status
+}
+
+# Whether nobody listens on any of the COUNT tcp ports of 127.0.0.1 from PORT on.
+ports_are_free() {
+	perl -MIO::Socket::INET -e '
+		my ($first, $count) = @ARGV;
+		for my $port ($first .. $first + $count - 1)
+		{
+			exit 1 unless IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => $port,
+				Proto => "tcp", Listen => 1, ReuseAddr => 1);
+		}' "$1" "$2"
+}
+
+# Prints the first of COUNT consecutive free tcp ports, below the range that the kernel hands out.
+find_free_ports() {
+	local count=$1 port attempt
+	for attempt in $(seq 200); do
+		port=$((10240 + (RANDOM * 7 + attempt) % 20000))
+		if ports_are_free "$port" "$count"; then
+			echo "$port"
+			return 0
+		fi
+	done
+	echo "no $count consecutive free ports found" >&2
+	return 1
+}
+
+# The PostgreSQL installation to build against: its pg_config.
+find_pg_config() {
+	if [ -n "${PG_CONFIG:-}" ]; then
+		echo "$PG_CONFIG"
+	else
+		echo /usr/lib/postgresql/15/bin/pg_config
+	fi
+}
