@@ -15,6 +15,9 @@ namespace civitas::deparse {
  * storage, CHECK constraints, partition key; indexes, primary key, unique and exclusion constraints, replica identity, statistics
  * objects, comments, owner, grants. Without foreign keys (see below) and ATTACH PARTITION. */
 List *shell_commands(Oid relid);
+/* What a shard of the table needs, still under the table's and its indexes' own names: like shell_commands() without sequences,
+ * identity and nextval() defaults, statistics objects and comments. */
+List *shard_commands(Oid relid);
 /* ALTER TABLE .. ADD CONSTRAINT for the table's own foreign keys; run when all tables exist. */
 List *foreign_key_commands(Oid relid);
 /* ALTER TABLE parent ATTACH PARTITION relid ..; null for a table that is no partition. */
