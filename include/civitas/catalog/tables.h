@@ -11,6 +11,10 @@
 #include "civitas/base/ids.h"
 #include "civitas/pg/server.h"
 
+CIVITAS_PG_BEGIN
+#include "access/attnum.h"
+CIVITAS_PG_END
+
 #include <span>
 
 namespace civitas::catalog {

@@ -13,10 +13,47 @@
 #endif
 
 CIVITAS_PG_BEGIN
+#include "access/sysattr.h"
+#include "executor/executor.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
+#include "parser/parse_node.h"
 CIVITAS_PG_END
 
 namespace civitas::pg {
+
+/*
+ * What a statement that is analysed by hand may do with a relation. 16 moved this from the range
+ * table entry to RTEPermissionInfo.
+ */
+#if PG_VERSION_NUM >= 160000
+inline void require_right(ParseNamespaceItem *item, AclMode right)
+{
+	item->p_perminfo->requiredPerms = right;
+}
+inline void require_insert_into(ParseNamespaceItem *item, int attribute)
+{
+	item->p_perminfo->insertedCols = bms_add_member(item->p_perminfo->insertedCols,
+													attribute - FirstLowInvalidHeapAttributeNumber);
+}
+inline void check_rights(ParseState *state, ParseNamespaceItem *item)
+{
+	ExecCheckPermissions(state->p_rtable, list_make1(item->p_perminfo), true);
+}
+#else
+inline void require_right(ParseNamespaceItem *item, AclMode right)
+{
+	item->p_rte->requiredPerms = right;
+}
+inline void require_insert_into(ParseNamespaceItem *item, int attribute)
+{
+	item->p_rte->insertedCols =
+		bms_add_member(item->p_rte->insertedCols, attribute - FirstLowInvalidHeapAttributeNumber);
+}
+inline void check_rights(ParseState *state, ParseNamespaceItem *)
+{
+	ExecCheckRTPerms(state->p_rtable, true);
+}
+#endif
 
 } // namespace civitas::pg

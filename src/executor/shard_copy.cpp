@@ -1,0 +1,355 @@
+/*
+ * shard_copy.cpp: buffers of rows, one a shard, and when they leave.
+ *
+ * Rows are appended to their shard's buffer. A buffer leaves as a batch when it holds FLUSH_BYTES,
+ * or when all buffers together pass BUFFER_BYTES: then all that hold at least the average leave, so
+ * the scan for the largest is paid once for a good part of the memory, however many shards there
+ * are. Batches for other nodes are queued on the stream of their session; when more than
+ * QUEUE_BYTES wait there, the reader waits too. Batches for shards on this node are written at
+ * once. Between batches the streams are pumped every PUMP_BYTES of input, so nodes write while the
+ * reading goes on.
+ *
+ * Memory: at most BUFFER_BYTES + QUEUE_BYTES, plus one row.
+ */
+#include "civitas/catalog/nodes.h"
+#include "civitas/pg/str.h"
+#include "shard_copy_internal.h"
+
+CIVITAS_PG_BEGIN
+#include "commands/defrem.h"
+#include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "nodes/value.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+#include <cstring>
+
+namespace civitas::executor {
+
+static constexpr size_t FLUSH_BYTES = 1024 * 1024;
+static constexpr size_t BUFFER_BYTES = 32 * 1024 * 1024;
+static constexpr size_t QUEUE_BYTES = 32 * 1024 * 1024;
+static constexpr size_t PUMP_BYTES = 64 * 1024;
+static constexpr size_t FIRST_CAPACITY = 1024;
+
+/* Signature, flags and extension length of a binary COPY; its trailer. */
+static constexpr char BINARY_HEADER[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
+static constexpr int BINARY_HEADER_LENGTH = 19;
+static constexpr char BINARY_TRAILER[] = "\377\377";
+static constexpr int BINARY_TRAILER_LENGTH = 2;
+
+static void append_option_value(pg::Str *sql, Node *value)
+{
+	if (value == nullptr)
+		return;
+	sql->ch(' ');
+	if (IsA(value, A_Star))
+		sql->ch('*');
+	else if (IsA(value, List))
+	{
+		sql->ch('(');
+		ListCell *cell;
+		foreach (cell, reinterpret_cast<List *>(value))
+		{
+			if (foreach_current_index(cell) > 0)
+				sql->raw(", ");
+			sql->ident(strVal(lfirst(cell)));
+		}
+		sql->ch(')');
+	}
+	else
+	{
+		DefElem option;
+		memset(&option, 0, sizeof(option));
+		option.type = T_DefElem;
+		option.arg = value;
+		sql->literal(defGetString(&option));
+	}
+}
+
+static char *columns_and_options_text(List *columns, List *options)
+{
+	pg::Str sql;
+	ListCell *cell;
+	if (columns != NIL)
+	{
+		sql.raw(" (");
+		foreach (cell, columns)
+		{
+			if (foreach_current_index(cell) > 0)
+				sql.raw(", ");
+			sql.ident(strVal(lfirst(cell)));
+		}
+		sql.ch(')');
+	}
+	sql.raw(" FROM STDIN WITH (");
+	foreach (cell, options)
+	{
+		const DefElem *option = lfirst_node(DefElem, cell);
+		if (foreach_current_index(cell) > 0)
+			sql.raw(", ");
+		sql.ident(option->defname);
+		append_option_value(&sql, option->arg);
+	}
+	sql.ch(')');
+	return sql.c_str();
+}
+
+static void check_insert_rights(Oid relid, List *columns)
+{
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_INSERT) == ACLCHECK_OK)
+		return;
+	bool allowed = columns != NIL;
+	ListCell *cell;
+	foreach (cell, columns)
+	{
+		const AttrNumber attno = get_attnum(relid, strVal(lfirst(cell)));
+		allowed =
+			allowed && pg_attribute_aclcheck(relid, attno, GetUserId(), ACL_INSERT) == ACLCHECK_OK;
+	}
+	if (!allowed)
+		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
+}
+
+ShardCopy *shard_copy_begin(const catalog::Table& table, List *columns,
+							const ShardCopyFormat& format)
+{
+	check_insert_rights(table.relid, columns);
+	if (table.kind == catalog::TableKind::Range || table.kind == catalog::TableKind::Append)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("loading rows into table \"%s\" is not supported",
+							   get_rel_name(table.relid)),
+						errdetail("It is distributed by range or append.")));
+	if (table.shard_count == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table \"%s\" has no shards", get_rel_name(table.relid))));
+
+	auto *copy = static_cast<ShardCopy *>(palloc0(sizeof(ShardCopy)));
+	copy->table = &table;
+	copy->context =
+		AllocSetContextCreate(CurrentMemoryContext, "shard copy", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller_context = MemoryContextSwitchTo(copy->context);
+	copy->error_context = error_context_stack;
+	copy->columns = static_cast<List *>(copyObjectImpl(columns));
+	copy->binary = format.binary;
+
+	List *options = NIL;
+	ListCell *cell;
+	foreach (cell, format.options)
+	{
+		auto *option = lfirst_node(DefElem, cell);
+		if (strcmp(option->defname, "format") == 0)
+			copy->counts_embedded_newlines = strcmp(defGetString(option), "csv") == 0;
+		if (strcmp(option->defname, "encoding") != 0 && strcmp(option->defname, "header") != 0 &&
+			!(format.binary && strcmp(option->defname, "format") == 0))
+			options = lappend(options, copyObjectImpl(option));
+	}
+	if (format.binary)
+		options = lappend(
+			options, makeDefElem(pstrdup("format"), (Node *) makeString(pstrdup("binary")), -1));
+	/* Rows are in this database's encoding whatever the client's was. */
+	char *encoding = pstrdup(GetDatabaseEncodingName());
+	options = lappend(options, makeDefElem(pstrdup("encoding"), (Node *) makeString(encoding), -1));
+	copy->options = options;
+	copy->columns_and_options = columns_and_options_text(columns, options);
+
+	const size_t shards = table.shard_count;
+	copy->buffers = static_cast<Batch **>(
+		MemoryContextAllocExtended(copy->context, sizeof(Batch *) * shards, MCXT_ALLOC_ZERO));
+	copy->shard_streams = static_cast<Stream **>(
+		MemoryContextAllocExtended(copy->context, sizeof(Stream *) * shards, MCXT_ALLOC_ZERO));
+	copy->streams = static_cast<pg::Vec<Stream *> *>(palloc(sizeof(pg::Vec<Stream *>)));
+	*copy->streams = pg::Vec<Stream *>(copy->context);
+	MemoryContextSwitchTo(caller_context);
+	return copy;
+}
+
+/* --- batches ---------------------------------------------------------------------------------- */
+
+static void append_bytes(ShardCopy *copy, Batch *batch, const char *data, size_t length)
+{
+	const size_t needed = batch->length + length;
+	if (needed > batch->capacity)
+	{
+		size_t capacity = batch->capacity ? batch->capacity * 2 : FIRST_CAPACITY;
+		while (capacity < needed)
+			capacity *= 2;
+		if (batch->data == nullptr)
+			batch->data = static_cast<char *>(MemoryContextAllocHuge(copy->context, capacity));
+		else
+			batch->data = static_cast<char *>(repalloc_huge(batch->data, capacity));
+		batch->capacity = capacity;
+	}
+	memcpy(batch->data + batch->length, data, length);
+	batch->length = needed;
+}
+
+static void append_line(ShardCopy *copy, Batch *batch, int64 line)
+{
+	if (batch->line_count == batch->line_capacity)
+	{
+		const int capacity = batch->line_capacity ? batch->line_capacity * 2 : 16;
+		if (batch->lines == nullptr)
+			batch->lines = static_cast<uint32 *>(
+				MemoryContextAllocHuge(copy->context, sizeof(uint32) * capacity));
+		else
+			batch->lines =
+				static_cast<uint32 *>(repalloc_huge(batch->lines, sizeof(uint32) * capacity));
+		batch->line_capacity = capacity;
+	}
+	batch->lines[batch->line_count++] = static_cast<uint32>(line - batch->first_line);
+}
+
+/*
+ * One entry for each line that the shard's COPY will count in this row. In CSV it counts the line
+ * ends inside quotes too: newlines, or, while it has not seen the first row's own end and so does
+ * not know which kind the data uses, carriage returns.
+ */
+static void append_lines_of_row(ShardCopy *copy, Batch *batch, const char *data, int length,
+								int64 line_number)
+{
+	int extra = 0;
+	if (copy->counts_embedded_newlines)
+	{
+		const char counted = batch->rows == 0 ? '\r' : '\n';
+		const char *end = data + length - 1; /* the row's own end is no embedded one */
+		const char *at = data;
+		while (at < end && (at = static_cast<const char *>(memchr(at, counted, end - at))))
+		{
+			extra++;
+			at++;
+		}
+	}
+	for (int i = extra; i >= 0; i--)
+		append_line(copy, batch,
+					line_number - i > batch->first_line ? line_number - i : batch->first_line);
+}
+
+static Batch *new_batch(ShardCopy *copy, int shard_index)
+{
+	Batch *batch = copy->free_batches;
+	if (batch)
+		copy->free_batches = batch->next;
+	else
+		batch = static_cast<Batch *>(MemoryContextAllocZero(copy->context, sizeof(Batch)));
+	batch->shard_index = shard_index;
+	batch->references = 0;
+	batch->length = 0;
+	batch->line_count = 0;
+	batch->rows = 0;
+	batch->next = nullptr;
+	if (copy->binary)
+		append_bytes(copy, batch, BINARY_HEADER, BINARY_HEADER_LENGTH);
+	return batch;
+}
+
+/* Back to the free list; only memory of the usual size is worth keeping. */
+void release_batch(ShardCopy *copy, Batch *batch)
+{
+	if (batch->capacity > 2 * FLUSH_BYTES || batch->capacity < FLUSH_BYTES / 4)
+	{
+		if (batch->data)
+			pfree(batch->data);
+		if (batch->lines)
+			pfree(batch->lines);
+		pfree(batch);
+		return;
+	}
+	batch->next = copy->free_batches;
+	copy->free_batches = batch;
+}
+
+/* Hands a shard's buffer to its placements. */
+static void flush_buffer(ShardCopy *copy, int shard_index)
+{
+	Batch *batch = copy->buffers[shard_index];
+	if (batch == nullptr)
+		return;
+	copy->buffers[shard_index] = nullptr;
+	copy->buffered -= batch->length;
+	if (copy->binary)
+		append_bytes(copy, batch, BINARY_TRAILER, BINARY_TRAILER_LENGTH);
+
+	batch->references = 1; /* ours, while placements are enumerated */
+	copy->queued += batch->length;
+	const GroupId local_group = catalog::local_group_id();
+	bool local = false;
+	for (const catalog::Placement& placement : copy->table->placements_of(shard_index))
+	{
+		if (placement.group_id == local_group)
+			local = true;
+		else
+			stream_enqueue(copy, stream_for(copy, shard_index, placement), batch);
+	}
+	pump_streams(copy);
+	if (local)
+		write_local_batch(copy, batch);
+	if (--batch->references == 0)
+	{
+		copy->queued -= batch->length;
+		release_batch(copy, batch);
+	}
+	if (copy->queued > QUEUE_BYTES)
+		wait_for_streams(copy, QUEUE_BYTES / 2);
+}
+
+/* Flushes every buffer that holds at least the average of the non-empty ones. */
+static void flush_larger_buffers(ShardCopy *copy)
+{
+	int used = 0;
+	for (int i = 0; i < copy->table->shard_count; i++)
+		used += copy->buffers[i] != nullptr;
+	const size_t average = used ? copy->buffered / used : 0;
+	for (int i = 0; i < copy->table->shard_count; i++)
+		if (copy->buffers[i] && copy->buffers[i]->length >= average)
+			flush_buffer(copy, i);
+}
+
+void shard_copy_row(ShardCopy *copy, int shard_index, const char *data, int length,
+					int64 line_number)
+{
+	Batch *batch = copy->buffers[shard_index];
+	if (batch && (batch->length + length > 2 * FLUSH_BYTES ||
+				  line_number - batch->first_line > PG_UINT32_MAX))
+	{
+		flush_buffer(copy, shard_index);
+		batch = nullptr;
+	}
+	if (batch == nullptr)
+	{
+		batch = copy->buffers[shard_index] = new_batch(copy, shard_index);
+		batch->first_line = line_number;
+		copy->buffered += batch->length;
+	}
+	append_bytes(copy, batch, data, length);
+	append_lines_of_row(copy, batch, data, length, line_number);
+	batch->rows++;
+	copy->rows++;
+	copy->buffered += length;
+
+	if (batch->length >= FLUSH_BYTES)
+		flush_buffer(copy, shard_index);
+	else if (copy->buffered > BUFFER_BYTES)
+		flush_larger_buffers(copy);
+	else if ((copy->since_pump += length) > PUMP_BYTES)
+	{
+		copy->since_pump = 0;
+		pump_streams(copy);
+	}
+}
+
+uint64 shard_copy_finish(ShardCopy *copy)
+{
+	for (int i = 0; i < copy->table->shard_count; i++)
+		flush_buffer(copy, i);
+	wait_for_streams(copy, 0);
+	const uint64 rows = copy->rows;
+	MemoryContextDelete(copy->context);
+	pfree(copy);
+	return rows;
+}
+
+} // namespace civitas::executor

@@ -1,0 +1,135 @@
+/*
+ * shard_copy_local.cpp: a batch for a shard on this very node.
+ *
+ * PostgreSQL's own COPY FROM writes it, in this transaction, reading the batch through a callback.
+ * The statement's progress report is put back afterwards, because the inner COPY starts one of its
+ * own.
+ */
+#include "civitas/catalog/logical_names.h"
+#include "civitas/txn/transaction.h"
+#include "shard_copy_internal.h"
+
+CIVITAS_PG_BEGIN
+#include "access/table.h"
+#include "commands/copy.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
+#include "utils/backend_status.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+CIVITAS_PG_END
+
+#include <cstring>
+
+namespace civitas::executor {
+
+/* What the callback reads: COPY gives it no argument of its own. Set for the time of one call. */
+static const Batch *current_batch = nullptr;
+static size_t current_offset = 0;
+
+static int read_current_batch(void *buffer, int minimum, int maximum)
+{
+	const size_t left = current_batch->length - current_offset;
+	const size_t count = left < static_cast<size_t>(maximum) ? left : maximum;
+	memcpy(buffer, current_batch->data + current_offset, count);
+	current_offset += count;
+	return static_cast<int>(count);
+}
+
+struct Progress
+{
+	ProgressCommandType command;
+	Oid target;
+	int64 parameters[PGSTAT_NUM_PROGRESS_PARAM];
+};
+
+static void save_progress(Progress *progress)
+{
+	progress->command = PROGRESS_COMMAND_INVALID;
+	if (MyBEEntry == nullptr)
+		return;
+	progress->command = MyBEEntry->st_progress_command;
+	progress->target = MyBEEntry->st_progress_command_target;
+	for (int i = 0; i < PGSTAT_NUM_PROGRESS_PARAM; i++)
+		progress->parameters[i] = MyBEEntry->st_progress_param[i];
+}
+
+static void restore_progress(const Progress *progress)
+{
+	if (progress->command == PROGRESS_COMMAND_INVALID)
+		return;
+	int indexes[PGSTAT_NUM_PROGRESS_PARAM];
+	for (int i = 0; i < PGSTAT_NUM_PROGRESS_PARAM; i++)
+		indexes[i] = i;
+	pgstat_progress_start_command(progress->command, progress->target);
+	pgstat_progress_update_multi_param(PGSTAT_NUM_PROGRESS_PARAM, indexes, progress->parameters);
+}
+
+static void copy_into(ShardCopy *copy, Relation shard)
+{
+	ParseState *state = make_parsestate(nullptr);
+	addRangeTableEntryForRelation(state, shard, RowExclusiveLock, nullptr, false, false);
+	CopyFromState from = BeginCopyFrom(state, shard, nullptr, nullptr, false, read_current_batch,
+									   copy->columns, copy->options);
+	CopyFrom(from);
+	EndCopyFrom(from);
+	free_parsestate(state);
+}
+
+/* The caught error as the client is to see it. */
+static ErrorData *logical_error(ShardCopy *copy, const Batch *batch)
+{
+	ErrorData *error = CopyErrorData();
+	error->message = catalog::logical_text(error->message);
+	error->detail = catalog::logical_text(error->detail);
+	if (error->context)
+		error->context = original_context(copy, batch, error->context);
+	char *table = error->table_name ? catalog::logical_name(error->table_name) : nullptr;
+	if (table)
+		error->table_name = table;
+	char *constraint =
+		error->constraint_name ? catalog::logical_name(error->constraint_name) : nullptr;
+	if (constraint)
+		error->constraint_name = constraint;
+	return error;
+}
+
+void write_local_batch(ShardCopy *copy, Batch *batch)
+{
+	const catalog::Table& table = *copy->table;
+	const Oid schema = get_rel_namespace(table.relid);
+	char *name = catalog::shard_relation_name(get_rel_name(table.relid),
+											  table.shards[batch->shard_index].shard_id);
+	const Oid shard_oid = get_relname_relid(name, schema);
+	if (!OidIsValid(shard_oid))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("shard \"%s\" does not exist on this node", name)));
+	txn::note_local_write();
+
+	Progress progress;
+	save_progress(&progress);
+	ErrorContextCallback *outer_context = error_context_stack;
+	error_context_stack = copy->error_context;
+	MemoryContext caller_context = CurrentMemoryContext;
+	current_batch = batch;
+	current_offset = 0;
+	Relation shard = table_open(shard_oid, RowExclusiveLock);
+	PG_TRY();
+	{
+		copy_into(copy, shard);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller_context);
+		ErrorData *error = logical_error(copy, batch);
+		FlushErrorState();
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	table_close(shard, NoLock);
+	error_context_stack = outer_context;
+	restore_progress(&progress);
+	pfree(name);
+}
+
+} // namespace civitas::executor
