@@ -6,6 +6,7 @@
  */
 #include "civitas/pg/server.h"
 #include "civitas/plan/remote_query.h"
+#include "civitas/remote/session.h"
 
 CIVITAS_PG_BEGIN
 PG_MODULE_MAGIC;
@@ -23,5 +24,6 @@ void _PG_init(void)
 
 	/* Modules, in dependency order: pg, catalog, remote, plan, deparse, planner, txn, executor,
 	 * ddl, cluster, stats, daemon. */
+	civitas::remote::session_init();
 	civitas::plan::plan_init();
 }

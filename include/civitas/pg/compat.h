@@ -18,6 +18,9 @@ CIVITAS_PG_BEGIN
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_node.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
 CIVITAS_PG_END
 
 namespace civitas::pg {
@@ -55,5 +58,27 @@ inline void check_rights(ParseState *state, ParseNamespaceItem *)
 	ExecCheckRTPerms(state->p_rtable, true);
 }
 #endif
+/* A wait set that lives until it is freed; 17 replaced the memory context by a resource owner. */
+inline WaitEventSet *create_wait_set(int event_count)
+{
+#if PG_VERSION_NUM >= 170000
+	return CreateWaitEventSet(nullptr, event_count);
+#else
+	return CreateWaitEventSet(TopMemoryContext, event_count);
+#endif
+}
+
+/* This backend's number among all processes of the server, from 0; 17 renamed it. */
+inline int backend_slot()
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProcNumber;
+#else
+	return MyProc->pgprocno;
+#endif
+}
+
+/* Where the value of a setting comes from; 16 exports the look-up itself. */
+GucSource setting_source(const char *name);
 
 } // namespace civitas::pg

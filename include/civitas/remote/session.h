@@ -12,6 +12,7 @@
 #include "civitas/pg/server.h"
 
 CIVITAS_PG_BEGIN
+#include "datatype/timestamp.h"
 #include "libpq-fe.h"
 CIVITAS_PG_END
 
@@ -44,6 +45,8 @@ Session *start_connect(const Endpoint& endpoint);
 bool poll_connect(Session *session);
 /* Waits for a started connect, bounded by citus.node_connection_timeout (ms). Raises 08006 naming host:port. */
 void finish_connect(Session *session);
+/* Same for several at once. */
+void finish_connects(std::span<Session *const> sessions);
 /* start_connect + finish_connect. */
 Session *connect(const Endpoint& endpoint);
 /* A connected, idle session to the same (host, port, user, database) from the registry; null where there is none. A session
@@ -54,6 +57,7 @@ void close(Session *session);
 
 /* --- accessors ----------------------------------------------------------------------------- */
 
+/* libpq's handle. While a node that is starting up is tried again its socket is -1: poll_connect() now and then. */
 PGconn *connection(Session *session);
 const char *host(const Session *session);
 int32 port(const Session *session);
@@ -63,12 +67,17 @@ bool failed(const Session *session);
 bool busy(const Session *session);
 /* Bytes of result data received since the session was opened. */
 uint64 bytes_received(const Session *session);
+/* Output waits for room in the socket: wait for it to be writable too, then consume_input(). */
+bool wants_write(const Session *session);
+/* When the connection was made. */
+TimestampTz connected_at(const Session *session);
 /* Marks as claimed by a running execution, so that find_idle() passes over it. */
 void set_claimed(Session *session, bool claimed);
 bool claimed(const Session *session);
-/* One pointer's worth of state that belongs to txn. */
+/* One pointer's worth of state that belongs to txn; palloc'ed in session_context(), freed with the session. */
 void set_transaction_state(Session *session, void *state);
 void *transaction_state(const Session *session);
+MemoryContext session_context(Session *session);
 /* Calls visit(session, argument) for every session of the registry; visit may close that session. */
 void for_each_session(void (*visit)(Session *, void *), void *argument);
 
@@ -97,6 +106,12 @@ void queue_query(Session *session, const char *sql, const Parameters& parameters
 /* Prepares under a name that the session keeps (LRU bounded; the same sql and types reuse it) and executes. */
 void queue_prepared(Session *session, const char *sql, const Parameters& parameters, bool binary_result);
 void flush_pipeline(Session *session);
+/* For txn: a statement whose results callers do not see unless it fails (then they are those of the next statement), and a
+ * Sync that callers do not see, so that what is queued before it is committed on its own. */
+void queue_hidden(Session *session, const char *sql);
+void queue_hidden_sync(Session *session);
+/* The node's prepared statements are made anew before their next use, in all sessions: after a change of a table. */
+void forget_prepared_statements();
 
 /* --- receiving ----------------------------------------------------------------------------- */
 
@@ -141,6 +156,11 @@ void report_remote_error(int level, Session *session, const PGresult *result);
 extern char *(*logical_name_hook)(const char *shard_level_name);
 /* Raises 08006 for a lost connection; the message of libpq is stripped of anything from the conninfo. */
 [[noreturn]] void raise_connection_lost(Session *session);
+
+/* This backend's global pid, for application_name; set by txn, which knows the node. */
+extern int64 (*global_pid_hook)();
+/* Whether the text is a connection string with keys that pg_dist_authinfo may hold. */
+bool authinfo_is_valid(const char *authinfo);
 
 void session_init();
 

@@ -1,0 +1,159 @@
+/*
+ * session_state.h: what a session is, for the files of this module.
+ *
+ * A session owns a memory context below TopMemoryContext, a PGconn and (once connected) a
+ * WaitEventSet of its socket, the latch and postmaster death. Results arrive in the order of
+ * `items`, the queue of what was sent in pipeline mode; Hidden items (PREPARE, DEALLOCATE,
+ * settings) are consumed here and never shown to callers unless they fail.
+ */
+#pragma once
+
+#include "civitas/remote/session.h"
+
+CIVITAS_PG_BEGIN
+#include "lib/ilist.h"
+#include "storage/latch.h"
+#include "utils/hsearch.h"
+#include "utils/timestamp.h"
+CIVITAS_PG_END
+
+namespace civitas::remote {
+
+enum class SessionState : uint8
+{
+	Connecting,
+	Connected,
+	Failed
+};
+
+enum class ItemKind : uint8
+{
+	Query,	   /* results go to the caller */
+	Hidden,	   /* results are dropped */
+	Prepare,   /* like Hidden; confirms or forgets a prepared statement */
+	Sync,	   /* the end of a flush, shown to the caller */
+	HiddenSync /* the end of a part that the caller did not ask for */
+};
+
+/* One statement or Sync of the pipeline whose results have not all been read. */
+struct Item
+{
+	ItemKind kind;
+	uint64 statement_key; /* Prepare: of which prepared statement */
+};
+CIVITAS_SERVER_STATE(Item);
+
+/* A statement that the node holds for this session. Owned by the session's context. */
+struct PreparedStatement
+{
+	uint64 key; /* hash of text and types; must be first */
+	dlist_node lru;
+	char name[32];
+	char *sql;
+	Oid *types;
+	int type_count;
+	bool confirmed; /* the node answered the PREPARE */
+	bool stale;		/* to be prepared again before its next use */
+};
+CIVITAS_SERVER_STATE(PreparedStatement);
+
+/* A message of the node waiting to be forwarded; malloc'ed, because libpq's callback must not
+ * raise. */
+struct PendingNotice
+{
+	PendingNotice *next;
+	int level;
+	char *fields[6]; /* sqlstate, message, detail, hint, context, unused */
+};
+
+struct Session
+{
+	dlist_node link;
+	MemoryContext context;
+	PGconn *conn;
+	WaitEventSet *wait_set;
+	int socket_position;
+	uint32 wait_events;
+
+	char *host;
+	char *user;
+	char *database;
+	char *authinfo; /* only while connecting; overwritten after */
+	int32 port;
+	NodeId node_id;
+
+	SessionState state;
+	PostgresPollingStatusType poll_status;
+	TimestampTz deadline; /* of the connect */
+	TimestampTz retry_at; /* 0, or when to try again a node that is starting up */
+	TimestampTz connected_at;
+
+	bool busy;
+	bool claimed;
+	bool want_single_row;
+	bool flush_pending;
+	bool discard_notices;
+	PendingNotice *first_notice;
+	PendingNotice *last_notice;
+	uint64 bytes_received;
+	void *transaction_state;
+
+	/* Ring of items: head is the one whose results come next. */
+	Item *items;
+	int item_capacity;
+	int item_head;
+	int item_count;
+	/* The error of a Hidden or Prepare item, given to the statement it was for. */
+	PGresult *deferred_error;
+
+	HTAB *prepared;
+	dlist_head prepared_lru; /* most recently used first */
+	int prepared_count;
+	uint64 prepared_number;
+};
+CIVITAS_SERVER_STATE(Session);
+
+/* How a wait treats interrupts. */
+enum class Interrupts
+{
+	Process, /* CHECK_FOR_INTERRUPTS, may raise */
+	Hold	 /* only notices that the backend is being terminated */
+};
+
+/* Settings of this module. */
+extern char *node_conninfo;
+extern int node_connection_timeout;
+extern bool log_remote_commands;
+extern int worker_min_messages;
+
+/* conninfo.cpp */
+void conninfo_init();
+PGconn *start_libpq_connect(const Session *session);
+/* libpq's last message without line end and, should it hold one, without secrets. In
+ * CurrentMemoryContext. */
+char *safe_connection_message(const Session *session);
+/* The SQLSTATE in the message of a failed connect, or "". */
+const char *connect_sqlstate(const PGconn *conn, char (&buffer)[6]);
+/* An error message of a failed connect as the server wrote it: without "FATAL: code:" and LOCATION.
+ */
+
+/* session.cpp */
+/* Waits for the session's socket; false on timeout (timeout_ms -1: none) or termination. */
+bool wait_socket(Session *session, uint32 events, long timeout_ms, Interrupts interrupts);
+void mark_failed(Session *session);
+
+/* statements.cpp */
+/* One step of result processing: false where it would block; never raises, never waits. */
+bool take_result(Session *session, PGresult **result);
+void reset_pipeline(Session *session);
+
+/* errors.cpp */
+void install_notice_receiver(Session *session);
+void forward_notices(Session *session);
+void drop_notices(Session *session);
+void log_command(const Session *session, const char *sql);
+
+/* certificate.cpp */
+void certificate_init();
+
+} // namespace civitas::remote
