@@ -4,6 +4,8 @@
  * The library is loaded by shared_preload_libraries; each module registers its settings, hooks and shared
  * memory in dependency order. Nothing here knows more than that order.
  */
+#include "civitas/catalog/nodes.h"
+#include "civitas/catalog/tables.h"
 #include "civitas/pg/server.h"
 #include "civitas/plan/remote_query.h"
 #include "civitas/remote/session.h"
@@ -24,6 +26,8 @@ void _PG_init(void)
 
 	/* Modules, in dependency order: pg, catalog, remote, plan, deparse, planner, txn, executor,
 	 * ddl, cluster, stats, daemon. */
+	civitas::catalog::nodes_init();
+	civitas::catalog::tables_init();
 	civitas::remote::session_init();
 	civitas::plan::plan_init();
 }

@@ -112,6 +112,10 @@ char *qualified_shard_name(Oid relid, ShardId shard_id);
  * knows, and that shard exists. Sets the owner when not null. */
 bool is_known_shard(Oid relid, ShardOwner *owner);
 
+/* Whether this session is not to see shards in pg_class: true unless it is internal, or its application
+ * name starts with one of citus.show_shards_for_app_name_prefixes. */
+bool shards_are_hidden();
+
 /* Name of the distribution column's attribute; null where there is none. */
 char *distribution_column_name(const Table& table);
 

@@ -40,6 +40,8 @@ struct Colocation
 	int32 replication_factor;
 	Oid distribution_type;
 	Oid distribution_collation;
+	/* Made for colocate_with => 'none': find_default_colocation() passes over it. */
+	bool isolated = false;
 };
 void insert_colocation(const Colocation& colocation);
 void delete_colocation(ColocationId id);

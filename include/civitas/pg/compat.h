@@ -81,4 +81,14 @@ inline int backend_slot()
 /* Where the value of a setting comes from; 16 exports the look-up itself. */
 GucSource setting_source(const char *name);
 
+/* Number of the current transaction within this backend; 17 moved it into a struct. */
+inline LocalTransactionId local_transaction_id()
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
 } // namespace civitas::pg

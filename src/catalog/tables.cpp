@@ -1,0 +1,566 @@
+/*
+ * tables.cpp: the per-backend cache of pg_dist_partition, pg_dist_shard and pg_dist_placement.
+ *
+ * Model: a hash table from relation oid to entry. An entry either points at a Table in a memory
+ * context of its own or says "not in the metadata", so that plain tables cost one lookup. The
+ * relcache callback marks entries stale (and removes those of plain tables, so that temporary
+ * tables do not pile up); the next find_table() builds a new Table and retires the old one. A
+ * second hash table from shard id to (table, index) is filled one table at a time and is only a
+ * hint: answers are checked against the table's entry.
+ *
+ * Invariants: a Table never changes once it is published. A build that saw an invalidation of its
+ * table while it was reading starts over, so an entry is never older than the last message about
+ * it.
+ */
+#include "civitas/catalog/tables.h"
+#include "civitas/catalog/nodes.h"
+#include "civitas/catalog/relations.h"
+#include "civitas/pg/str.h"
+#include "civitas/pg/vec.h"
+#include "civitas/shard/hash_range.h"
+#include "distribution_key.h"
+#include "retired.h"
+#include "shard_owner.h"
+
+CIVITAS_PG_BEGIN
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
+CIVITAS_PG_END
+
+namespace civitas::catalog {
+
+namespace {
+
+struct TableEntry
+{
+	Oid relid; /* key */
+	bool valid;
+	Table *table; /* null: a plain table */
+	MemoryContext context;
+};
+
+struct ShardEntry
+{
+	ShardId shard_id; /* key */
+	Oid relid;
+	int32 index;
+};
+
+/* A row of pg_dist_placement while a table is built. */
+struct PlacementRow
+{
+	ShardId shard_id;
+	Placement placement;
+};
+
+HTAB *table_cache = nullptr;
+HTAB *shard_cache = nullptr;
+Oid partition_relid = InvalidOid;
+Oid building = InvalidOid;
+bool building_changed = false;
+
+void forget_entry(TableEntry *entry)
+{
+	if (entry->table == nullptr)
+	{
+		Oid relid = entry->relid;
+		hash_search(table_cache, &relid, HASH_REMOVE, nullptr);
+	}
+	else
+		entry->valid = false;
+}
+
+void forget_table(Datum, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == building || relid == partition_relid)
+		building_changed = true;
+	if (table_cache == nullptr)
+		return;
+	if (OidIsValid(relid) && relid != partition_relid)
+	{
+		auto *entry =
+			static_cast<TableEntry *>(hash_search(table_cache, &relid, HASH_FIND, nullptr));
+		if (entry != nullptr)
+			forget_entry(entry);
+		return;
+	}
+	HASH_SEQ_STATUS all;
+	hash_seq_init(&all, table_cache);
+	while (auto *entry = static_cast<TableEntry *>(hash_seq_search(&all)))
+		forget_entry(entry);
+}
+
+void create_caches()
+{
+	HASHCTL control = {};
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(TableEntry);
+	control.hcxt = CacheMemoryContext;
+	table_cache = hash_create("citus tables", 128, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	control.keysize = sizeof(ShardId);
+	control.entrysize = sizeof(ShardEntry);
+	shard_cache = hash_create("citus shards", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+TableKind kind_of(char partmethod, char repmodel, ColocationId colocation)
+{
+	switch (partmethod)
+	{
+	case 'h':
+		return TableKind::Hash;
+	case 'r':
+		return TableKind::Range;
+	case 'a':
+		return TableKind::Append;
+	case 'n':
+		if (repmodel == 't')
+			return TableKind::Reference;
+		return colocation != INVALID_COLOCATION_ID ? TableKind::SingleShard : TableKind::Local;
+	default:
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("unknown distribution method \"%c\" in pg_dist_partition", partmethod)));
+	}
+}
+
+/* Reads the table's row of pg_dist_partition; false where there is none. */
+bool read_partition(Oid relid, Table *table)
+{
+	Relation relation = table_open(relation_oid(Catalog::Partition), AccessShareLock);
+	ScanKeyData key;
+	ScanKeyInit(&key, PARTITION_RELID, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	SysScanDesc scan = systable_beginscan(relation, relation_oid(Catalog::PartitionRelidIndex),
+										  true, nullptr, 1, &key);
+	HeapTuple tuple = systable_getnext(scan);
+	const bool found = HeapTupleIsValid(tuple);
+	if (found)
+	{
+		Datum values[PARTITION_COLUMNS];
+		bool nulls[PARTITION_COLUMNS];
+		heap_deform_tuple(tuple, RelationGetDescr(relation), values, nulls);
+		table->relid = relid;
+		table->partmethod = DatumGetChar(values[PARTITION_METHOD - 1]);
+		table->repmodel = DatumGetChar(values[PARTITION_REPMODEL - 1]);
+		table->colocation_id = DatumGetInt32(values[PARTITION_COLOCATION - 1]);
+		table->autoconverted = !nulls[PARTITION_AUTOCONVERTED - 1] &&
+							   DatumGetBool(values[PARTITION_AUTOCONVERTED - 1]);
+		table->kind = kind_of(table->partmethod, table->repmodel, table->colocation_id);
+		if (!nulls[PARTITION_KEY - 1])
+			table->distribution_attno =
+				column_of_distribution_key(TextDatumGetCString(values[PARTITION_KEY - 1]));
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return found;
+}
+
+int32 hash_bound(Datum value, bool is_null, ShardId shard_id)
+{
+	if (is_null)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("shard " INT64_FORMAT " has no hash range in pg_dist_shard", shard_id)));
+	return pg_strtoint32(TextDatumGetCString(value));
+}
+
+int compare_shards_by_range(const void *left, const void *right)
+{
+	const Shard& a = *static_cast<const Shard *>(left);
+	const Shard& b = *static_cast<const Shard *>(right);
+	if (a.min_hash != b.min_hash)
+		return a.min_hash < b.min_hash ? -1 : 1;
+	return a.shard_id < b.shard_id ? -1 : a.shard_id > b.shard_id;
+}
+
+int compare_placements(const void *left, const void *right)
+{
+	const PlacementRow& a = *static_cast<const PlacementRow *>(left);
+	const PlacementRow& b = *static_cast<const PlacementRow *>(right);
+	if (a.shard_id != b.shard_id)
+		return a.shard_id < b.shard_id ? -1 : 1;
+	return a.placement.group_id < b.placement.group_id
+			   ? -1
+			   : a.placement.group_id > b.placement.group_id;
+}
+
+/* All shards of the table in order, without placements. */
+void read_shards(const Table& table, pg::Vec<Shard>& shards)
+{
+	Relation relation = table_open(relation_oid(Catalog::Shard), AccessShareLock);
+	ScanKeyData key;
+	ScanKeyInit(&key, SHARD_RELID, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table.relid));
+	SysScanDesc scan = systable_beginscan(relation, relation_oid(Catalog::ShardRelidIndex), true,
+										  nullptr, 1, &key);
+	for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple);
+		 tuple = systable_getnext(scan))
+	{
+		Datum values[SHARD_COLUMNS];
+		bool nulls[SHARD_COLUMNS];
+		heap_deform_tuple(tuple, RelationGetDescr(relation), values, nulls);
+		Shard shard = {};
+		shard.shard_id = DatumGetInt64(values[SHARD_ID - 1]);
+		if (table.kind == TableKind::Hash)
+		{
+			shard.min_hash =
+				hash_bound(values[SHARD_MIN - 1], nulls[SHARD_MIN - 1], shard.shard_id);
+			shard.max_hash =
+				hash_bound(values[SHARD_MAX - 1], nulls[SHARD_MAX - 1], shard.shard_id);
+		}
+		shards.push(shard);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	if (shards.size() > 1)
+		qsort(shards.data(), shards.size(), sizeof(Shard), compare_shards_by_range);
+}
+
+/* Placements of the shards with ids first..last (both inclusive). */
+void read_placement_range(Relation relation, ShardId first, ShardId last,
+						  pg::Vec<PlacementRow>& rows)
+{
+	ScanKeyData keys[2];
+	ScanKeyInit(&keys[0], PLACEMENT_SHARD, BTGreaterEqualStrategyNumber, F_INT8GE,
+				Int64GetDatum(first));
+	ScanKeyInit(&keys[1], PLACEMENT_SHARD, BTLessEqualStrategyNumber, F_INT8LE,
+				Int64GetDatum(last));
+	SysScanDesc scan = systable_beginscan(relation, relation_oid(Catalog::PlacementShardIndex),
+										  true, nullptr, 2, keys);
+	for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple);
+		 tuple = systable_getnext(scan))
+	{
+		Datum values[PLACEMENT_COLUMNS];
+		bool nulls[PLACEMENT_COLUMNS];
+		heap_deform_tuple(tuple, RelationGetDescr(relation), values, nulls);
+		if (DatumGetInt32(values[PLACEMENT_STATE - 1]) != PLACEMENT_STATE_ACTIVE)
+			continue;
+		rows.push({DatumGetInt64(values[PLACEMENT_SHARD - 1]),
+				   {DatumGetInt64(values[PLACEMENT_ID - 1]),
+					DatumGetInt32(values[PLACEMENT_GROUP - 1])}});
+	}
+	systable_endscan(scan);
+}
+
+/* Placements of all shards: one range scan where the shard ids lie close together, as they do
+ * after create_distributed_table; otherwise a scan for each shard. */
+void read_placements(const pg::Vec<Shard>& shards, pg::Vec<PlacementRow>& rows)
+{
+	if (shards.empty())
+		return;
+	ShardId lowest = shards[0].shard_id;
+	ShardId highest = lowest;
+	for (const Shard& shard : shards)
+	{
+		lowest = shard.shard_id < lowest ? shard.shard_id : lowest;
+		highest = shard.shard_id > highest ? shard.shard_id : highest;
+	}
+	Relation relation = table_open(relation_oid(Catalog::Placement), AccessShareLock);
+	if (highest - lowest < 2 * static_cast<int64>(shards.size()))
+		read_placement_range(relation, lowest, highest, rows);
+	else
+		for (const Shard& shard : shards)
+			read_placement_range(relation, shard.shard_id, shard.shard_id, rows);
+	table_close(relation, AccessShareLock);
+	if (rows.size() > 1)
+		qsort(rows.data(), rows.size(), sizeof(PlacementRow), compare_placements);
+}
+
+/* Index of the first row of the shard in sorted rows, or rows.size(). */
+int first_row_of(const pg::Vec<PlacementRow>& rows, ShardId shard_id)
+{
+	int low = 0;
+	int high = rows.size();
+	while (low < high)
+	{
+		const int middle = low + (high - low) / 2;
+		if (rows[middle].shard_id < shard_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Column type, collation and hash function of the distribution column. */
+void read_distribution_column(Table *table, MemoryContext context)
+{
+	int32 typmod;
+	get_atttypetypmodcoll(table->relid, table->distribution_attno, &table->distribution_type,
+						  &typmod, &table->distribution_collation);
+	if (table->kind != TableKind::Hash)
+		return;
+	TypeCacheEntry *type = lookup_type_cache(table->distribution_type, TYPECACHE_HASH_PROC_FINFO);
+	if (!OidIsValid(type->hash_proc))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+						errmsg("could not identify a hash function for type %s",
+							   format_type_be(table->distribution_type))));
+	table->hash_function = type->hash_proc;
+	table->hash_finfo = static_cast<FmgrInfo *>(palloc0(sizeof(FmgrInfo)));
+	fmgr_info_cxt(type->hash_proc, table->hash_finfo, context);
+}
+
+bool has_uniform_ranges(const pg::Vec<Shard>& shards)
+{
+	for (int i = 0; i < shards.size(); i++)
+	{
+		const shard::HashRange range = shard::uniform_range(i, shards.size());
+		if (shards[i].min_hash != range.min || shards[i].max_hash != range.max)
+			return false;
+	}
+	return !shards.empty();
+}
+
+/* Everything the metadata says about the table, in `context`; null for a plain table. */
+Table *build_table(Oid relid, MemoryContext context)
+{
+	Table partition = {};
+	if (!read_partition(relid, &partition))
+		return nullptr;
+
+	/* Working memory is the caller's; what lasts goes to the context. */
+	pg::Vec<Shard> shards;
+	pg::Vec<PlacementRow> rows;
+	read_shards(partition, shards);
+	read_placements(shards, rows);
+
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	auto *table = static_cast<Table *>(palloc(sizeof(Table)));
+	*table = partition;
+	if (table->distribution_attno != 0)
+		read_distribution_column(table, context);
+	table->shard_count = shards.size();
+	auto *placements = static_cast<Placement *>(palloc(sizeof(Placement) * (rows.size() + 1)));
+	auto *kept = static_cast<Shard *>(palloc(sizeof(Shard) * (shards.size() + 1)));
+	int placement_count = 0;
+	for (int i = 0; i < shards.size(); i++)
+	{
+		kept[i] = shards[i];
+		kept[i].first_placement = placement_count;
+		for (int row = first_row_of(rows, kept[i].shard_id);
+			 row < rows.size() && rows[row].shard_id == kept[i].shard_id; row++)
+			placements[placement_count++] = rows[row].placement;
+		kept[i].placement_count = placement_count - kept[i].first_placement;
+	}
+	table->shards = kept;
+	table->placements = placements;
+	table->uniform = table->kind == TableKind::Hash && has_uniform_ranges(shards);
+	MemoryContextSwitchTo(caller);
+	return table;
+}
+
+const Table *build_entry(Oid relid)
+{
+	if (!extension_installed())
+		return nullptr;
+	free_retired();
+	partition_relid = relation_oid(Catalog::Partition);
+
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext work =
+		AllocSetContextCreate(caller, "citus table lookup", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = nullptr;
+	Table *table;
+	do
+	{
+		MemoryContextReset(work);
+		MemoryContextSwitchTo(work);
+		context = AllocSetContextCreate(work, "citus table", ALLOCSET_SMALL_SIZES);
+		building = relid;
+		building_changed = false;
+		table = build_table(relid, context);
+		building = InvalidOid;
+	} while (building_changed);
+	MemoryContextSwitchTo(caller);
+
+	if (table_cache == nullptr)
+		create_caches();
+	bool found;
+	auto *entry = static_cast<TableEntry *>(hash_search(table_cache, &relid, HASH_ENTER, &found));
+	if (found && entry->table != nullptr)
+		retire(entry->context);
+	if (table != nullptr)
+		MemoryContextSetParent(context, CacheMemoryContext);
+	entry->table = table;
+	entry->context = table != nullptr ? context : nullptr;
+	entry->valid = true;
+	MemoryContextDelete(work);
+	return table;
+}
+
+List *read_table_oids(Catalog index, ScanKey key)
+{
+	List *oids = NIL;
+	Relation relation = table_open(relation_oid(Catalog::Partition), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, relation_oid(index), true, nullptr,
+										  key != nullptr ? 1 : 0, key);
+	for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple);
+		 tuple = systable_getnext(scan))
+	{
+		bool is_null;
+		oids =
+			lappend_oid(oids, DatumGetObjectId(heap_getattr(tuple, PARTITION_RELID,
+															RelationGetDescr(relation), &is_null)));
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	list_sort(oids, list_oid_cmp);
+	return oids;
+}
+
+} // namespace
+
+Oid read_shard_owner(ShardId shard_id)
+{
+	Oid owner = InvalidOid;
+	Relation relation = table_open(relation_oid(Catalog::Shard), AccessShareLock);
+	ScanKeyData key;
+	ScanKeyInit(&key, SHARD_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(shard_id));
+	SysScanDesc scan =
+		systable_beginscan(relation, relation_oid(Catalog::ShardIdIndex), true, nullptr, 1, &key);
+	HeapTuple tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool is_null;
+		owner = DatumGetObjectId(
+			heap_getattr(tuple, SHARD_RELID, RelationGetDescr(relation), &is_null));
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return owner;
+}
+
+const Table *find_table(Oid relid)
+{
+	/* Nothing in pg_catalog or information_schema is ever distributed. */
+	if (relid < FirstNormalObjectId)
+		return nullptr;
+	if (table_cache != nullptr)
+	{
+		auto *entry =
+			static_cast<TableEntry *>(hash_search(table_cache, &relid, HASH_FIND, nullptr));
+		if (entry != nullptr && entry->valid)
+			return entry->table;
+	}
+	return build_entry(relid);
+}
+
+const Table& get_table(Oid relid)
+{
+	const Table *table = find_table(relid);
+	if (table == nullptr)
+	{
+		const char *name = get_rel_name(relid);
+		if (name == nullptr)
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+							errmsg("relation with OID %u does not exist", relid)));
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("table %s is not distributed", name)));
+	}
+	return *table;
+}
+
+int32 hash_value(const Table& table, Datum value)
+{
+	return DatumGetInt32(FunctionCall1Coll(table.hash_finfo, table.distribution_collation, value));
+}
+
+int shard_index_of_hash(const Table& table, int32 hash)
+{
+	if (table.uniform)
+		return shard::uniform_index(hash, table.shard_count);
+	int low = 0;
+	int high = table.shard_count;
+	while (low < high)
+	{
+		const int middle = low + (high - low) / 2;
+		if (table.shards[middle].max_hash < hash)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == table.shard_count || table.shards[low].min_hash > hash)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED), errmsg("no shard of table %s holds hash value %d",
+														 get_rel_name(table.relid), hash)));
+	return low;
+}
+
+bool find_shard(ShardId shard_id, ShardOwner *owner)
+{
+	if (shard_cache != nullptr)
+	{
+		auto *entry =
+			static_cast<ShardEntry *>(hash_search(shard_cache, &shard_id, HASH_FIND, nullptr));
+		if (entry != nullptr)
+		{
+			const Table *table = find_table(entry->relid);
+			if (table != nullptr && entry->index < table->shard_count &&
+				table->shards[entry->index].shard_id == shard_id)
+			{
+				*owner = {entry->relid, entry->index};
+				return true;
+			}
+			hash_search(shard_cache, &shard_id, HASH_REMOVE, nullptr);
+		}
+	}
+	if (!extension_installed())
+		return false;
+	const Oid relid = read_shard_owner(shard_id);
+	const Table *table = OidIsValid(relid) ? find_table(relid) : nullptr;
+	if (table == nullptr)
+		return false;
+	bool found = false;
+	for (int index = 0; index < table->shard_count; index++)
+	{
+		const ShardId id = table->shards[index].shard_id;
+		auto *entry = static_cast<ShardEntry *>(hash_search(shard_cache, &id, HASH_ENTER, nullptr));
+		entry->relid = relid;
+		entry->index = index;
+		if (id == shard_id)
+		{
+			*owner = {relid, index};
+			found = true;
+		}
+	}
+	return found;
+}
+
+List *all_table_oids()
+{
+	return extension_installed() ? read_table_oids(Catalog::PartitionRelidIndex, nullptr) : NIL;
+}
+
+List *colocated_table_oids(ColocationId colocation_id)
+{
+	if (!extension_installed() || colocation_id == INVALID_COLOCATION_ID)
+		return NIL;
+	ScanKeyData key;
+	ScanKeyInit(&key, PARTITION_COLOCATION, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(colocation_id));
+	return read_table_oids(Catalog::PartitionColocationIndex, &key);
+}
+
+char *distribution_column_name(const Table& table)
+{
+	return table.distribution_attno != 0 ? get_attname(table.relid, table.distribution_attno, false)
+										 : nullptr;
+}
+
+void shard_names_init();
+
+void tables_init()
+{
+	CacheRegisterRelcacheCallback(forget_table, 0);
+	shard_names_init();
+}
+
+} // namespace civitas::catalog
