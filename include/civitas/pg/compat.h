@@ -15,6 +15,7 @@
 CIVITAS_PG_BEGIN
 #include "access/sysattr.h"
 #include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_node.h"
@@ -89,6 +90,46 @@ inline LocalTransactionId local_transaction_id()
 #else
 	return MyProc->lxid;
 #endif
+}
+
+using Walker = bool (*)(Node *node, void *context);
+using Mutator = Node *(*) (Node *node, void *context);
+
+/*
+ * The tree walkers. Before 16 they take a function without a prototype, which C++ reads as one
+ * without arguments; 16 gave the callbacks their real type.
+ */
+#if PG_VERSION_NUM < 160000
+inline bool (*untyped(Walker walker))()
+{
+	return reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker));
+}
+inline Node *(*untyped(Mutator mutator))()
+{
+	return reinterpret_cast<Node *(*) ()>(reinterpret_cast<void (*)()>(mutator));
+}
+#define CIVITAS_CALLBACK(callback) ::civitas::pg::untyped(callback)
+#else
+#define CIVITAS_CALLBACK(callback) callback
+#endif
+
+/* Calls walker for each child of an expression or jointree node. */
+inline bool walk_children(Node *node, Walker walker, void *context)
+{
+	return expression_tree_walker(node, CIVITAS_CALLBACK(walker), context);
+}
+/* Calls walker for each expression, jointree, subquery and CTE of a query. */
+inline bool walk_query(Query *query, Walker walker, void *context, int flags = 0)
+{
+	return query_tree_walker(query, CIVITAS_CALLBACK(walker), context, flags);
+}
+inline Node *mutate_children(Node *node, Mutator mutator, void *context)
+{
+	return expression_tree_mutator(node, CIVITAS_CALLBACK(mutator), context);
+}
+inline Query *mutate_query(Query *query, Mutator mutator, void *context, int flags = 0)
+{
+	return query_tree_mutator(query, CIVITAS_CALLBACK(mutator), context, flags);
 }
 
 } // namespace civitas::pg

@@ -1,0 +1,40 @@
+/*
+ * query_template.h: a Query as text with holes for shard names.
+ */
+#pragma once
+
+#include "civitas/pg/server.h"
+
+CIVITAS_PG_BEGIN
+#include "nodes/parsenodes.h"
+CIVITAS_PG_END
+
+namespace civitas::deparse {
+
+struct QueryTemplate
+{
+	List *pieces; /* String nodes, one more than holes */
+	List *holes;  /* oid list: the table whose shard name belongs there, InvalidOid = VALUES rows */
+};
+CIVITAS_SERVER_STATE(QueryTemplate);
+
+/* Whether a relation's name in a statement stands for shards: a table of the metadata that is not
+ * just a local one. */
+bool is_sharded(Oid relid);
+/* Whether the range table entry is a table of that kind, asked for as a table (and not ON
+ * CONFLICT's "excluded"). */
+bool is_sharded_rte(const RangeTblEntry *rte);
+
+/*
+ * Parameters numbered from here mark the VALUES list of an INSERT: the list that holds them becomes
+ * one hole. Real parameters are far below.
+ */
+inline constexpr int VALUES_MARKER = 60001;
+
+/*
+ * Deparses a rewritten Query that PostgreSQL could parse again. The query is scribbled on. Names in
+ * the text are qualified: it means the same under any search_path. In CurrentMemoryContext.
+ */
+QueryTemplate make_query_template(Query *query);
+
+} // namespace civitas::deparse

@@ -1,0 +1,368 @@
+/*
+ * query_template.cpp: deparse once, splice per shard.
+ *
+ * pg_get_querydef() prints the query under search_path = pg_catalog, so that every name that is not
+ * PostgreSQL's own is qualified. Before that, each sharded table in a FROM list gets an alias that
+ * is unique in the statement: it is then printed as "schema.table alias" (INSERT: "schema.table AS
+ * alias"), a sequence that occurs once. PostgreSQL's scanner walks over the text, so that no string
+ * literal or quoted name is taken for it; each place found becomes a hole. That every table is
+ * found exactly once is checked.
+ *
+ * The tableoid of a sharded table is the shell's, on every node: it is replaced by that constant,
+ * or NULL where an outer join made the row.
+ */
+#include "civitas/deparse/query_template.h"
+
+#include "civitas/pg/compat.h"
+#include "civitas/pg/str.h"
+#include "civitas/pg/vec.h"
+
+CIVITAS_PG_BEGIN
+#include "access/attnum.h"
+#include "access/sysattr.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "common/keywords.h"
+#include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+#include "parser/scanner.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+CIVITAS_PG_END
+
+#include "civitas/catalog/tables.h"
+
+#include <cstring>
+
+namespace civitas::deparse {
+
+namespace {
+
+/* The scanner's token codes that are fixed, see parser/scanner.h. */
+constexpr int TOKEN_IDENT = 258;
+constexpr int TOKEN_PARAM = 267;
+
+/* A table that is printed under its own name and must become a hole. */
+struct Place
+{
+	RangeTblEntry *rte;
+	char *text[2]; /* how it is printed in FROM, and after INSERT INTO */
+	int start;	   /* byte offset in the text, -1 until found */
+	int end;	   /* just after the table's name */
+};
+
+struct Namer
+{
+	pg::Vec<Place> *places;
+	pg::Vec<const char *> *names; /* taken so far */
+};
+
+bool name_taken(const Namer& namer, const char *name)
+{
+	for (const char *taken : namer.names->span())
+		if (strcmp(taken, name) == 0)
+			return true;
+	return false;
+}
+
+/* Names of the other range table entries: the new aliases must not be among them. */
+bool collect_names(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query *query = castNode(Query, node);
+		ListCell *cell;
+		foreach (cell, query->rtable)
+		{
+			const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+			if (!is_sharded_rte(rte) && rte->eref)
+				static_cast<Namer *>(context)->names->push(rte->eref->aliasname);
+		}
+		return pg::walk_query(query, collect_names, context);
+	}
+	return pg::walk_children(node, collect_names, context);
+}
+
+void name_table(Namer& namer, RangeTblEntry *rte)
+{
+	const char *base = rte->alias ? rte->alias->aliasname : get_rel_name(rte->relid);
+	char *alias = pstrdup(base);
+	for (int suffix = 1; name_taken(namer, alias); suffix++)
+	{
+		const int room = NAMEDATALEN - 12;
+		alias = psprintf("%.*s_%d", pg_mbcliplen(base, strlen(base), room), base, suffix);
+	}
+	namer.names->push(alias);
+
+	rte->alias = makeAlias(alias, rte->alias ? rte->alias->colnames : NIL);
+	rte->eref = makeAlias(alias, rte->eref->colnames);
+
+	const char *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(rte->relid)),
+												  get_rel_name(rte->relid));
+	Place place;
+	place.rte = rte;
+	place.text[0] = psprintf("%s %s", name, quote_identifier(alias));
+	place.text[1] = psprintf("%s AS %s", name, quote_identifier(alias));
+	place.start = -1;
+	place.end = static_cast<int>(strlen(name));
+	namer.places->push(place);
+}
+
+bool find_range_references(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, RangeTblRef))
+	{
+		Bitmapset **used = static_cast<Bitmapset **>(context);
+		*used = bms_add_member(*used, castNode(RangeTblRef, node)->rtindex);
+		return false;
+	}
+	if (IsA(node, Query) || IsA(node, SubLink))
+		return false;
+	return pg::walk_children(node, find_range_references, context);
+}
+
+/* Gives every sharded table that is printed a unique alias, in all levels of the query. */
+bool name_tables(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query *query = castNode(Query, node);
+		Bitmapset *used = nullptr;
+		find_range_references(reinterpret_cast<Node *>(query->jointree), &used);
+		if (query->resultRelation)
+			used = bms_add_member(used, query->resultRelation);
+		int index = -1;
+		while ((index = bms_next_member(used, index)) >= 0)
+		{
+			RangeTblEntry *rte = rt_fetch(index, query->rtable);
+			if (is_sharded_rte(rte))
+				name_table(*static_cast<Namer *>(context), rte);
+		}
+		return pg::walk_query(query, name_tables, context);
+	}
+	return pg::walk_children(node, name_tables, context);
+}
+
+/* --- tableoid -------------------------------------------------------------------------------- */
+
+struct TableOids
+{
+	List *queries; /* innermost first */
+};
+
+Node *replace_tableoid(Node *node, void *context)
+{
+	TableOids *state = static_cast<TableOids *>(context);
+	if (node == nullptr)
+		return nullptr;
+	if (IsA(node, Var))
+	{
+		const Var *var = castNode(Var, node);
+		if (var->varattno != TableOidAttributeNumber ||
+			static_cast<int>(var->varlevelsup) >= list_length(state->queries))
+			return static_cast<Node *>(copyObjectImpl(node));
+		const Query *query = static_cast<const Query *>(list_nth(state->queries, var->varlevelsup));
+		const RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
+		if (!is_sharded_rte(rte))
+			return static_cast<Node *>(copyObjectImpl(node));
+
+		NullTest *test = makeNode(NullTest);
+		test->arg = static_cast<Expr *>(copyObjectImpl(node));
+		test->nulltesttype = IS_NOT_NULL;
+		test->location = -1;
+		CaseWhen *when = makeNode(CaseWhen);
+		when->expr = reinterpret_cast<Expr *>(test);
+		when->result = reinterpret_cast<Expr *>(makeConst(
+			OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(rte->relid), false, true));
+		when->location = -1;
+		CaseExpr *expr = makeNode(CaseExpr);
+		expr->casetype = OIDOID;
+		expr->args = list_make1(when);
+		expr->defresult = reinterpret_cast<Expr *>(makeNullConst(OIDOID, -1, InvalidOid));
+		expr->location = -1;
+		return reinterpret_cast<Node *>(expr);
+	}
+	if (IsA(node, Query))
+	{
+		Query *query = castNode(Query, node);
+		state->queries = lcons(query, state->queries);
+		Node *result = reinterpret_cast<Node *>(pg::mutate_query(query, replace_tableoid, context));
+		state->queries = list_delete_first(state->queries);
+		return result;
+	}
+	return pg::mutate_children(node, replace_tableoid, context);
+}
+
+bool uses_tableoid(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Var))
+		return castNode(Var, node)->varattno == TableOidAttributeNumber;
+	if (IsA(node, Query))
+		return pg::walk_query(castNode(Query, node), uses_tableoid, context);
+	return pg::walk_children(node, uses_tableoid, context);
+}
+
+/* --- text ------------------------------------------------------------------------------------ */
+
+char *deparse_qualified(Query *query)
+{
+	const int level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	char *text = pg_get_querydef(query, false);
+	AtEOXact_GUC(true, level);
+	return text;
+}
+
+bool continues_name(char c)
+{
+	return c == '_' || c == '$' || c == '.' || c == '"' || (c >= '0' && c <= '9') ||
+		   (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80) != 0;
+}
+
+/* Notes the table that is printed at this offset, if one is. False when it had been seen before. */
+bool match_place(pg::Vec<Place>& places, const char *text, int offset)
+{
+	for (Place& place : places)
+	{
+		for (const char *printed : place.text)
+		{
+			const size_t length = strlen(printed);
+			if (strncmp(text + offset, printed, length) != 0 ||
+				continues_name(text[offset + length]))
+				continue;
+			if (place.start >= 0)
+				return false;
+			place.start = offset;
+			place.end += offset;
+			return true;
+		}
+	}
+	return true;
+}
+
+struct ValuesList
+{
+	int start = -1;
+	int end = -1;
+};
+
+/* Walks over the text's tokens, finds the tables and the marked VALUES list. */
+bool scan_places(const char *text, pg::Vec<Place>& places, ValuesList *values)
+{
+	core_yy_extra_type extra;
+	core_yyscan_t scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
+	int previous = 0;
+	int open = -1; /* offset of the latest "(" */
+	bool in_values = false;
+	bool once = true;
+	for (;;)
+	{
+		core_YYSTYPE value;
+		YYLTYPE offset;
+		const int token = core_yylex(&value, &offset, scanner);
+		if (token == 0)
+			break;
+		if (token == '(')
+			open = offset;
+		else if (token == TOKEN_PARAM && value.ival == VALUES_MARKER)
+		{
+			values->start = open;
+			in_values = true;
+		}
+		else if (token == ')' && in_values)
+		{
+			values->end = offset + 1;
+			in_values = false;
+		}
+		else if (token >= TOKEN_IDENT && previous != '.')
+			once = match_place(places, text, offset) && once;
+		previous = token;
+	}
+	scanner_finish(scanner);
+	return once;
+}
+
+void add_piece(QueryTemplate *result, const char *text, int length)
+{
+	result->pieces = lappend(result->pieces, makeString(pnstrdup(text, length)));
+}
+
+} // namespace
+
+bool is_sharded(Oid relid)
+{
+	if (relid < FirstNormalObjectId)
+		return false;
+	const catalog::Table *table = catalog::find_table(relid);
+	return table != nullptr && table->kind != catalog::TableKind::Local;
+}
+
+bool is_sharded_rte(const RangeTblEntry *rte)
+{
+	return rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_COMPOSITE_TYPE &&
+		   rte->relkind != RELKIND_VIEW && is_sharded(rte->relid);
+}
+
+QueryTemplate make_query_template(Query *query)
+{
+	if (uses_tableoid(reinterpret_cast<Node *>(query), nullptr))
+	{
+		TableOids state = {NIL};
+		query = castNode(Query, replace_tableoid(reinterpret_cast<Node *>(query), &state));
+	}
+
+	pg::Vec<Place> places;
+	pg::Vec<const char *> names;
+	Namer namer = {&places, &names};
+	collect_names(reinterpret_cast<Node *>(query), &namer);
+	name_tables(reinterpret_cast<Node *>(query), &namer);
+
+	char *text = deparse_qualified(query);
+	ValuesList values;
+	bool complete = scan_places(text, places, &values);
+	for (const Place& place : places.span())
+		complete = complete && place.start >= 0;
+	if (!complete)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("could not find the tables of a query in its text"),
+						errdetail_internal("%s", text)));
+
+	/* Holes in the order of the text. There are few: a selection sort does. */
+	QueryTemplate result = {NIL, NIL};
+	int position = 0;
+	for (;;)
+	{
+		const Place *next = nullptr;
+		for (const Place& place : places.span())
+			if (place.start >= position && (next == nullptr || place.start < next->start))
+				next = &place;
+		if (values.start >= position && (next == nullptr || values.start < next->start))
+		{
+			add_piece(&result, text + position, values.start - position);
+			result.holes = lappend_oid(result.holes, InvalidOid);
+			position = values.end;
+			continue;
+		}
+		if (next == nullptr)
+			break;
+		add_piece(&result, text + position, next->start - position);
+		result.holes = lappend_oid(result.holes, next->rte->relid);
+		position = next->end;
+	}
+	add_piece(&result, text + position, static_cast<int>(strlen(text)) - position);
+	return result;
+}
+
+} // namespace civitas::deparse
