@@ -114,6 +114,18 @@ static void check_insert_rights(Oid relid, List *columns)
 					   get_rel_name(relid));
 }
 
+ShardCopy *active_copies = nullptr;
+
+/* The copy's context goes away: at its end, or with the transaction that failed. */
+static void forget_copy(void *argument)
+{
+	ShardCopy **link = &active_copies;
+	while (*link && *link != argument)
+		link = &(*link)->older;
+	if (*link)
+		*link = (*link)->older;
+}
+
 ShardCopy *shard_copy_begin(const catalog::Table& table, List *columns,
 							const ShardCopyFormat& format)
 {
@@ -127,11 +139,12 @@ ShardCopy *shard_copy_begin(const catalog::Table& table, List *columns,
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("table \"%s\" has no shards", get_rel_name(table.relid))));
 
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "shard copy", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller_context = MemoryContextSwitchTo(context);
 	auto *copy = static_cast<ShardCopy *>(palloc0(sizeof(ShardCopy)));
 	copy->table = &table;
-	copy->context =
-		AllocSetContextCreate(CurrentMemoryContext, "shard copy", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller_context = MemoryContextSwitchTo(copy->context);
+	copy->context = context;
 	copy->error_context = error_context_stack;
 	copy->columns = static_cast<List *>(copyObjectImpl(columns));
 	copy->binary = format.binary;
@@ -163,6 +176,12 @@ ShardCopy *shard_copy_begin(const catalog::Table& table, List *columns,
 		MemoryContextAllocExtended(copy->context, sizeof(Stream *) * shards, MCXT_ALLOC_ZERO));
 	copy->streams = static_cast<pg::Vec<Stream *> *>(palloc(sizeof(pg::Vec<Stream *>)));
 	*copy->streams = pg::Vec<Stream *>(copy->context);
+	auto *callback = static_cast<MemoryContextCallback *>(palloc0(sizeof(MemoryContextCallback)));
+	callback->func = forget_copy;
+	callback->arg = copy;
+	MemoryContextRegisterResetCallback(context, callback);
+	copy->older = active_copies;
+	active_copies = copy;
 	MemoryContextSwitchTo(caller_context);
 	return copy;
 }
@@ -348,7 +367,6 @@ uint64 shard_copy_finish(ShardCopy *copy)
 	wait_for_streams(copy, 0);
 	const uint64 rows = copy->rows;
 	MemoryContextDelete(copy->context);
-	pfree(copy);
 	return rows;
 }
 

@@ -64,8 +64,9 @@ void raise_null_distribution_value(const catalog::Table& table)
 	const char *name = get_rel_name(table.relid);
 	ereport(ERROR,
 			(errcode(ERRCODE_NOT_NULL_VIOLATION),
-			 errmsg("null value in distribution column \"%s\" of table \"%s\"", column, name),
-			 errdetail("The value of the distribution column decides in which shard a row lives."),
+			 errmsg("null value in distribution column \"%s\" of relation \"%s\" is not allowed",
+					column, name),
+			 errdetail("The value of this column decides which shard holds the row."),
 			 err_generic_string(PG_DIAG_SCHEMA_NAME,
 								get_namespace_name(get_rel_namespace(table.relid))),
 			 err_generic_string(PG_DIAG_TABLE_NAME, name),

@@ -100,10 +100,13 @@ struct ShardCopy
 	Stream **shard_streams; /* of shards with one remote placement, once known */
 	int64 rows;
 	RowEncoder *encoder; /* begin_rows only */
+	ShardCopy *older;	 /* list of running ones */
 };
 CIVITAS_SERVER_STATE(ShardCopy);
 
 /* shard_copy.cpp */
+/* The copies that run now, innermost first. */
+extern ShardCopy *active_copies;
 void release_batch(ShardCopy *copy, Batch *batch);
 
 /* shard_copy_rows.cpp */

@@ -33,7 +33,6 @@ static Stream *stream_of_session(ShardCopy *copy, GroupId group, remote::Session
 
 	txn::begin_remote(session);
 	txn::note_write(session);
-	remote::set_claimed(session, true);
 	PQsetnonblocking(remote::connection(session), 1);
 	auto *stream = static_cast<Stream *>(MemoryContextAllocZero(copy->context, sizeof(Stream)));
 	stream->session = session;
@@ -115,6 +114,7 @@ static void start_batch(ShardCopy *copy, Stream *stream)
 		.raw(copy->columns_and_options);
 	MemoryContextSwitchTo(caller_context);
 	remote::send_simple(stream->session, sql.c_str());
+	remote::set_claimed(stream->session, true);
 	pfree(sql.c_str());
 	stream->sent = 0;
 	stream->completed = false;
@@ -190,14 +190,15 @@ static bool read_end(ShardCopy *copy, Stream *stream)
 	return false;
 }
 
-static void advance(ShardCopy *copy, Stream *stream)
+/* `once`: no further than the end of the batch in flight. */
+static void advance(ShardCopy *copy, Stream *stream, bool once)
 {
 	for (;;)
 	{
 		switch (stream->state)
 		{
 		case StreamState::Idle:
-			if (stream->head == nullptr)
+			if (stream->head == nullptr || once)
 				return;
 			start_batch(copy, stream);
 			break;
@@ -215,7 +216,10 @@ static void advance(ShardCopy *copy, Stream *stream)
 			if (!read_end(copy, stream))
 				return;
 			stream->state = StreamState::Idle;
+			remote::set_claimed(stream->session, false);
 			drop_head(copy, stream);
+			if (once)
+				return;
 			break;
 		}
 	}
@@ -224,7 +228,7 @@ static void advance(ShardCopy *copy, Stream *stream)
 void pump_streams(ShardCopy *copy)
 {
 	for (Stream *stream : *copy->streams)
-		advance(copy, stream);
+		advance(copy, stream, false);
 }
 
 /* Waits until a busy socket is ready or something wants our attention. */
@@ -249,6 +253,18 @@ static void wait_for_sockets(ShardCopy *copy)
 	CHECK_FOR_INTERRUPTS();
 }
 
+void shard_copy_yield(remote::Session *session)
+{
+	for (ShardCopy *copy = active_copies; copy; copy = copy->older)
+		for (Stream *stream : *copy->streams)
+			while (stream->session == session && stream->state != StreamState::Idle)
+			{
+				advance(copy, stream, true);
+				if (stream->state != StreamState::Idle)
+					wait_for_sockets(copy);
+			}
+}
+
 static bool any_busy(ShardCopy *copy)
 {
 	for (Stream *stream : *copy->streams)
@@ -266,9 +282,6 @@ void wait_for_streams(ShardCopy *copy, size_t bytes)
 			break;
 		wait_for_sockets(copy);
 	}
-	if (bytes == 0)
-		for (Stream *stream : *copy->streams)
-			remote::set_claimed(stream->session, false);
 }
 
 } // namespace civitas::executor

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "civitas/catalog/tables.h"
+#include "civitas/remote/session.h"
 
 CIVITAS_PG_BEGIN
 #include "access/tupdesc.h"
@@ -47,5 +48,10 @@ uint64 shard_copy_finish(ShardCopy *copy);
  * distribution column; 23502 when that is null. Use with begin_rows. */
 ShardCopy *shard_copy_begin_rows(const catalog::Table& table, List *columns, TupleDesc row_type);
 void shard_copy_slot(ShardCopy *copy, TupleTableSlot *slot);
+
+/* The session is wanted for a statement while copies are running (a default's function may query):
+ * waits until no batch is in flight on it. The copy goes on when it next has the session to itself.
+ */
+void shard_copy_yield(remote::Session *session);
 
 } // namespace civitas::executor

@@ -132,4 +132,16 @@ inline Query *mutate_query(Query *query, Mutator mutator, void *context, int fla
 	return query_tree_mutator(query, CIVITAS_CALLBACK(mutator), context, flags);
 }
 
+/* Walks a plan state tree. Before 16 the walker's parameters were not declared, which C++ reads as
+ * none. */
+inline bool walk_plan_state(PlanState *state, bool (*walker)(PlanState *, void *), void *context)
+{
+#if PG_VERSION_NUM >= 160000
+	return planstate_tree_walker(state, walker, context);
+#else
+	return planstate_tree_walker(
+		state, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(walker)), context);
+#endif
+}
+
 } // namespace civitas::pg
