@@ -4,6 +4,7 @@
  * The library is loaded by shared_preload_libraries; each module registers its settings, hooks and shared
  * memory in dependency order. Nothing here knows more than that order.
  */
+#include "civitas/catalog/logical_names.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/server.h"
@@ -29,5 +30,6 @@ void _PG_init(void)
 	civitas::catalog::nodes_init();
 	civitas::catalog::tables_init();
 	civitas::remote::session_init();
+	civitas::remote::logical_name_hook = civitas::catalog::logical_name;
 	civitas::plan::plan_init();
 }

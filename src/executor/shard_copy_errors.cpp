@@ -90,14 +90,11 @@ static char *logical_field_of(const PGresult *result, int code)
 void raise_batch_error(ShardCopy *copy, Stream *stream, Batch *batch, PGresult *result)
 {
 	error_context_stack = copy->error_context;
-	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
-	if (result == nullptr || PQstatus(remote::connection(stream->session)) == CONNECTION_BAD)
-	{
-		PQclear(result);
+	if (result == nullptr)
 		remote::raise_connection_lost(stream->session);
-	}
-	if (state == nullptr || strlen(state) != 5)
-		state = "XX000";
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	if (state == nullptr || PQstatus(remote::connection(stream->session)) == CONNECTION_BAD)
+		remote::raise_remote_error(stream->session, result);
 
 	char *message = catalog::logical_text(field_of(result, PG_DIAG_MESSAGE_PRIMARY));
 	char *detail = catalog::logical_text(field_of(result, PG_DIAG_MESSAGE_DETAIL));

@@ -1,0 +1,77 @@
+-- INSERT .. SELECT: into distributed and reference tables, from all kinds of sources.
+\set SHOW_CONTEXT never
+SET client_min_messages TO warning;
+DROP SCHEMA IF EXISTS insert_select CASCADE;
+CREATE SCHEMA insert_select;
+SET search_path TO insert_select;
+RESET client_min_messages;
+
+CREATE TABLE a (k int PRIMARY KEY, v text, n int DEFAULT 7);
+CREATE TABLE b (k int PRIMARY KEY, v text, n int);
+CREATE TABLE c (other text PRIMARY KEY, k int);
+CREATE TABLE r (k int PRIMARY KEY, v text);
+CREATE TABLE l (k int, v text);
+SELECT create_distributed_table('a', 'k');
+SELECT create_distributed_table('b', 'k', colocate_with => 'a');
+SELECT create_distributed_table('c', 'other');
+SELECT create_reference_table('r');
+
+\set QUIET off
+-- from functions, from local tables
+INSERT INTO a SELECT i, 'v' || i FROM generate_series(1, 1000) i;
+INSERT INTO l SELECT i, 'local' || i FROM generate_series(2001, 2010) i;
+INSERT INTO a (v, k) SELECT v, k FROM l;
+\set QUIET on
+SELECT count(*), sum(k), min(v), max(v), min(n), max(n) FROM a;
+SELECT * FROM a WHERE k = 2005;
+-- colocated, repartitioned, reference, local targets
+INSERT INTO b SELECT k, v, n FROM a WHERE k % 2 = 0;
+INSERT INTO c SELECT v, k FROM a;
+INSERT INTO r SELECT k, v FROM a WHERE k <= 20;
+INSERT INTO l SELECT k, v FROM b WHERE k <= 10;
+SELECT (SELECT count(*) FROM b), (SELECT count(*) FROM c), (SELECT count(*) FROM r), (SELECT count(*) FROM l);
+SELECT k FROM c WHERE other = 'v500';
+SELECT * FROM b WHERE k = 500;
+SELECT DISTINCT result FROM run_command_on_placements('r', 'SELECT count(*) FROM %s');
+-- into itself: the rows that it inserts are not its source
+INSERT INTO a SELECT k + 10000, v FROM a WHERE k <= 100;
+INSERT INTO a SELECT -k, v FROM a WHERE k <= 100 ORDER BY k LIMIT 10;
+SELECT count(*) FROM a;
+-- aggregates, joins, set operations
+INSERT INTO a (k, n) SELECT 20000 + n, count(*) FROM a GROUP BY n;
+INSERT INTO a (k, v) SELECT a.k + 30000, b.v FROM a JOIN b USING (k) WHERE a.k <= 50;
+INSERT INTO a (k) SELECT 40001 UNION SELECT 40002 UNION SELECT k FROM a WHERE k = 20007;
+SELECT count(*) FROM a WHERE k > 10100;
+-- ON CONFLICT, RETURNING
+INSERT INTO a (k, v) SELECT i, 'again' FROM generate_series(999, 1001) i ON CONFLICT (k) DO NOTHING;
+INSERT INTO a (k, v) SELECT i, 'updated' FROM generate_series(999, 1002) i ON CONFLICT (k) DO UPDATE SET v = excluded.v, n = a.n + 1;
+SELECT * FROM a WHERE k BETWEEN 998 AND 1002 ORDER BY k;
+WITH inserted AS (INSERT INTO a (k, v) SELECT i, 'returned' FROM generate_series(50001, 50005) i RETURNING k, v, n)
+SELECT * FROM inserted ORDER BY k;
+INSERT INTO r SELECT k, v FROM l WHERE k BETWEEN 2001 AND 2002 RETURNING k;
+-- errors: nothing stays
+INSERT INTO a (k) SELECT i FROM generate_series(60000, 60010) i UNION ALL SELECT 1;
+INSERT INTO a (k) SELECT NULL FROM generate_series(1, 2);
+INSERT INTO a (k) SELECT 60000 / (i - 5) FROM generate_series(1, 10) i;
+SELECT count(*) FROM a WHERE k >= 60000;
+-- transactions
+BEGIN;
+INSERT INTO a (k) SELECT i FROM generate_series(70001, 70100) i;
+SELECT count(*) FROM a WHERE k > 70000;
+UPDATE a SET v = 'seen' WHERE k > 70000;
+INSERT INTO b (k, v) SELECT k, v FROM a WHERE k > 70000;
+ROLLBACK;
+SELECT (SELECT count(*) FROM a WHERE k > 70000), (SELECT count(*) FROM b WHERE k > 70000);
+-- prepared
+PREPARE fill (int, int) AS INSERT INTO a (k, n) SELECT i, $2 FROM generate_series($1, $1 + 9) i;
+EXECUTE fill (80000, 1);
+EXECUTE fill (80010, 2);
+EXECUTE fill (80020, 3);
+EXECUTE fill (80030, 4);
+EXECUTE fill (80040, 5);
+EXECUTE fill (80050, 6);
+EXECUTE fill (80060, 7);
+SELECT n, count(*) FROM a WHERE k >= 80000 GROUP BY n ORDER BY n;
+
+SET client_min_messages TO warning;
+DROP SCHEMA insert_select CASCADE;
