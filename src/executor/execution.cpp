@@ -1,0 +1,373 @@
+/*
+ * execution.cpp: one run of a RemoteQuery, from its tasks to its last row.
+ *
+ * Rows stream: each is decoded from the result that libpq holds when the plan above asks for it, and sockets are only
+ * read when rows are wanted, so memory stays bounded. Rows go to a tuplestore (work_mem, then disk) only where they
+ * must: local tasks produce them all at once; changes run to their end at once; a plan that will rewind; a
+ * session that somebody else needs (yield_session).
+ *
+ * Executions that hold sessions are in a list, newest first. What an execution holds outside of memory contexts
+ * (a PGresult, a wait set, the flow object) goes with a callback of its context, also after an error; sessions
+ * are then put right by the transaction callback, which is why the callback does not touch them.
+ */
+#include "execution.h"
+
+#include "civitas/pg/core_call.h"
+#include "civitas/txn/transaction.h"
+
+CIVITAS_PG_BEGIN
+#include "executor/executor.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+#include <cstdlib>
+#include <new>
+
+namespace civitas::executor {
+
+namespace {
+
+/* Executions that hold sessions, newest first. */
+Execution *newest_holder = nullptr;
+
+void discard(void *argument)
+{
+	Execution *execution = static_cast<Execution *>(argument);
+	release_sessions(execution);
+	if (execution->result)
+		PQclear(execution->result);
+	execution->result = nullptr;
+	discard_many(execution);
+}
+
+/* Whether statements on other nodes can run in those nodes' implicit transactions. */
+bool can_run_outside_transaction(const Execution *execution)
+{
+	if (!txn::statement_is_whole_transaction())
+		return false;
+	if (execution->query->read_only)
+		return true;
+	return execution->sole_node && execution->tasks.size() == 1 && !execution->tasks[0].local;
+}
+
+bool next_remote(Execution *execution, Datum *values, bool *nulls)
+{
+	if (execution->remote_done)
+		return false;
+	const bool got = execution->many ? next_many(execution, values, nulls)
+									 : next_single(execution, values, nulls);
+	if (!got)
+	{
+		execution->remote_done = true;
+		release_sessions(execution);
+	}
+	return got;
+}
+
+/* Every placement of a shard must have changed the same number of rows. */
+void check_replicas(const Execution *execution)
+{
+	const pg::Vec<Task>& tasks = execution->tasks;
+	for (int index = execution->current_phase_end; index < tasks.size(); index++)
+	{
+		const Task& replica = tasks[index];
+		for (int first = 0; first < execution->current_phase_end; first++)
+		{
+			if (tasks[first].shard_index != replica.shard_index ||
+				tasks[first].affected == replica.affected)
+				continue;
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("replicas of table \"%s\" differ",
+							get_rel_name(execution->query->anchor)),
+					 errdetail("The statement changed " UINT64_FORMAT
+							   " rows on the node of group %d and " UINT64_FORMAT
+							   " on that of group %d.",
+							   tasks[first].affected, tasks[first].groups[0], replica.affected,
+							   replica.groups[0]),
+					 errhint("The statement was rolled back. Use expressions that give the same "
+							 "answer on every node.")));
+		}
+	}
+}
+
+/* Tasks start in begin_execution() for the first time a row is asked for. */
+void start(Execution *execution)
+{
+	execution->started = true;
+	if (execution->tasks.empty())
+	{
+		execution->remote_done = true;
+		execution->materialized = true;
+		return;
+	}
+	execution->in_transaction = !can_run_outside_transaction(execution);
+	if (execution->tasks.size() == 1)
+	{
+		if (execution->tasks[0].local)
+		{
+			run_local_task(execution, execution->tasks[0]);
+			execution->remote_done = true;
+			execution->materialized = true;
+			return;
+		}
+		if (execution->tasks[0].group_count == 1)
+		{
+			start_single(execution);
+			return;
+		}
+	}
+	start_many(execution);
+}
+
+} // namespace
+
+Execution *begin_execution(ScanState *state)
+{
+	EState *estate = state->css.ss.ps.state;
+	MemoryContext context = AllocSetContextCreate(estate->es_query_cxt, "Civitas execution",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Execution *execution = new (palloc0(sizeof(Execution))) Execution{};
+	execution->context = context;
+	execution->query = state->query;
+	execution->row_type = state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+	execution->write = !state->query->read_only && state->query->command != CMD_SELECT;
+	execution->sole_node = estate->es_plannedstmt->planTree == state->css.ss.ps.plan &&
+						   estate->es_plannedstmt->subplans == NIL;
+	if (OidIsValid(state->query->anchor))
+		execution->anchor = &catalog::get_table(state->query->anchor);
+
+	MemoryContextCallback *callback =
+		static_cast<MemoryContextCallback *>(palloc(sizeof(MemoryContextCallback)));
+	callback->func = discard;
+	callback->arg = execution;
+	MemoryContextRegisterResetCallback(context, callback);
+
+	make_tasks(state, execution);
+	execution->prepared = execution->tasks.size() == 1 && execution->parameters->count > 0 &&
+						  list_length(state->rows) <= 1;
+	MemoryContextSwitchTo(old);
+	state->execution = execution;
+	return execution;
+}
+
+/* The row context and the decoder are made when the first remote row arrives. */
+static void prepare_decoding(Execution *execution)
+{
+	if (execution->decoder)
+		return;
+	MemoryContext old = MemoryContextSwitchTo(execution->context);
+	execution->row_context =
+		AllocSetContextCreate(execution->context, "Civitas row", ALLOCSET_SMALL_SIZES);
+	execution->decoder = make_decoder(execution->row_type, execution->query->binary_results &&
+															   enable_binary_protocol &&
+															   encodings_agree());
+	MemoryContextSwitchTo(old);
+}
+
+Tuplestorestate *store_of(Execution *execution)
+{
+	if (execution->store)
+		return execution->store;
+	MemoryContext old = MemoryContextSwitchTo(execution->context);
+	execution->store = tuplestore_begin_heap(true, false, work_mem);
+	execution->store_slot = MakeSingleTupleTableSlot(execution->row_type, &TTSOpsMinimalTuple);
+	MemoryContextSwitchTo(old);
+	return execution->store;
+}
+
+bool next_row(Execution *execution, TupleTableSlot *slot)
+{
+	if (!execution->started)
+	{
+		MemoryContext old = MemoryContextSwitchTo(execution->context);
+		prepare_decoding(execution);
+		start(execution);
+		MemoryContextSwitchTo(old);
+		if (execution->write || execution->query->command != CMD_SELECT ||
+			!execution->query->read_only)
+			materialize(execution);
+	}
+	ExecClearTuple(slot);
+	if (execution->store &&
+		tuplestore_gettupleslot(execution->store, true, false, execution->store_slot))
+	{
+		slot_getallattrs(execution->store_slot);
+		for (int index = 0; index < execution->row_type->natts; index++)
+		{
+			slot->tts_values[index] = execution->store_slot->tts_values[index];
+			slot->tts_isnull[index] = execution->store_slot->tts_isnull[index];
+		}
+		ExecStoreVirtualTuple(slot);
+		return true;
+	}
+	if (execution->materialized)
+		return false;
+
+	MemoryContextReset(execution->row_context);
+	MemoryContext old = MemoryContextSwitchTo(execution->row_context);
+	const bool got = next_remote(execution, slot->tts_values, slot->tts_isnull);
+	MemoryContextSwitchTo(old);
+	if (!got)
+		return false;
+	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
+void materialize(Execution *execution)
+{
+	if (execution->materialized)
+		return;
+	prepare_decoding(execution);
+	MemoryContext old = MemoryContextSwitchTo(execution->context);
+	if (!execution->started)
+		start(execution);
+	const int count = execution->row_type->natts;
+	Datum *values = static_cast<Datum *>(palloc(sizeof(Datum) * (count + 1)));
+	bool *nulls = static_cast<bool *>(palloc(sizeof(bool) * (count + 1)));
+	for (;;)
+	{
+		MemoryContextReset(execution->row_context);
+		MemoryContextSwitchTo(execution->row_context);
+		const bool got = next_remote(execution, values, nulls);
+		MemoryContextSwitchTo(execution->context);
+		if (!got)
+			break;
+		if (execution->query->returns_rows)
+			tuplestore_putvalues(store_of(execution), execution->row_type, values, nulls);
+	}
+	MemoryContextSwitchTo(old);
+	execution->materialized = true;
+	if (execution->write)
+		check_replicas(execution);
+}
+
+void rewind_rows(Execution *execution)
+{
+	if (execution->store)
+		tuplestore_rescan(execution->store);
+}
+
+void end_execution(Execution *execution)
+{
+	if (execution->started && !execution->remote_done)
+	{
+		execution->remote_done = true;
+		if (execution->many)
+			stop_many(execution);
+		else
+			stop_single(execution);
+	}
+	release_sessions(execution);
+	if (execution->store_slot)
+		ExecDropSingleTupleTableSlot(execution->store_slot);
+	if (execution->store)
+		tuplestore_end(execution->store);
+	execution->store = nullptr;
+	execution->store_slot = nullptr;
+	MemoryContextDelete(execution->context);
+}
+
+/* --- who holds which session ----------------------------------------------------------------- */
+
+void hold_sessions(Execution *execution)
+{
+	if (execution->listed)
+		return;
+	execution->listed = true;
+	execution->newer = nullptr;
+	execution->older = newest_holder;
+	if (newest_holder)
+		newest_holder->newer = execution;
+	newest_holder = execution;
+}
+
+void release_sessions(Execution *execution)
+{
+	if (!execution->listed)
+		return;
+	execution->listed = false;
+	if (execution->newer)
+		execution->newer->older = execution->older;
+	else
+		newest_holder = execution->older;
+	if (execution->older)
+		execution->older->newer = execution->newer;
+	execution->newer = execution->older = nullptr;
+}
+
+void yield_session(remote::Session *session)
+{
+	Execution *next;
+	for (Execution *execution = newest_holder; execution; execution = next)
+	{
+		next = execution->older;
+		if (execution->session == session || uses_session(execution, session))
+			materialize(execution);
+	}
+}
+
+/* --- what single.cpp and many.cpp share ----------------------------------------------------------- */
+
+AffinityKey affinity_key(const Execution *execution, const Task& task)
+{
+	const catalog::Table *anchor = execution->anchor;
+	if (anchor == nullptr)
+		return {INVALID_COLOCATION_ID, 0};
+	if (anchor->kind == catalog::TableKind::Reference || anchor->colocation_id == 0)
+		return {INVALID_COLOCATION_ID, anchor->shards[task.shard_index].shard_id};
+	return {anchor->colocation_id, task.shard_index};
+}
+
+void note_task(Execution *execution, const Task& task, remote::Session *session)
+{
+	if (!execution->query->read_only)
+		txn::note_write(session);
+	if (execution->anchor == nullptr)
+		return;
+	const GroupId group = task.ran_on;
+	const bool reference = execution->anchor->kind == catalog::TableKind::Reference;
+	if (reference && execution->query->read_only)
+		return;
+	const AffinityKey key = affinity_key(execution, task);
+	txn::set_affinity(group, key.colocation, key.key, session);
+	if (reference)
+		txn::pin_node(group, session);
+}
+
+void note_result(Execution *execution, Task& task, const PGresult *result)
+{
+	if (execution->query->command == CMD_SELECT)
+		return;
+	const uint64 count = strtoull(PQcmdTuples(const_cast<PGresult *>(result)), nullptr, 10);
+	task.affected += count;
+	if (task.primary)
+		execution->affected += count;
+}
+
+int send_task(Execution *execution, Task& task, remote::Session *session)
+{
+	const bool in_transaction =
+		execution->in_transaction ||
+		PQtransactionStatus(remote::connection(session)) != PQTRANS_IDLE;
+	INSTR_TIME_SET_CURRENT(task.started);
+	if (in_transaction)
+		note_task(execution, task, session);
+	remote::begin_pipeline(session);
+	const int preamble = txn::queue_preamble(session, in_transaction);
+	for (int index = 0; index < task.statement_count; index++)
+	{
+		const Statement& statement = task.statements[index];
+		if (execution->prepared)
+			remote::queue_prepared(session, statement.sql, encode(statement.values),
+								   execution->decoder->binary);
+		else
+			remote::queue_query(session, statement.sql, encode(statement.values),
+								execution->decoder->binary);
+	}
+	remote::flush_pipeline(session);
+	return preamble;
+}
+
+} // namespace civitas::executor

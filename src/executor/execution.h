@@ -1,0 +1,236 @@
+/*
+ * execution.h: one run of a RemoteQuery.
+ *
+ *     scan.cpp             CustomScan methods: when to begin, where the next row comes from
+ *     tasks.cpp            parameters, pruning, INSERT rows -> tasks
+ *     execution.cpp        begin, next row, materialize, finish; the list of running executions
+ *     single.cpp           one remote task: no flow, no wait set
+ *     many.cpp             several tasks: flow decides, a WaitEventSet waits
+ *     local_execution.cpp  tasks whose shards are on this node
+ *     values.cpp           Datums <-> wire
+ *     explain.cpp          EXPLAIN
+ */
+#pragma once
+
+#include "civitas/catalog/nodes.h"
+#include "civitas/catalog/tables.h"
+#include "civitas/flow/flow.h"
+#include "civitas/pg/vec.h"
+#include "civitas/plan/remote_query.h"
+#include "civitas/remote/session.h"
+#include "values.h"
+
+CIVITAS_PG_BEGIN
+#include "nodes/execnodes.h"
+#include "portability/instr_time.h"
+#include "storage/latch.h"
+#include "utils/tuplestore.h"
+CIVITAS_PG_END
+
+namespace civitas::executor {
+
+/* A task's SQL with its values. A task has several only where an INSERT's rows exceed what one statement may carry. */
+struct Statement
+{
+	const char *sql;
+	Values *values;
+};
+
+/* One shard group's share of the statement, on one placement. */
+struct Task
+{
+	int shard_index;
+	GroupId *groups; /* where it may run, best first */
+	int group_count;
+	bool primary; /* first placement: its rows and its count are the statement's */
+	bool local;
+	Statement *statements;
+	int statement_count;
+	/* What happened. */
+	GroupId ran_on;
+	uint64 rows;
+	uint64 affected;
+	uint64 bytes;
+	instr_time started;
+	double ms;
+};
+CIVITAS_SERVER_STATE(Task);
+
+/* A session that works for this execution (many.cpp). */
+struct Worker
+{
+	enum State : char
+	{
+		Connecting,
+		Preamble,
+		Running,
+		Idle,
+		Gone
+	};
+	remote::Session *session;
+	int flow_session;
+	int node; /* index into Many::nodes */
+	State state;
+	bool readable; /* the socket has had something since try_next_result() said no */
+	bool rows_seen;
+	bool single_row_set;
+	int preamble;
+	int task; /* index into tasks */
+	int statement;
+	uint64 bytes_before;
+	int wait_position; /* in the wait set, or -1 */
+	uint32 wait_events;
+	int64 opened_ms;
+};
+CIVITAS_SERVER_STATE(Worker);
+
+struct Many; /* many.cpp's own state */
+
+struct Execution
+{
+	/* Links of the list of executions with open sessions (execution.cpp). */
+	Execution *newer;
+	Execution *older;
+	bool listed;
+
+	MemoryContext context;	   /* everything of this run */
+	MemoryContext row_context; /* the row handed out last */
+	const plan::RemoteQuery *query;
+	const catalog::Table *anchor; /* null where the query has no table of the metadata */
+	TupleDesc row_type;
+	Decoder *decoder;
+	Values *parameters;
+	bool in_transaction; /* remote statements run inside remote transaction blocks */
+	bool sole_node;		 /* the plan is nothing but this node */
+	bool write;
+	bool prepared; /* the statement is worth a remote prepared statement */
+
+	pg::Vec<Task> tasks;
+	int current_phase_end; /* tasks before this index have been given to flow */
+
+	bool started;
+	bool remote_done;
+	PGresult *result; /* being read; cleared by the context's callback at the latest */
+	int result_row;
+
+	/* single.cpp */
+	remote::Session *session;
+	int statement;
+	bool single_row_set;
+
+	Many *many;
+
+	Tuplestorestate *store; /* rows that could not wait in their session, or local ones */
+	TupleTableSlot *store_slot;
+	bool materialized; /* every row is in the store */
+
+	uint64 affected; /* rows changed, by primary tasks */
+	int sessions_used;
+	uint64 bytes;
+};
+CIVITAS_SERVER_STATE(Execution);
+
+/* The CustomScan's state. */
+struct ScanState
+{
+	CustomScanState css;
+	plan::RemoteQuery *query;
+	List *parameters; /* ExprState */
+	List *prune_keys; /* ExprState */
+	List *rows;		  /* list of lists of Expr */
+	int eflags;
+	bool rewind; /* keep rows: the plan above comes back for them */
+	Execution *execution;
+	int64 shards_pruned; /* for EXPLAIN */
+};
+
+/* --- tasks.cpp ------------------------------------------------------------------------------ */
+
+/* Evaluates the parameters and makes the tasks. `context` is current. */
+void make_tasks(ScanState *state, Execution *execution);
+/* Parameters only, and the indexes of the shards that pruning leaves; for EXPLAIN without running. False where a
+ * key or parameter has no value yet. */
+void evaluate_parameters(ScanState *state, Execution *execution);
+/* Ascending indexes. */
+pg::Vec<int> prune(ScanState *state, const catalog::Table& table);
+
+/* --- execution.cpp --------------------------------------------------------------------------- */
+
+Execution *begin_execution(ScanState *state);
+/* The next row into the slot; false at the end. */
+bool next_row(Execution *execution, TupleTableSlot *slot);
+/* Reads everything that is left into the store, so that the sessions are free. */
+void materialize(Execution *execution);
+/* Back to the first row; only where materialized. */
+void rewind_rows(Execution *execution);
+/* Gives sessions back, cancelling what still runs; frees everything. */
+void end_execution(Execution *execution);
+/* The session is wanted by somebody else: the execution that reads from it puts the rest of its rows aside. */
+void yield_session(remote::Session *session);
+/* Lists the execution as holder of sessions. */
+void hold_sessions(Execution *execution);
+void release_sessions(Execution *execution);
+Tuplestorestate *store_of(Execution *execution);
+/* Affinity key of a task: (colocation id, shard index) or (0, shard id). */
+struct AffinityKey
+{
+	ColocationId colocation;
+	int64 key;
+};
+AffinityKey affinity_key(const Execution *execution, const Task& task);
+/* Remembers which session a task's shard group belongs to, and that it was written to. To be called before the
+ * statement is sent. */
+void note_task(Execution *execution, const Task& task, remote::Session *session);
+/* Takes over the outcome of a statement that ended. */
+void note_result(Execution *execution, Task& task, const PGresult *result);
+/* Queues a task's statements behind the preamble and sends all; number of preamble results. */
+int send_task(Execution *execution, Task& task, remote::Session *session);
+
+/* --- single.cpp, many.cpp, local_execution.cpp ------------------------------------------------- */
+
+void start_single(Execution *execution);
+bool next_single(Execution *execution, Datum *values, bool *nulls);
+void stop_single(Execution *execution);
+
+void start_many(Execution *execution);
+bool next_many(Execution *execution, Datum *values, bool *nulls);
+void stop_many(Execution *execution);
+bool uses_session(const Execution *execution, const remote::Session *session);
+/* Releases what is not memory; safe in a memory context callback. */
+void discard_many(Execution *execution);
+
+void run_local_task(Execution *execution, Task& task);
+/* Plan of a task's statement for EXPLAIN (explain.cpp). */
+struct PlannedStmt *plan_local_statement(const Statement& statement, const char **sql);
+
+/* --- explain.cpp, settings.cpp ------------------------------------------------------------------ */
+
+void explain_scan(CustomScanState *node, List *ancestors, struct ExplainState *es);
+
+enum AssignmentPolicy
+{
+	ASSIGN_GREEDY,
+	ASSIGN_FIRST_REPLICA,
+	ASSIGN_ROUND_ROBIN
+};
+enum ModifyMode
+{
+	MODIFY_PARALLEL,
+	MODIFY_SEQUENTIAL
+};
+enum ExplainSort
+{
+	SORT_EXECUTION_TIME,
+	SORT_TASK_ID
+};
+extern int max_adaptive_executor_pool_size;
+extern bool enable_binary_protocol;
+extern bool enable_local_execution;
+extern bool explain_all_tasks;
+extern int explain_analyze_sort_method;
+extern int task_assignment_policy;
+extern int multi_shard_modify_mode;
+extern int remote_task_check_interval;
+void register_settings();
+
+} // namespace civitas::executor

@@ -1,0 +1,783 @@
+/*
+ * many.cpp: a statement that is several tasks, run side by side.
+ *
+ * flow decides (which session runs what, when a node gets one more), this file does: opens, sends, waits, reads. The
+ * loop, each time a row is wanted:
+ *
+ *     read the workers whose sockets had something; a row ends the loop
+ *     take flow's actions until it has none
+ *     wait for the latch and the sockets of all workers that connect or run, at most as long as flow says
+ *
+ * Only workers with unread input are read and only until the first row, so what libpq and the sockets hold is
+ * all that is buffered. Changes of replicated shards run in two phases, first placements before
+ * the others, so that two such statements meet in the same order everywhere; each phase has its own flow.
+ */
+#include "execution.h"
+
+#include "civitas/pg/compat.h"
+#include "civitas/pg/core_call.h"
+#include "civitas/txn/transaction.h"
+
+CIVITAS_PG_BEGIN
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+#include "utils/guc.h"
+#include "utils/wait_event.h"
+CIVITAS_PG_END
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace civitas::executor {
+
+/* A node that tasks run on. */
+struct ManyNode
+{
+	GroupId group;
+	const catalog::Node *node; /* null where the group has no primary: every attempt fails */
+	remote::Endpoint endpoint;
+	int task_count; /* tasks that may begin here */
+};
+
+struct Many
+{
+	flow::Flow *flow;
+	WaitEventSet *wait_set;
+	bool wait_set_stale;
+	int phase_begin; /* first task of the running phase */
+	int phase_end;
+	int current; /* worker read last */
+	remote::Session *failed; /* why a node could not be reached */
+	pg::Vec<ManyNode> nodes;
+	pg::Vec<Worker> workers;
+	pg::Vec<int> task_numbers; /* flow's number of a task -> index into Execution::tasks */
+};
+
+
+namespace {
+
+constexpr int CANCEL_PATIENCE_MS = 10000;
+
+int64 now_ms()
+{
+	return GetCurrentTimestamp() / 1000;
+}
+
+/* citus.node_connection_timeout belongs to remote. */
+int64 connection_timeout_ms()
+{
+	const char *value = GetConfigOption("citus.node_connection_timeout", true, false);
+	const int64 timeout = value ? strtoll(value, nullptr, 10) : 0;
+	return timeout > 0 ? timeout : 30000;
+}
+
+/* --- set-up ---------------------------------------------------------------------------------- */
+
+int node_index(Many *many, GroupId group)
+{
+	for (int index = 0; index < many->nodes.size(); index++)
+		if (many->nodes[index].group == group)
+			return index;
+	ManyNode node = {};
+	node.group = group;
+	node.node = catalog::find_primary(group);
+	if (node.node)
+		node.endpoint = txn::endpoint_of(*node.node);
+	many->nodes.push(node);
+	return many->nodes.size() - 1;
+}
+
+Worker *worker_of_session(Many *many, const remote::Session *session)
+{
+	for (Worker& worker : many->workers)
+		if (worker.session == session && worker.state != Worker::Gone)
+			return &worker;
+	return nullptr;
+}
+
+Worker *worker_of_flow(Many *many, int flow_session)
+{
+	for (Worker& worker : many->workers)
+		if (worker.flow_session == flow_session)
+			return &worker;
+	return nullptr;
+}
+
+/* Gives flow a connected session. */
+Worker *add_worker(Execution *execution, int node, remote::Session *session)
+{
+	Many *many = execution->many;
+	if (remote::claimed(session))
+		yield_session(session);
+	Worker worker = {};
+	worker.session = session;
+	worker.node = node;
+	worker.state = Worker::Idle;
+	worker.task = -1;
+	worker.wait_position = -1;
+	const bool reused = PQtransactionStatus(remote::connection(session)) == PQTRANS_IDLE;
+	pg::call_core([&] { worker.flow_session = flow::add_session(many->flow, node, reused); });
+	remote::set_claimed(session, true);
+	many->workers.push(worker);
+	execution->sessions_used++;
+	return &many->workers.back();
+}
+
+/* Sessions of the registry that are inside this transaction already, for one node. */
+struct TransactionSessions
+{
+	const remote::Endpoint *endpoint;
+	remote::Session *found[64];
+	int count;
+};
+
+void collect_transaction_session(remote::Session *session, void *argument)
+{
+	TransactionSessions *all = static_cast<TransactionSessions *>(argument);
+	if (all->count == 64 || remote::failed(session) || remote::claimed(session) ||
+		remote::busy(session) || remote::port(session) != all->endpoint->port ||
+		strcmp(remote::host(session), all->endpoint->host) != 0 ||
+		PQstatus(remote::connection(session)) != CONNECTION_OK ||
+		PQtransactionStatus(remote::connection(session)) != PQTRANS_INTRANS)
+		return;
+	all->found[all->count++] = session;
+}
+
+int pool_size_of(const Execution *execution)
+{
+	if (execution->write && multi_shard_modify_mode == MODIFY_SEQUENTIAL)
+		return 1;
+	return max_adaptive_executor_pool_size;
+}
+
+/* Sessions that exist already: those of this transaction first, then cached ones. */
+void add_existing_sessions(Execution *execution, int node)
+{
+	Many *many = execution->many;
+	ManyNode& entry = many->nodes[node];
+	const int most = entry.task_count < pool_size_of(execution) ? entry.task_count
+															   : pool_size_of(execution);
+	int have = 0;
+	for (const Worker& worker : many->workers)
+		have += worker.node == node && worker.state != Worker::Gone;
+	TransactionSessions mine = {};
+	mine.endpoint = &entry.endpoint;
+	remote::for_each_session(collect_transaction_session, &mine);
+	for (int index = 0; index < mine.count && have < most; index++, have++)
+		add_worker(execution, node, mine.found[index]);
+	while (have < most)
+	{
+		remote::Session *session = remote::find_idle(entry.endpoint);
+		if (session == nullptr)
+			break;
+		add_worker(execution, node, session);
+		have++;
+	}
+}
+
+/* The worker a task must use, because this transaction touched its shard group there; -1 if free. */
+int bound_worker(Execution *execution, const Task& task, int node)
+{
+	if (!execution->in_transaction)
+		return -1;
+	Many *many = execution->many;
+	const AffinityKey key = affinity_key(execution, task);
+	remote::Session *session = txn::affinity(many->nodes[node].group, key.colocation, key.key);
+	if (session == nullptr)
+		return -1;
+	Worker *worker = worker_of_session(many, session);
+	if (worker == nullptr)
+		worker = add_worker(execution, node, session);
+	return worker->flow_session;
+}
+
+/* Makes the flow of the tasks phase_begin .. phase_end - 1 that are not local. */
+void begin_phase(Execution *execution)
+{
+	Many *many = execution->many;
+	flow::Limits limits = {pool_size_of(execution), remote_task_check_interval, -1};
+	const int count = many->phase_end - many->phase_begin;
+	int *task_nodes = static_cast<int *>(palloc(sizeof(int) * (count + 1)));
+	int *bound = static_cast<int *>(palloc(sizeof(int) * (count + 1)));
+
+	pg::call_core([&] { many->flow = flow::create(limits); });
+	many->nodes.clear();
+	many->workers.clear();
+	for (int index = 0; index < count; index++)
+	{
+		const Task& task = execution->tasks[many->phase_begin + index];
+		if (task.local)
+			continue;
+		for (int candidate = 0; candidate < task.group_count; candidate++)
+			node_index(many, task.groups[candidate]);
+		task_nodes[index] = node_index(many, task.groups[0]);
+	}
+	pg::call_core([&] {
+		for (int index = 0; index < many->nodes.size(); index++)
+			flow::add_node(many->flow);
+	});
+	hold_sessions(execution);
+	for (int index = 0; index < count; index++)
+	{
+		const Task& task = execution->tasks[many->phase_begin + index];
+		if (task.local)
+			continue;
+		bound[index] = bound_worker(execution, task, task_nodes[index]);
+		if (bound[index] < 0)
+			many->nodes[task_nodes[index]].task_count++;
+	}
+	for (int node = 0; node < many->nodes.size(); node++)
+		if (many->nodes[node].task_count > 0 && many->nodes[node].node)
+			add_existing_sessions(execution, node);
+
+	const bool retry = execution->query->read_only;
+	for (int index = 0; index < count; index++)
+	{
+		const Task& task = execution->tasks[many->phase_begin + index];
+		if (task.local)
+			continue;
+		int *nodes = static_cast<int *>(palloc(sizeof(int) * task.group_count));
+		for (int candidate = 0; candidate < task.group_count; candidate++)
+			nodes[candidate] = node_index(many, task.groups[candidate]);
+		pg::call_core(
+			[&] { flow::add_task(many->flow, nodes, task.group_count, bound[index], retry); });
+		many->task_numbers.push(many->phase_begin + index);
+	}
+	pg::call_core([&] { flow::start(many->flow, now_ms()); });
+	many->wait_set_stale = true;
+	many->current = -1;
+}
+
+/* --- actions --------------------------------------------------------------------------------- */
+
+void report_failed(Execution *execution, Worker& worker)
+{
+	Many *many = execution->many;
+	const int session = worker.flow_session;
+	worker.state = Worker::Gone;
+	many->wait_set_stale = true;
+	if (worker.session)
+	{
+		if (many->failed)
+			remote::close(many->failed);
+		many->failed = worker.session;
+		worker.session = nullptr;
+	}
+	pg::call_core([&] { flow::session_failed(many->flow, session, now_ms()); });
+}
+
+void open_session(Execution *execution, const flow::Action& action)
+{
+	Many *many = execution->many;
+	ManyNode& node = many->nodes[action.node];
+	Worker worker = {};
+	worker.flow_session = action.session;
+	worker.node = action.node;
+	worker.state = Worker::Connecting;
+	worker.task = -1;
+	worker.wait_position = -1;
+	worker.opened_ms = now_ms();
+	many->wait_set_stale = true;
+	if (node.node)
+	{
+		worker.session = remote::start_connect(node.endpoint);
+		remote::set_claimed(worker.session, true);
+	}
+	many->workers.push(worker);
+	execution->sessions_used++;
+	if (worker.session == nullptr || remote::failed(worker.session))
+		report_failed(execution, many->workers.back());
+}
+
+void assign_task(Execution *execution, const flow::Action& action)
+{
+	Many *many = execution->many;
+	Worker& worker = *worker_of_flow(many, action.session);
+	Task& task = execution->tasks[many->task_numbers[action.task]];
+	worker.task = action.task;
+	worker.statement = 0;
+	worker.rows_seen = false;
+	worker.single_row_set = false;
+	worker.bytes_before = remote::bytes_received(worker.session);
+	task.ran_on = many->nodes[worker.node].group;
+	task.rows = 0;
+	worker.preamble = send_task(execution, task, worker.session);
+	worker.state = worker.preamble > 0 ? Worker::Preamble : Worker::Running;
+	worker.readable = false;
+	many->wait_set_stale = many->wait_set_stale || worker.wait_position < 0;
+}
+
+void close_worker(Execution *execution, const flow::Action& action)
+{
+	Many *many = execution->many;
+	Worker& worker = *worker_of_flow(many, action.session);
+	if (worker.session)
+		remote::close(worker.session);
+	worker.session = nullptr;
+	worker.state = Worker::Gone;
+	many->wait_set_stale = true;
+}
+
+[[noreturn]] void raise_unreachable(Execution *execution, const flow::Action& action)
+{
+	Many *many = execution->many;
+	if (many->failed)
+		remote::raise_connection_lost(many->failed);
+	const ManyNode& node = many->nodes[action.node];
+	if (node.node == nullptr)
+		catalog::get_primary(node.group);
+	ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
+					errmsg("could not reach node %s:%d", node.endpoint.host, node.endpoint.port)));
+}
+
+/* True when the phase is over. */
+bool take_actions(Execution *execution)
+{
+	Many *many = execution->many;
+	for (;;)
+	{
+		flow::Action action = {};
+		pg::call_core([&] { action = flow::next_action(many->flow); });
+		switch (action.kind)
+		{
+		case flow::ActionKind::None:
+			return false;
+		case flow::ActionKind::Done:
+			return true;
+		case flow::ActionKind::Open:
+			open_session(execution, action);
+			break;
+		case flow::ActionKind::Assign:
+			assign_task(execution, action);
+			break;
+		case flow::ActionKind::Close:
+			close_worker(execution, action);
+			break;
+		case flow::ActionKind::Fail:
+			raise_unreachable(execution, action);
+		}
+	}
+}
+
+/* --- reading ----------------------------------------------------------------------------------- */
+
+/* The session is lost while it ran a task. Inside a remote transaction that is the end of ours. */
+void session_lost(Execution *execution, Worker& worker)
+{
+	Many *many = execution->many;
+	if (execution->in_transaction || !execution->query->read_only)
+		remote::raise_connection_lost(worker.session);
+	const int session = worker.flow_session;
+	const bool rows_seen = worker.rows_seen;
+	worker.state = Worker::Gone;
+	many->wait_set_stale = true;
+	if (many->failed)
+		remote::close(many->failed);
+	many->failed = worker.session;
+	worker.session = nullptr;
+	pg::call_core([&] { flow::session_lost(many->flow, session, rows_seen, now_ms()); });
+}
+
+void task_ended(Execution *execution, Worker& worker)
+{
+	Many *many = execution->many;
+	Task& task = execution->tasks[many->task_numbers[worker.task]];
+	const int number = worker.task;
+	instr_time now;
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, task.started);
+	task.ms = INSTR_TIME_GET_MILLISEC(now);
+	task.bytes = remote::bytes_received(worker.session) - worker.bytes_before;
+	execution->bytes += task.bytes;
+	worker.task = -1;
+	worker.state = Worker::Idle;
+	worker.readable = false;
+	pg::call_core([&] { flow::task_done(many->flow, number, now_ms()); });
+}
+
+enum class Read
+{
+	Row,
+	Nothing, /* would block */
+	Ended	 /* the task is over, or the session */
+};
+
+/* Takes what a running worker has, up to one row. */
+Read read_worker(Execution *execution, Worker& worker, Datum *values, bool *nulls)
+{
+	Many *many = execution->many;
+	Task& task = execution->tasks[many->task_numbers[worker.task]];
+	for (;;)
+	{
+		if (execution->result)
+		{
+			PQclear(execution->result);
+			execution->result = nullptr;
+		}
+		if (worker.statement < task.statement_count && !worker.single_row_set &&
+			execution->query->returns_rows)
+		{
+			remote::set_single_row(worker.session);
+			worker.single_row_set = true;
+		}
+		PGresult *result = nullptr;
+		if (!remote::try_next_result(worker.session, &result))
+		{
+			worker.readable = false;
+			return Read::Nothing;
+		}
+		if (result == nullptr)
+		{
+			worker.statement++;
+			worker.single_row_set = false;
+			continue;
+		}
+		execution->result = result;
+		switch (PQresultStatus(result))
+		{
+		case PGRES_SINGLE_TUPLE:
+			worker.rows_seen = true;
+			task.rows++;
+			if (!task.primary)
+				continue;
+			decode_row(execution->decoder, result, 0, values, nulls);
+			return Read::Row;
+		case PGRES_TUPLES_OK:
+		case PGRES_COMMAND_OK:
+			note_result(execution, task, result);
+			continue;
+		case PGRES_PIPELINE_SYNC:
+			PQclear(result);
+			execution->result = nullptr;
+			task_ended(execution, worker);
+			return Read::Ended;
+		default:
+			execution->result = nullptr;
+			if (PQstatus(remote::connection(worker.session)) == CONNECTION_BAD)
+			{
+				PQclear(result);
+				session_lost(execution, worker);
+				return Read::Ended;
+			}
+			remote::raise_remote_error(worker.session, result);
+		}
+	}
+}
+
+/* The socket of a worker had something (or may have). */
+void advance(Execution *execution, Worker& worker)
+{
+	Many *many = execution->many;
+	switch (worker.state)
+	{
+	case Worker::Connecting:
+		many->wait_set_stale = true; /* libpq may go on with another socket */
+		if (remote::poll_connect(worker.session))
+		{
+			const int session = worker.flow_session;
+			worker.state = Worker::Idle;
+			pg::call_core([&] { flow::session_ready(many->flow, session, now_ms()); });
+		}
+		else if (remote::failed(worker.session))
+			report_failed(execution, worker);
+		break;
+	case Worker::Preamble:
+		if (!remote::consume_input(worker.session))
+			session_lost(execution, worker);
+		else if (!PQisBusy(remote::connection(worker.session)))
+		{
+			txn::read_preamble(worker.session, worker.preamble);
+			worker.state = Worker::Running;
+			worker.readable = true;
+		}
+		break;
+	case Worker::Running:
+		if (!remote::consume_input(worker.session))
+			session_lost(execution, worker);
+		else
+			worker.readable = true;
+		break;
+	case Worker::Idle:
+	case Worker::Gone:
+		break;
+	}
+}
+
+/* --- waiting ----------------------------------------------------------------------------------- */
+
+uint32 wanted_events(const Worker& worker)
+{
+	PGconn *connection = remote::connection(worker.session);
+	if (worker.state == Worker::Connecting)
+	{
+		const ConnStatusType status = PQstatus(connection);
+		return status == CONNECTION_STARTED || status == CONNECTION_MADE ? WL_SOCKET_WRITEABLE
+																		 : WL_SOCKET_READABLE;
+	}
+	return WL_SOCKET_READABLE |
+		   (remote::wants_write(worker.session) ? static_cast<uint32>(WL_SOCKET_WRITEABLE) : 0);
+}
+
+void rebuild_wait_set(Execution *execution)
+{
+	Many *many = execution->many;
+	if (many->wait_set)
+	{
+		FreeWaitEventSet(many->wait_set);
+		many->wait_set = nullptr;
+	}
+	many->wait_set = pg::create_wait_set(many->workers.size() + 2);
+	AddWaitEventToSet(many->wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
+	AddWaitEventToSet(many->wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
+	for (int index = 0; index < many->workers.size(); index++)
+	{
+		Worker& worker = many->workers[index];
+		worker.wait_position = -1;
+		if (worker.state == Worker::Gone || worker.state == Worker::Idle)
+			continue;
+		const int socket = PQsocket(remote::connection(worker.session));
+		if (socket < 0)
+			continue;
+		worker.wait_events = wanted_events(worker);
+		worker.wait_position =
+			AddWaitEventToSet(many->wait_set, worker.wait_events, socket, nullptr,
+							  reinterpret_cast<void *>(static_cast<intptr_t>(index)));
+	}
+	many->wait_set_stale = false;
+}
+
+/* A lost connection's socket is closed by libpq: there is no event to wait for, only news to read. */
+bool has_dead_socket(Execution *execution)
+{
+	bool found = false;
+	Many *many = execution->many;
+	for (int index = 0; index < many->workers.size(); index++)
+	{
+		Worker& worker = many->workers[index];
+		if ((worker.state == Worker::Preamble || worker.state == Worker::Running) &&
+			PQsocket(remote::connection(worker.session)) < 0)
+		{
+			advance(execution, worker);
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* Connects that are due: those past the time-out fail, those without a socket (a node that starts up) are polled. */
+bool poll_connecting(Execution *execution)
+{
+	Many *many = execution->many;
+	bool waiting = false;
+	for (int index = 0; index < many->workers.size(); index++)
+	{
+		Worker& worker = many->workers[index];
+		if (worker.state != Worker::Connecting)
+			continue;
+		if (now_ms() - worker.opened_ms > connection_timeout_ms())
+			report_failed(execution, worker);
+		else
+		{
+			waiting = true;
+			if (PQsocket(remote::connection(worker.session)) < 0)
+				advance(execution, worker);
+		}
+	}
+	return waiting;
+}
+
+void wait_for_events(Execution *execution)
+{
+	constexpr int MOST_EVENTS = 32;
+	constexpr int CONNECT_POLL_MS = 100;
+	Many *many = execution->many;
+	if (has_dead_socket(execution))
+		return;
+	const bool connecting = poll_connecting(execution);
+	if (many->wait_set_stale || many->wait_set == nullptr)
+		rebuild_wait_set(execution);
+	else
+		for (Worker& worker : many->workers)
+			if (worker.wait_position >= 0 && worker.state == Worker::Running &&
+				worker.wait_events != wanted_events(worker))
+			{
+				worker.wait_events = wanted_events(worker);
+				ModifyWaitEvent(many->wait_set, worker.wait_position, worker.wait_events, nullptr);
+			}
+
+	int64 timeout = -1;
+	pg::call_core([&] { timeout = flow::wait_ms(many->flow, now_ms()); });
+	if (connecting && (timeout < 0 || timeout > CONNECT_POLL_MS))
+		timeout = CONNECT_POLL_MS;
+	WaitEvent events[MOST_EVENTS];
+	const int count = WaitEventSetWait(many->wait_set, static_cast<long>(timeout), events,
+									   MOST_EVENTS, PG_WAIT_EXTENSION);
+	for (int index = 0; index < count; index++)
+	{
+		if (events[index].events & WL_LATCH_SET)
+		{
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
+		else if (events[index].events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE))
+			advance(execution,
+					many->workers[static_cast<int>(
+						reinterpret_cast<intptr_t>(events[index].user_data))]);
+	}
+	CHECK_FOR_INTERRUPTS();
+	pg::call_core([&] { flow::tick(many->flow, now_ms()); });
+}
+
+/* --- phases ---------------------------------------------------------------------------------- */
+
+void run_local_tasks(Execution *execution)
+{
+	Many *many = execution->many;
+	for (int index = many->phase_begin; index < many->phase_end; index++)
+		if (execution->tasks[index].local)
+			run_local_task(execution, execution->tasks[index]);
+}
+
+void give_back_sessions(Many *many)
+{
+	for (Worker& worker : many->workers)
+	{
+		if (worker.state == Worker::Gone || worker.session == nullptr)
+			continue;
+		remote::set_claimed(worker.session, false);
+		worker.session = nullptr;
+		worker.state = Worker::Gone;
+	}
+	if (many->failed)
+		remote::close(many->failed);
+	many->failed = nullptr;
+	if (many->wait_set)
+		FreeWaitEventSet(many->wait_set);
+	many->wait_set = nullptr;
+	if (many->flow)
+		flow::destroy(many->flow);
+	many->flow = nullptr;
+}
+
+void start_phase(Execution *execution, int begin, int end)
+{
+	Many *many = execution->many;
+	many->phase_begin = begin;
+	many->phase_end = end;
+	many->task_numbers.clear();
+	begin_phase(execution);
+	take_actions(execution); /* the nodes work while we do our own share */
+	run_local_tasks(execution);
+}
+
+} // namespace
+
+void start_many(Execution *execution)
+{
+	Many *many = new (palloc0(sizeof(Many))) Many{};
+	execution->many = many;
+	start_phase(execution, 0, execution->current_phase_end);
+}
+
+bool next_many(Execution *execution, Datum *values, bool *nulls)
+{
+	Many *many = execution->many;
+	for (;;)
+	{
+		const int count = many->workers.size();
+		for (int step = 0; step < count; step++)
+		{
+			/* First the worker that gave the last row. */
+			const int index = (step + (many->current < 0 ? 0 : many->current)) % count;
+			Worker& worker = many->workers[index];
+			if (worker.state != Worker::Running || !worker.readable)
+				continue;
+			if (read_worker(execution, worker, values, nulls) == Read::Row)
+			{
+				many->current = index;
+				return true;
+			}
+		}
+		if (!take_actions(execution))
+		{
+			bool readable = false;
+			for (const Worker& worker : many->workers)
+				readable = readable || (worker.state == Worker::Running && worker.readable);
+			if (!readable)
+				wait_for_events(execution);
+			continue;
+		}
+		give_back_sessions(many);
+		if (many->phase_end == execution->tasks.size())
+			return false;
+		MemoryContext old = MemoryContextSwitchTo(execution->context);
+		start_phase(execution, many->phase_end, execution->tasks.size());
+		MemoryContextSwitchTo(old);
+	}
+}
+
+void stop_many(Execution *execution)
+{
+	Many *many = execution->many;
+	if (execution->result)
+	{
+		PQclear(execution->result);
+		execution->result = nullptr;
+	}
+	const auto running = [](const Worker& worker) {
+		return worker.session &&
+			   (worker.state == Worker::Preamble || worker.state == Worker::Running);
+	};
+	/* Inside a transaction block a cancel would abort the block: there the rows are read to the end. */
+	if (!execution->in_transaction)
+		for (const Worker& worker : many->workers)
+			if (running(worker))
+				remote::send_cancel(worker.session);
+	for (Worker& worker : many->workers)
+	{
+		remote::Session *session = worker.session;
+		if (worker.state == Worker::Connecting)
+		{
+			worker.session = nullptr;
+			worker.state = Worker::Gone;
+			remote::close(session);
+		}
+		if (!running(worker))
+			continue;
+		const bool preamble = worker.state == Worker::Preamble;
+		worker.session = nullptr;
+		worker.state = Worker::Gone;
+		if (!execution->in_transaction)
+		{
+			if (remote::drain_quietly(session, false, CANCEL_PATIENCE_MS))
+				remote::set_claimed(session, false);
+			continue;
+		}
+		if (preamble)
+			txn::read_preamble(session, worker.preamble);
+		remote::drain(session);
+		remote::set_claimed(session, false);
+	}
+	give_back_sessions(many);
+}
+
+bool uses_session(const Execution *execution, const remote::Session *session)
+{
+	return execution->many && worker_of_session(execution->many, session) != nullptr;
+}
+
+void discard_many(Execution *execution)
+{
+	Many *many = execution->many;
+	if (many == nullptr)
+		return;
+	if (many->wait_set)
+		FreeWaitEventSet(many->wait_set);
+	many->wait_set = nullptr;
+	if (many->flow)
+		flow::destroy(many->flow);
+	many->flow = nullptr;
+}
+
+} // namespace civitas::executor

@@ -1,0 +1,452 @@
+/*
+ * tasks.cpp: from a RemoteQuery and this execution's values to tasks.
+ *
+ * Parameters are evaluated once. Prune keys are hashed to shard indexes; an INSERT's rows are evaluated once
+ * each and grouped by shard. Each shard index left becomes one task for each placement that must run it: reads need one
+ * of them, writes all. Nothing here depends on the number of shards that are not touched, except
+ * where all are.
+ */
+#include "execution.h"
+
+#include "civitas/pg/str.h"
+
+CIVITAS_PG_BEGIN
+#include "access/transam.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "utils/array.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+CIVITAS_PG_END
+
+#include <cstdlib>
+#include <cstring>
+
+namespace civitas::executor {
+
+namespace {
+
+constexpr int MAX_STATEMENT_PARAMETERS = 65535;
+
+Datum evaluate(ExprState *expression, ExprContext *econtext, bool *isnull)
+{
+	return ExecEvalExprSwitchContext(expression, econtext, isnull);
+}
+
+Datum copy_value(Datum value, bool isnull, Oid type)
+{
+	if (isnull)
+		return value;
+	int16 length;
+	bool by_value;
+	get_typlenbyval(type, &length, &by_value);
+	if (by_value)
+		return value;
+	/* Expanded and compressed forms become plain ones. */
+	return length == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(value))
+						: datumCopy(value, by_value, length);
+}
+
+int compare_ints(const void *left, const void *right)
+{
+	const int a = *static_cast<const int *>(left);
+	const int b = *static_cast<const int *>(right);
+	return a < b ? -1 : a > b;
+}
+
+/* Ascending, without duplicates. */
+void sort_unique(pg::Vec<int>& values)
+{
+	if (values.size() < 2)
+		return;
+	qsort(values.data(), values.size(), sizeof(int), compare_ints);
+	int kept = 1;
+	for (int index = 1; index < values.size(); index++)
+		if (values[index] != values[kept - 1])
+			values[kept++] = values[index];
+	while (values.size() > kept)
+		values.pop();
+}
+
+void add_all(pg::Vec<int>& indexes, const catalog::Table& table)
+{
+	indexes.reserve(table.shard_count);
+	for (int index = 0; index < table.shard_count; index++)
+		indexes.push(index);
+}
+
+void add_key(pg::Vec<int>& indexes, const catalog::Table& table, Datum value)
+{
+	indexes.push(catalog::shard_index_of_hash(table, catalog::hash_value(table, value)));
+}
+
+void add_array_keys(pg::Vec<int>& indexes, const catalog::Table& table, Datum value)
+{
+	ArrayType *array = DatumGetArrayTypeP(value);
+	int16 length;
+	bool by_value;
+	char align;
+	get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &align);
+	Datum *elements;
+	bool *nulls;
+	int count;
+	deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, align, &elements, &nulls,
+					  &count);
+	for (int index = 0; index < count; index++)
+		if (!nulls[index])
+			add_key(indexes, table, elements[index]);
+}
+
+bool is_hash(const catalog::Table& table)
+{
+	return table.kind == catalog::TableKind::Hash;
+}
+
+/* --- placements ------------------------------------------------------------------------------ */
+
+/* Where a read may run, best first: here, then as citus.task_assignment_policy says. */
+void order_replicas(Execution *execution, Task& task, std::span<const catalog::Placement> placements)
+{
+	static uint32 turn = 0;
+	const int count = static_cast<int>(placements.size());
+	const GroupId local = catalog::local_group_id();
+	int first = 0;
+	if (task_assignment_policy == ASSIGN_ROUND_ROBIN)
+		first = static_cast<int>(turn++ % static_cast<uint32>(count));
+	else if (task_assignment_policy == ASSIGN_GREEDY)
+		first = task.shard_index % count;
+	task.groups = static_cast<GroupId *>(palloc(sizeof(GroupId) * count));
+	for (int index = 0; index < count; index++)
+		task.groups[index] = placements[(first + index) % count].group_id;
+	task.group_count = count;
+	for (int index = 0; index < count; index++)
+	{
+		if (task.groups[index] != local || (!enable_local_execution && count > 1))
+			continue;
+		task.groups[index] = task.groups[0];
+		task.groups[0] = local;
+	}
+	task.local = task.groups[0] == local;
+	if (task.local)
+		return;
+	/* We never connect to ourselves, so a replica here is no fallback for a remote one. */
+	int kept = 0;
+	for (int index = 0; index < count; index++)
+		if (task.groups[index] != local)
+			task.groups[kept++] = task.groups[index];
+	task.group_count = kept;
+}
+
+void push_task(Execution *execution, const Task& model, GroupId group, bool primary)
+{
+	Task task = model;
+	task.groups = static_cast<GroupId *>(palloc(sizeof(GroupId)));
+	task.groups[0] = group;
+	task.group_count = 1;
+	task.primary = primary;
+	task.local = group == catalog::local_group_id();
+	execution->tasks.push(task);
+}
+
+[[noreturn]] void raise_no_placement(const catalog::Table& table, int shard_index)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("shard " INT64_FORMAT " of table \"%s\" has no placement",
+					table.shards[shard_index].shard_id, get_rel_name(table.relid))));
+}
+
+/* Primary placements first, all of them, then the others: see Execution::current_phase_end. */
+void place_tasks(Execution *execution, pg::Vec<Task>& models)
+{
+	const catalog::Table *anchor = execution->anchor;
+	if (anchor == nullptr)
+	{
+		for (const Task& model : models)
+			push_task(execution, model, catalog::local_group_id(), true);
+		return;
+	}
+	bool replicas = false;
+	for (const Task& model : models)
+	{
+		const std::span<const catalog::Placement> placements =
+			anchor->placements_of(model.shard_index);
+		if (placements.empty())
+			raise_no_placement(*anchor, model.shard_index);
+		if (placements.size() == 1 || execution->write)
+		{
+			push_task(execution, model, placements[0].group_id, true);
+			replicas = replicas || placements.size() > 1;
+			continue;
+		}
+		Task task = model;
+		task.primary = true;
+		order_replicas(execution, task, placements);
+		execution->tasks.push(task);
+	}
+	execution->current_phase_end = execution->tasks.size();
+	if (!replicas)
+		return;
+	for (const Task& model : models)
+	{
+		const std::span<const catalog::Placement> placements =
+			anchor->placements_of(model.shard_index);
+		for (size_t index = 1; index < placements.size(); index++)
+			push_task(execution, model, placements[index].group_id, false);
+	}
+}
+
+/* --- INSERT .. VALUES -------------------------------------------------------------------------- */
+
+[[noreturn]] void raise_null_key(const Execution *execution)
+{
+	const plan::RemoteQuery *query = execution->query;
+	const char *column =
+		strVal(list_nth(query->insert_columns, query->distribution_position));
+	ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION),
+					errmsg("null value in distribution column \"%s\" of relation \"%s\" is not allowed",
+						   column, get_rel_name(query->anchor)),
+					errdetail("The value of this column decides which shard holds the row."),
+					err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(query->anchor)),
+					err_generic_string(PG_DIAG_COLUMN_NAME, column)));
+}
+
+/* A row of the INSERT, evaluated. */
+struct Row
+{
+	int shard_index;
+	Datum *datums;
+	bool *nulls;
+};
+
+/* Evaluates one row's expressions; the values live in the execution's context. */
+Row evaluate_row(ScanState *state, Execution *execution, List *expressions)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	const int count = list_length(expressions);
+	Row row;
+	row.datums = static_cast<Datum *>(palloc(sizeof(Datum) * count));
+	row.nulls = static_cast<bool *>(palloc(sizeof(bool) * count));
+	ListCell *cell;
+	foreach (cell, expressions)
+	{
+		const int column = foreach_current_index(cell);
+		Expr *expression = static_cast<Expr *>(lfirst(cell));
+		if (IsA(expression, Const))
+		{
+			const Const *constant = reinterpret_cast<const Const *>(expression);
+			row.datums[column] = constant->constvalue;
+			row.nulls[column] = constant->constisnull;
+			continue;
+		}
+		/* A subplan is entered in the parent's list, which lives as long as the plan. */
+		MemoryContext old = CurrentMemoryContext;
+		if (contain_subplans(reinterpret_cast<Node *>(expression)))
+			MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
+		ExprState *compiled = ExecInitExpr(expression, &state->css.ss.ps);
+		MemoryContextSwitchTo(old);
+		const Datum value = evaluate(compiled, econtext, &row.nulls[column]);
+		row.datums[column] = copy_value(value, row.nulls[column],
+										exprType(reinterpret_cast<const Node *>(expression)));
+	}
+	ResetExprContext(econtext);
+
+	const plan::RemoteQuery *query = execution->query;
+	row.shard_index = 0;
+	if (execution->anchor && is_hash(*execution->anchor) && query->distribution_position >= 0)
+	{
+		if (row.nulls[query->distribution_position])
+			raise_null_key(execution);
+		row.shard_index = catalog::shard_index_of_hash(
+			*execution->anchor,
+			catalog::hash_value(*execution->anchor, row.datums[query->distribution_position]));
+	}
+	return row;
+}
+
+int compare_rows(const void *left, const void *right)
+{
+	const Row *a = *static_cast<const Row *const *>(left);
+	const Row *b = *static_cast<const Row *const *>(right);
+	if (a->shard_index != b->shard_index)
+		return a->shard_index < b->shard_index ? -1 : 1;
+	/* Same shard: as given. */
+	return a < b ? -1 : a > b;
+}
+
+/* "($3, ($4)::s.t), (...)": the VALUES of rows first..last-1. */
+Statement rows_statement(Execution *execution, Row **rows, int first, int last, const char **casts)
+{
+	const plan::RemoteQuery *query = execution->query;
+	const int base = execution->parameters->count;
+	const int columns = list_length(query->insert_columns);
+	const int row_count = last - first;
+	Values *values = execution->parameters;
+	if (row_count * columns > 0)
+	{
+		values = make_values(base + row_count * columns);
+		memcpy(values->types, execution->parameters->types, sizeof(Oid) * base);
+		memcpy(values->datums, execution->parameters->datums, sizeof(Datum) * base);
+		memcpy(values->nulls, execution->parameters->nulls, sizeof(bool) * base);
+	}
+	pg::Str text;
+	int number = base;
+	for (int index = first; index < last; index++)
+	{
+		const Row *row = rows[index];
+		text.raw(index > first ? ", (" : "(");
+		for (int column = 0; column < columns; column++)
+		{
+			values->types[number] = list_nth_oid(query->insert_types, column);
+			values->datums[number] = row->datums[column];
+			values->nulls[number] = row->nulls[column];
+			number++;
+			if (column > 0)
+				text.raw(", ");
+			if (casts[column])
+				text.raw("($").num(number).raw(")::").raw(casts[column]);
+			else
+				text.ch('$').num(number);
+		}
+		text.ch(')');
+	}
+	return {plan::task_sql(query, rows[first]->shard_index, text.c_str()), values};
+}
+
+void make_insert_models(ScanState *state, Execution *execution, pg::Vec<Task>& models)
+{
+	const plan::RemoteQuery *query = execution->query;
+	const int count = list_length(state->rows);
+	const int columns = list_length(query->insert_columns);
+	Row *rows = static_cast<Row *>(palloc(sizeof(Row) * count));
+	Row **order = static_cast<Row **>(palloc(sizeof(Row *) * count));
+	ListCell *cell;
+	foreach (cell, state->rows)
+	{
+		const int index = foreach_current_index(cell);
+		CHECK_FOR_INTERRUPTS();
+		rows[index] = evaluate_row(state, execution, static_cast<List *>(lfirst(cell)));
+		order[index] = &rows[index];
+	}
+	if (count > 1)
+		qsort(order, count, sizeof(Row *), compare_rows);
+
+	const char **casts = static_cast<const char **>(palloc0(sizeof(char *) * (columns + 1)));
+	for (int column = 0; column < columns; column++)
+	{
+		const Oid type = list_nth_oid(query->insert_types, column);
+		if (type >= FirstNormalObjectId)
+			casts[column] = format_type_be_qualified(type);
+	}
+	const int most =
+		(MAX_STATEMENT_PARAMETERS - execution->parameters->count) / (columns > 0 ? columns : 1);
+	for (int first = 0; first < count;)
+	{
+		int last = first + 1;
+		while (last < count && order[last]->shard_index == order[first]->shard_index)
+			last++;
+		Task task = {};
+		task.shard_index = order[first]->shard_index;
+		task.statement_count = (last - first + most - 1) / most;
+		task.statements =
+			static_cast<Statement *>(palloc(sizeof(Statement) * task.statement_count));
+		for (int index = 0; index < task.statement_count; index++)
+		{
+			const int from = first + index * most;
+			const int to = from + most < last ? from + most : last;
+			task.statements[index] = rows_statement(execution, order, from, to, casts);
+		}
+		models.push(task);
+		first = last;
+	}
+}
+
+void push_model(Execution *execution, pg::Vec<Task>& models, int shard_index)
+{
+	Task task = {};
+	task.shard_index = shard_index;
+	task.statement_count = 1;
+	task.statements = static_cast<Statement *>(palloc(sizeof(Statement)));
+	task.statements[0] = {plan::task_sql(execution->query, shard_index, nullptr),
+						  execution->parameters};
+	models.push(task);
+}
+
+} // namespace
+
+void evaluate_parameters(ScanState *state, Execution *execution)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	Values *values = make_values(list_length(state->parameters));
+	ListCell *cell;
+	foreach (cell, state->parameters)
+	{
+		const int index = foreach_current_index(cell);
+		ExprState *expression = static_cast<ExprState *>(lfirst(cell));
+		const Oid type = list_nth_oid(execution->query->parameter_types, index);
+		const Datum value = evaluate(expression, econtext, &values->nulls[index]);
+		values->types[index] = type;
+		values->datums[index] = copy_value(value, values->nulls[index], type);
+	}
+	execution->parameters = values;
+}
+
+pg::Vec<int> prune(ScanState *state, const catalog::Table& table)
+{
+	const plan::RemoteQuery *query = state->query;
+	pg::Vec<int> indexes;
+	if (query->pruning == plan::Pruning::All || !is_hash(table))
+	{
+		if (query->pruning != plan::Pruning::Nothing)
+			add_all(indexes, table);
+	}
+	else if (query->pruning == plan::Pruning::Keys)
+	{
+		ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+		ListCell *cell;
+		foreach (cell, state->prune_keys)
+		{
+			bool isnull;
+			const Datum value =
+				evaluate(static_cast<ExprState *>(lfirst(cell)), econtext, &isnull);
+			if (isnull)
+				continue;
+			if (list_nth_int(query->key_is_array, foreach_current_index(cell)))
+				add_array_keys(indexes, table, value);
+			else
+				add_key(indexes, table, value);
+		}
+		sort_unique(indexes);
+	}
+	if (indexes.empty() && query->run_when_empty && table.shard_count > 0)
+		indexes.push(0);
+	state->shards_pruned = table.shard_count - indexes.size();
+	return indexes;
+}
+
+void make_tasks(ScanState *state, Execution *execution)
+{
+	const plan::RemoteQuery *query = execution->query;
+	pg::Vec<Task> models;
+	evaluate_parameters(state, execution);
+	if (query->command == CMD_INSERT && state->rows != NIL)
+		make_insert_models(state, execution, models);
+	else if (query->target != plan::Target::ShardGroups)
+	{
+		if (query->pruning != plan::Pruning::Nothing || query->run_when_empty)
+			push_model(execution, models, 0);
+	}
+	else
+	{
+		pg::Vec<int> indexes = prune(state, *execution->anchor);
+		for (const int index : indexes)
+			push_model(execution, models, index);
+	}
+	ResetExprContext(state->css.ss.ps.ps_ExprContext);
+	place_tasks(execution, models);
+}
+
+} // namespace civitas::executor
