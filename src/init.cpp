@@ -7,6 +7,7 @@
 #include "civitas/catalog/logical_names.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
+#include "civitas/executor/scan.h"
 #include "civitas/pg/server.h"
 #include "civitas/plan/remote_query.h"
 #include "civitas/remote/session.h"
@@ -32,4 +33,5 @@ void _PG_init(void)
 	civitas::remote::session_init();
 	civitas::remote::logical_name_hook = civitas::catalog::logical_name;
 	civitas::plan::plan_init();
+	civitas::executor::scan_init();
 }

@@ -1,14 +1,15 @@
 /*
  * execution.cpp: one run of a RemoteQuery, from its tasks to its last row.
  *
- * Rows stream: each is decoded from the result that libpq holds when the plan above asks for it, and sockets are only
- * read when rows are wanted, so memory stays bounded. Rows go to a tuplestore (work_mem, then disk) only where they
- * must: local tasks produce them all at once; changes run to their end at once; a plan that will rewind; a
- * session that somebody else needs (yield_session).
+ * Rows stream: each is decoded from the result that libpq holds when the plan above asks for it,
+ * and sockets are only read when rows are wanted, so memory stays bounded. Rows go to a tuplestore
+ * (work_mem, then disk) only where they must: local tasks produce them all at once; changes run to
+ * their end at once; a plan that will rewind; a session that somebody else needs (yield_session).
  *
- * Executions that hold sessions are in a list, newest first. What an execution holds outside of memory contexts
- * (a PGresult, a wait set, the flow object) goes with a callback of its context, also after an error; sessions
- * are then put right by the transaction callback, which is why the callback does not touch them.
+ * Executions that hold sessions are in a list, newest first. What an execution holds outside of
+ * memory contexts (a PGresult, a wait set, the flow object) goes with a callback of its context,
+ * also after an error; sessions are then put right by the transaction callback, which is why the
+ * callback does not touch them.
  */
 #include "execution.h"
 
@@ -50,6 +51,20 @@ bool can_run_outside_transaction(const Execution *execution)
 	return execution->sole_node && execution->tasks.size() == 1 && !execution->tasks[0].local;
 }
 
+/* The row context and the decoder are made when the first remote row arrives. */
+void prepare_decoding(Execution *execution)
+{
+	if (execution->decoder)
+		return;
+	MemoryContext old = MemoryContextSwitchTo(execution->context);
+	execution->row_context =
+		AllocSetContextCreate(execution->context, "Civitas row", ALLOCSET_SMALL_SIZES);
+	execution->decoder =
+		make_decoder(execution->row_type, execution->query->binary_results &&
+											  enable_binary_protocol && encodings_agree());
+	MemoryContextSwitchTo(old);
+}
+
 bool next_remote(Execution *execution, Datum *values, bool *nulls)
 {
 	if (execution->remote_done)
@@ -76,17 +91,17 @@ void check_replicas(const Execution *execution)
 			if (tasks[first].shard_index != replica.shard_index ||
 				tasks[first].affected == replica.affected)
 				continue;
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("replicas of table \"%s\" differ",
-							get_rel_name(execution->query->anchor)),
-					 errdetail("The statement changed " UINT64_FORMAT
-							   " rows on the node of group %d and " UINT64_FORMAT
-							   " on that of group %d.",
-							   tasks[first].affected, tasks[first].groups[0], replica.affected,
-							   replica.groups[0]),
-					 errhint("The statement was rolled back. Use expressions that give the same "
-							 "answer on every node.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("replicas of table \"%s\" differ", get_rel_name(execution->query->anchor)),
+				 errdetail("The statement changed " UINT64_FORMAT
+						   " rows on the node of group %d and " UINT64_FORMAT
+						   " on that of group %d.",
+						   tasks[first].affected, tasks[first].groups[0], replica.affected,
+						   replica.groups[0]),
+				 errhint("The statement was rolled back. Use expressions that give the same "
+						 "answer on every node.")));
 		}
 	}
 }
@@ -125,8 +140,8 @@ void start(Execution *execution)
 Execution *begin_execution(ScanState *state)
 {
 	EState *estate = state->css.ss.ps.state;
-	MemoryContext context = AllocSetContextCreate(estate->es_query_cxt, "Civitas execution",
-												  ALLOCSET_SMALL_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(estate->es_query_cxt, "Civitas execution", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Execution *execution = new (palloc0(sizeof(Execution))) Execution{};
 	execution->context = context;
@@ -150,20 +165,6 @@ Execution *begin_execution(ScanState *state)
 	MemoryContextSwitchTo(old);
 	state->execution = execution;
 	return execution;
-}
-
-/* The row context and the decoder are made when the first remote row arrives. */
-static void prepare_decoding(Execution *execution)
-{
-	if (execution->decoder)
-		return;
-	MemoryContext old = MemoryContextSwitchTo(execution->context);
-	execution->row_context =
-		AllocSetContextCreate(execution->context, "Civitas row", ALLOCSET_SMALL_SIZES);
-	execution->decoder = make_decoder(execution->row_type, execution->query->binary_results &&
-															   enable_binary_protocol &&
-															   encodings_agree());
-	MemoryContextSwitchTo(old);
 }
 
 Tuplestorestate *store_of(Execution *execution)
@@ -211,6 +212,7 @@ bool next_row(Execution *execution, TupleTableSlot *slot)
 	MemoryContextSwitchTo(old);
 	if (!got)
 		return false;
+	execution->streamed = true;
 	ExecStoreVirtualTuple(slot);
 	return true;
 }
@@ -249,7 +251,7 @@ void rewind_rows(Execution *execution)
 		tuplestore_rescan(execution->store);
 }
 
-void end_execution(Execution *execution)
+void stop_execution(Execution *execution)
 {
 	if (execution->started && !execution->remote_done)
 	{
@@ -260,6 +262,12 @@ void end_execution(Execution *execution)
 			stop_single(execution);
 	}
 	release_sessions(execution);
+	execution->materialized = true;
+}
+
+void end_execution(Execution *execution)
+{
+	stop_execution(execution);
 	if (execution->store_slot)
 		ExecDropSingleTupleTableSlot(execution->store_slot);
 	if (execution->store)
@@ -308,7 +316,8 @@ void yield_session(remote::Session *session)
 	}
 }
 
-/* --- what single.cpp and many.cpp share ----------------------------------------------------------- */
+/* --- what single.cpp and many.cpp share
+ * ----------------------------------------------------------- */
 
 AffinityKey affinity_key(const Execution *execution, const Task& task)
 {
@@ -348,9 +357,8 @@ void note_result(Execution *execution, Task& task, const PGresult *result)
 
 int send_task(Execution *execution, Task& task, remote::Session *session)
 {
-	const bool in_transaction =
-		execution->in_transaction ||
-		PQtransactionStatus(remote::connection(session)) != PQTRANS_IDLE;
+	const bool in_transaction = execution->in_transaction ||
+								PQtransactionStatus(remote::connection(session)) != PQTRANS_IDLE;
 	INSTR_TIME_SET_CURRENT(task.started);
 	if (in_transaction)
 		note_task(execution, task, session);

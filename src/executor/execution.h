@@ -29,7 +29,8 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
-/* A task's SQL with its values. A task has several only where an INSERT's rows exceed what one statement may carry. */
+/* A task's SQL with its values. A task has several only where an INSERT's rows exceed what one
+ * statement may carry. */
 struct Statement
 {
 	const char *sql;
@@ -122,7 +123,8 @@ struct Execution
 
 	Tuplestorestate *store; /* rows that could not wait in their session, or local ones */
 	TupleTableSlot *store_slot;
-	bool materialized; /* every row is in the store */
+	bool materialized; /* every row that is left is in the store */
+	bool streamed;	   /* some rows went to the plan without the store */
 
 	uint64 affected; /* rows changed, by primary tasks */
 	int sessions_used;
@@ -148,8 +150,8 @@ struct ScanState
 
 /* Evaluates the parameters and makes the tasks. `context` is current. */
 void make_tasks(ScanState *state, Execution *execution);
-/* Parameters only, and the indexes of the shards that pruning leaves; for EXPLAIN without running. False where a
- * key or parameter has no value yet. */
+/* Parameters only, and the indexes of the shards that pruning leaves; for EXPLAIN without running.
+ * False where a key or parameter has no value yet. */
 void evaluate_parameters(ScanState *state, Execution *execution);
 /* Ascending indexes. */
 pg::Vec<int> prune(ScanState *state, const catalog::Table& table);
@@ -163,9 +165,12 @@ bool next_row(Execution *execution, TupleTableSlot *slot);
 void materialize(Execution *execution);
 /* Back to the first row; only where materialized. */
 void rewind_rows(Execution *execution);
-/* Gives sessions back, cancelling what still runs; frees everything. */
+/* Gives sessions back, cancelling what still runs. */
+void stop_execution(Execution *execution);
+/* Same, and frees everything. */
 void end_execution(Execution *execution);
-/* The session is wanted by somebody else: the execution that reads from it puts the rest of its rows aside. */
+/* The session is wanted by somebody else: the execution that reads from it puts the rest of its
+ * rows aside. */
 void yield_session(remote::Session *session);
 /* Lists the execution as holder of sessions. */
 void hold_sessions(Execution *execution);
@@ -178,15 +183,16 @@ struct AffinityKey
 	int64 key;
 };
 AffinityKey affinity_key(const Execution *execution, const Task& task);
-/* Remembers which session a task's shard group belongs to, and that it was written to. To be called before the
- * statement is sent. */
+/* Remembers which session a task's shard group belongs to, and that it was written to. To be called
+ * before the statement is sent. */
 void note_task(Execution *execution, const Task& task, remote::Session *session);
 /* Takes over the outcome of a statement that ended. */
 void note_result(Execution *execution, Task& task, const PGresult *result);
 /* Queues a task's statements behind the preamble and sends all; number of preamble results. */
 int send_task(Execution *execution, Task& task, remote::Session *session);
 
-/* --- single.cpp, many.cpp, local_execution.cpp ------------------------------------------------- */
+/* --- single.cpp, many.cpp, local_execution.cpp -------------------------------------------------
+ */
 
 void start_single(Execution *execution);
 bool next_single(Execution *execution, Datum *values, bool *nulls);
@@ -203,7 +209,8 @@ void run_local_task(Execution *execution, Task& task);
 /* Plan of a task's statement for EXPLAIN (explain.cpp). */
 struct PlannedStmt *plan_local_statement(const Statement& statement, const char **sql);
 
-/* --- explain.cpp, settings.cpp ------------------------------------------------------------------ */
+/* --- explain.cpp, settings.cpp ------------------------------------------------------------------
+ */
 
 void explain_scan(CustomScanState *node, List *ancestors, struct ExplainState *es);
 

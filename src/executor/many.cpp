@@ -1,16 +1,18 @@
 /*
  * many.cpp: a statement that is several tasks, run side by side.
  *
- * flow decides (which session runs what, when a node gets one more), this file does: opens, sends, waits, reads. The
- * loop, each time a row is wanted:
+ * flow decides (which session runs what, when a node gets one more), this file does: opens, sends,
+ * waits, reads. The loop, each time a row is wanted:
  *
  *     read the workers whose sockets had something; a row ends the loop
  *     take flow's actions until it has none
- *     wait for the latch and the sockets of all workers that connect or run, at most as long as flow says
+ *     wait for the latch and the sockets of all workers that connect or run, at most as long as
+ * flow says
  *
- * Only workers with unread input are read and only until the first row, so what libpq and the sockets hold is
- * all that is buffered. Changes of replicated shards run in two phases, first placements before
- * the others, so that two such statements meet in the same order everywhere; each phase has its own flow.
+ * Only workers with unread input are read and only until the first row, so what libpq and the
+ * sockets hold is all that is buffered. Changes of replicated shards run in two phases, first
+ * placements before the others, so that two such statements meet in the same order everywhere; each
+ * phase has its own flow.
  */
 #include "execution.h"
 
@@ -20,8 +22,8 @@
 
 CIVITAS_PG_BEGIN
 #include "storage/latch.h"
-#include "utils/timestamp.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 CIVITAS_PG_END
 
@@ -47,13 +49,12 @@ struct Many
 	bool wait_set_stale;
 	int phase_begin; /* first task of the running phase */
 	int phase_end;
-	int current; /* worker read last */
+	int current;			 /* worker read last */
 	remote::Session *failed; /* why a node could not be reached */
 	pg::Vec<ManyNode> nodes;
 	pg::Vec<Worker> workers;
 	pg::Vec<int> task_numbers; /* flow's number of a task -> index into Execution::tasks */
 };
-
 
 namespace {
 
@@ -156,8 +157,8 @@ void add_existing_sessions(Execution *execution, int node)
 {
 	Many *many = execution->many;
 	ManyNode& entry = many->nodes[node];
-	const int most = entry.task_count < pool_size_of(execution) ? entry.task_count
-															   : pool_size_of(execution);
+	const int most =
+		entry.task_count < pool_size_of(execution) ? entry.task_count : pool_size_of(execution);
 	int have = 0;
 	for (const Worker& worker : many->workers)
 		have += worker.node == node && worker.state != Worker::Gone;
@@ -176,7 +177,8 @@ void add_existing_sessions(Execution *execution, int node)
 	}
 }
 
-/* The worker a task must use, because this transaction touched its shard group there; -1 if free. */
+/* The worker a task must use, because this transaction touched its shard group there; -1 if free.
+ */
 int bound_worker(Execution *execution, const Task& task, int node)
 {
 	if (!execution->in_transaction)
@@ -360,7 +362,8 @@ bool take_actions(Execution *execution)
 	}
 }
 
-/* --- reading ----------------------------------------------------------------------------------- */
+/* --- reading -----------------------------------------------------------------------------------
+ */
 
 /* The session is lost while it ran a task. Inside a remote transaction that is the end of ours. */
 void session_lost(Execution *execution, Worker& worker)
@@ -504,7 +507,8 @@ void advance(Execution *execution, Worker& worker)
 	}
 }
 
-/* --- waiting ----------------------------------------------------------------------------------- */
+/* --- waiting -----------------------------------------------------------------------------------
+ */
 
 uint32 wanted_events(const Worker& worker)
 {
@@ -547,7 +551,8 @@ void rebuild_wait_set(Execution *execution)
 	many->wait_set_stale = false;
 }
 
-/* A lost connection's socket is closed by libpq: there is no event to wait for, only news to read. */
+/* A lost connection's socket is closed by libpq: there is no event to wait for, only news to read.
+ */
 bool has_dead_socket(Execution *execution)
 {
 	bool found = false;
@@ -565,7 +570,8 @@ bool has_dead_socket(Execution *execution)
 	return found;
 }
 
-/* Connects that are due: those past the time-out fail, those without a socket (a node that starts up) are polled. */
+/* Connects that are due: those past the time-out fail, those without a socket (a node that starts
+ * up) are polled. */
 bool poll_connecting(Execution *execution)
 {
 	Many *many = execution->many;
@@ -621,9 +627,8 @@ void wait_for_events(Execution *execution)
 			CHECK_FOR_INTERRUPTS();
 		}
 		else if (events[index].events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE))
-			advance(execution,
-					many->workers[static_cast<int>(
-						reinterpret_cast<intptr_t>(events[index].user_data))]);
+			advance(execution, many->workers[static_cast<int>(
+								   reinterpret_cast<intptr_t>(events[index].user_data))]);
 	}
 	CHECK_FOR_INTERRUPTS();
 	pg::call_core([&] { flow::tick(many->flow, now_ms()); });
@@ -729,7 +734,8 @@ void stop_many(Execution *execution)
 		return worker.session &&
 			   (worker.state == Worker::Preamble || worker.state == Worker::Running);
 	};
-	/* Inside a transaction block a cancel would abort the block: there the rows are read to the end. */
+	/* Inside a transaction block a cancel would abort the block: there the rows are read to the
+	 * end. */
 	if (!execution->in_transaction)
 		for (const Worker& worker : many->workers)
 			if (running(worker))

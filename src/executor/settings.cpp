@@ -41,11 +41,13 @@ const config_enum_entry explain_sorts[] = {
 
 void register_settings()
 {
-	DefineCustomIntVariable(
-		"citus.max_adaptive_executor_pool_size", "Most sessions that one statement opens to one node.",
-		"Raise it when statements over many shards should use more of a node's processors; lower it "
-		"when nodes run out of connections.",
-		&max_adaptive_executor_pool_size, 16, 1, INT_MAX, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomIntVariable("citus.max_adaptive_executor_pool_size",
+							"Most sessions that one statement opens to one node.",
+							"Raise it when statements over many shards should use more of a node's "
+							"processors; lower it "
+							"when nodes run out of connections.",
+							&max_adaptive_executor_pool_size, 16, 1, INT_MAX, PGC_USERSET, 0,
+							nullptr, nullptr, nullptr);
 	DefineCustomBoolVariable(
 		"citus.enable_binary_protocol", "Lets results travel between nodes in binary form.",
 		"Turn it off to rule the binary form out when results look wrong.", &enable_binary_protocol,
@@ -55,10 +57,10 @@ void register_settings()
 		"Turn it off to send reads of reference tables to other nodes. Shards that only this node "
 		"holds are always read and written here, without a connection.",
 		&enable_local_execution, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-	DefineCustomBoolVariable(
-		"citus.explain_all_tasks", "Makes EXPLAIN show every task rather than one.",
-		"Turn it on to compare the plans of the shards.", &explain_all_tasks, false, PGC_USERSET, 0,
-		nullptr, nullptr, nullptr);
+	DefineCustomBoolVariable("citus.explain_all_tasks",
+							 "Makes EXPLAIN show every task rather than one.",
+							 "Turn it on to compare the plans of the shards.", &explain_all_tasks,
+							 false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 	DefineCustomEnumVariable(
 		"citus.explain_analyze_sort_method", "Order of the tasks in EXPLAIN ANALYZE.",
 		"taskId gives the order of the shards, execution-time the slowest first.",
@@ -69,17 +71,18 @@ void register_settings()
 		"round-robin spreads reads of reference tables over the nodes.", &task_assignment_policy,
 		ASSIGN_GREEDY, assignment_policies, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 	DefineCustomEnumVariable(
-		"citus.multi_shard_modify_mode", "How many sessions a node gets for a change of many shards.",
+		"citus.multi_shard_modify_mode",
+		"How many sessions a node gets for a change of many shards.",
 		"sequential uses one session a node, so that later statements of the transaction see "
 		"everything through it.",
 		&multi_shard_modify_mode, MODIFY_PARALLEL, modify_modes, PGC_USERSET, 0, nullptr, nullptr,
 		nullptr);
-	DefineCustomIntVariable(
-		"citus.remote_task_check_interval",
-		"How long an execution with tasks that wait for a session sleeps at most before it looks again.",
-		"It is also the interval at which a node gets one more session.",
-		&remote_task_check_interval, 10, 1, INT_MAX, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr,
-		nullptr);
+	DefineCustomIntVariable("citus.remote_task_check_interval",
+							"How long an execution with tasks that wait for a session sleeps at "
+							"most before it looks again.",
+							"It is also the interval at which a node gets one more session.",
+							&remote_task_check_interval, 10, 1, INT_MAX, PGC_USERSET, GUC_UNIT_MS,
+							nullptr, nullptr, nullptr);
 }
 
 } // namespace civitas::executor

@@ -1,9 +1,9 @@
 /*
  * single.cpp: a statement that is one remote task.
  *
- * What single-shard statements are about: one session, one flush (settings, BEGIN, statement), one reply. No
- * flow, no wait set: the session itself waits. A task with several replicas to choose from takes the longer
- * way of many.cpp, which can go from one to the next.
+ * What single-shard statements are about: one session, one flush (settings, BEGIN, statement), one
+ * reply. No flow, no wait set: the session itself waits. A task with several replicas to choose
+ * from takes the longer way of many.cpp, which can go from one to the next.
  */
 #include "execution.h"
 
@@ -93,8 +93,8 @@ void start_single(Execution *execution)
 }
 
 /*
- * Row by row: statement results come as single rows, then a final status, then a null; after the last statement comes
- * the sync.
+ * Row by row: statement results come as single rows, then a final status, then a null; after the
+ * last statement comes the sync.
  */
 bool next_single(Execution *execution, Datum *values, bool *nulls)
 {
@@ -139,8 +139,8 @@ bool next_single(Execution *execution, Datum *values, bool *nulls)
 	}
 }
 
-/* LIMIT above us is satisfied: the session must end up idle. Inside a transaction block a cancel would abort the
- * block, so the rows are read to the end instead. */
+/* LIMIT above us is satisfied: the session must end up idle. Inside a transaction block a cancel
+ * would abort the block, so the rows are read to the end instead. */
 void stop_single(Execution *execution)
 {
 	constexpr int PATIENCE_MS = 10000;

@@ -1,10 +1,10 @@
 /*
  * tasks.cpp: from a RemoteQuery and this execution's values to tasks.
  *
- * Parameters are evaluated once. Prune keys are hashed to shard indexes; an INSERT's rows are evaluated once
- * each and grouped by shard. Each shard index left becomes one task for each placement that must run it: reads need one
- * of them, writes all. Nothing here depends on the number of shards that are not touched, except
- * where all are.
+ * Parameters are evaluated once. Prune keys are hashed to shard indexes; an INSERT's rows are
+ * evaluated once each and grouped by shard. Each shard index left becomes one task for each
+ * placement that must run it: reads need one of them, writes all. Nothing here depends on the
+ * number of shards that are not touched, except where all are.
  */
 #include "execution.h"
 
@@ -108,7 +108,8 @@ bool is_hash(const catalog::Table& table)
 /* --- placements ------------------------------------------------------------------------------ */
 
 /* Where a read may run, best first: here, then as citus.task_assignment_policy says. */
-void order_replicas(Execution *execution, Task& task, std::span<const catalog::Placement> placements)
+void order_replicas(Execution *execution, Task& task,
+					std::span<const catalog::Placement> placements)
 {
 	static uint32 turn = 0;
 	const int count = static_cast<int>(placements.size());
@@ -153,10 +154,9 @@ void push_task(Execution *execution, const Task& model, GroupId group, bool prim
 
 [[noreturn]] void raise_no_placement(const catalog::Table& table, int shard_index)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("shard " INT64_FORMAT " of table \"%s\" has no placement",
-					table.shards[shard_index].shard_id, get_rel_name(table.relid))));
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("shard " INT64_FORMAT " of table \"%s\" has no placement",
+						   table.shards[shard_index].shard_id, get_rel_name(table.relid))));
 }
 
 /* Primary placements first, all of them, then the others: see Execution::current_phase_end. */
@@ -199,19 +199,20 @@ void place_tasks(Execution *execution, pg::Vec<Task>& models)
 	}
 }
 
-/* --- INSERT .. VALUES -------------------------------------------------------------------------- */
+/* --- INSERT .. VALUES --------------------------------------------------------------------------
+ */
 
 [[noreturn]] void raise_null_key(const Execution *execution)
 {
 	const plan::RemoteQuery *query = execution->query;
-	const char *column =
-		strVal(list_nth(query->insert_columns, query->distribution_position));
-	ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION),
-					errmsg("null value in distribution column \"%s\" of relation \"%s\" is not allowed",
-						   column, get_rel_name(query->anchor)),
-					errdetail("The value of this column decides which shard holds the row."),
-					err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(query->anchor)),
-					err_generic_string(PG_DIAG_COLUMN_NAME, column)));
+	const char *column = strVal(list_nth(query->insert_columns, query->distribution_position));
+	ereport(ERROR,
+			(errcode(ERRCODE_NOT_NULL_VIOLATION),
+			 errmsg("null value in distribution column \"%s\" of relation \"%s\" is not allowed",
+					column, get_rel_name(query->anchor)),
+			 errdetail("The value of this column decides which shard holds the row."),
+			 err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(query->anchor)),
+			 err_generic_string(PG_DIAG_COLUMN_NAME, column)));
 }
 
 /* A row of the INSERT, evaluated. */
@@ -410,8 +411,7 @@ pg::Vec<int> prune(ScanState *state, const catalog::Table& table)
 		foreach (cell, state->prune_keys)
 		{
 			bool isnull;
-			const Datum value =
-				evaluate(static_cast<ExprState *>(lfirst(cell)), econtext, &isnull);
+			const Datum value = evaluate(static_cast<ExprState *>(lfirst(cell)), econtext, &isnull);
 			if (isnull)
 				continue;
 			if (list_nth_int(query->key_is_array, foreach_current_index(cell)))

@@ -1,15 +1,16 @@
 /*
  * values.cpp: Datums to statement parameters, results to Datums.
  *
- * Numbers, dates and the like travel in binary: exact, and free of DateStyle and its kin. Characters travel
- * as they are in the server's encoding, which every session between nodes uses. What is left goes
- * through the type's text form.
+ * Numbers, dates and the like travel in binary: exact, and free of DateStyle and its kin.
+ * Characters travel as they are in the server's encoding, which every session between nodes uses.
+ * What is left goes through the type's text form.
  */
 #include "values.h"
 
 CIVITAS_PG_BEGIN
 #include "access/transam.h"
 #include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
@@ -87,10 +88,9 @@ Encoded encode_value(Oid type, Datum value)
 	case TIMESTAMPTZOID:
 		return encoded_number<uint64>(pg_hton64(DatumGetInt64(value)));
 	case TEXTOID:
-	case VARCHAROID:
-	{
-		char *text = text_to_cstring(DatumGetTextPP(value));
-		return {text, 0, 0};
+	case VARCHAROID: {
+		char *characters = TextDatumGetCString(value);
+		return {characters, 0, 0};
 	}
 	default:
 		break;
@@ -227,9 +227,8 @@ Datum receive(Column& column, const char *bytes, int length)
 	const Datum value =
 		ReceiveFunctionCall(&column.function, &buffer, column.io_parameter, column.typmod);
 	if (buffer.cursor != length)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("a node sent a value of type %u that is too long", column.type)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+						errmsg("a node sent a value of type %u that is too long", column.type)));
 	return value;
 }
 
@@ -311,8 +310,9 @@ void decode_row(Decoder *decoder, const PGresult *result, int row, Datum *values
 			values[index] = 0;
 			continue;
 		}
-		values[index] = decode_value(decoder->columns[index], decoder->context, PQgetvalue(result, row, index),
-									 PQgetlength(result, row, index));
+		values[index] =
+			decode_value(decoder->columns[index], decoder->context, PQgetvalue(result, row, index),
+						 PQgetlength(result, row, index));
 	}
 }
 

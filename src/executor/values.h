@@ -32,8 +32,8 @@ const remote::Parameters& encode(Values *values);
 /* The values for a statement run here; null for none. */
 ParamListInfo local_parameters(const Values *values);
 
-/* Whether text leaves and enters this backend unconverted: else binary formats, which convert to the client's
- * encoding, are of no use between nodes. */
+/* Whether text leaves and enters this backend unconverted: else binary formats, which convert to
+ * the client's encoding, are of no use between nodes. */
 bool encodings_agree();
 
 enum class Coding : char
@@ -42,9 +42,9 @@ enum class Coding : char
 	Int2,
 	Int4,
 	Int8,
-	Text,	/* a varlena of characters: its bytes */
+	Text,	 /* a varlena of characters: its bytes */
 	Receive, /* the type's receive function */
-	Input	/* the type's input function */
+	Input	 /* the type's input function */
 };
 
 struct Column
@@ -69,8 +69,8 @@ struct Decoder
 CIVITAS_SERVER_STATE(Decoder);
 
 Decoder *make_decoder(TupleDesc row_type, bool binary);
-/* Row `row` of the result; by-reference values in CurrentMemoryContext. Raises XX001 when the result's shape is
- * not that of the row type. */
+/* Row `row` of the result; by-reference values in CurrentMemoryContext. Raises XX001 when the
+ * result's shape is not that of the row type. */
 void decode_row(Decoder *decoder, const PGresult *result, int row, Datum *values, bool *nulls);
 
 } // namespace civitas::executor

@@ -2,8 +2,9 @@
  * scan.h: the CustomScan nodes that run a RemoteQuery.
  *
  * The planner puts `remote_scan_methods` into a CustomScan whose custom_private holds a RemoteQuery
- * (plan/remote_query.h) and whose custom_scan_tlist describes the remote rows (scanrelid = 0). With command CMD_INSERT and a
- * child in custom_plans, the child's rows are inserted (INSERT .. SELECT through this node).
+ * (plan/remote_query.h) and whose custom_scan_tlist describes the remote rows (scanrelid = 0). With
+ * command CMD_INSERT and a child in custom_plans, the child's rows are inserted (INSERT .. SELECT
+ * through this node).
  */
 #pragma once
 
@@ -15,7 +16,8 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
-/* Reads rows or makes changes by remote tasks; registered under this name for plan serialization. */
+/* Reads rows or makes changes by remote tasks; registered under this name for plan serialization.
+ */
 extern const CustomScanMethods remote_scan_methods;
 /* INSERT .. SELECT: pulls rows from custom_plans[0], routes them to shards. */
 extern const CustomScanMethods insert_select_methods;

@@ -14,6 +14,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/sysattr.h"
+#include "commands/explain.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
@@ -141,6 +142,27 @@ inline bool walk_plan_state(PlanState *state, bool (*walker)(PlanState *, void *
 #else
 	return planstate_tree_walker(
 		state, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(walker)), context);
+#endif
+}
+
+/* Runs a query to its end; 18 dropped execute_once. */
+inline void run_executor(QueryDesc *description)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(description, ForwardScanDirection, 0);
+#else
+	ExecutorRun(description, ForwardScanDirection, 0, true);
+#endif
+}
+
+/* Explains one planned statement; 17 added the planner's memory use. */
+inline void explain_one_plan(PlannedStmt *plan, ExplainState *es, const char *sql,
+							 ParamListInfo parameters, const instr_time *planning)
+{
+#if PG_VERSION_NUM >= 170000
+	ExplainOnePlan(plan, nullptr, es, sql, parameters, nullptr, planning, nullptr, nullptr);
+#else
+	ExplainOnePlan(plan, nullptr, es, sql, parameters, nullptr, planning, nullptr);
 #endif
 }
 

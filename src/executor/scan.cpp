@@ -1,0 +1,137 @@
+/*
+ * scan.cpp: the CustomScan that runs a RemoteQuery.
+ *
+ * Begin compiles the expressions and starts nothing (EXPLAIN stops here). The first row that is
+ * asked for evaluates them and runs the tasks; a change runs to its end in that call. Rescan runs
+ * again when a parameter has changed, rewinds the kept rows otherwise.
+ */
+#include "civitas/executor/scan.h"
+
+#include "execution.h"
+
+CIVITAS_PG_BEGIN
+#include "executor/executor.h"
+CIVITAS_PG_END
+
+namespace civitas::executor {
+
+namespace {
+
+Node *create_scan_state(CustomScan *scan);
+void begin_scan(CustomScanState *node, EState *estate, int eflags);
+TupleTableSlot *exec_scan(CustomScanState *node);
+void end_scan(CustomScanState *node);
+void rescan(CustomScanState *node);
+
+const CustomExecMethods exec_methods = {
+	.CustomName = "Citus",
+	.BeginCustomScan = begin_scan,
+	.ExecCustomScan = exec_scan,
+	.EndCustomScan = end_scan,
+	.ReScanCustomScan = rescan,
+	.ExplainCustomScan = explain_scan,
+};
+
+Node *create_scan_state(CustomScan *)
+{
+	ScanState *state = static_cast<ScanState *>(palloc0(sizeof(ScanState)));
+	NodeSetTag(state, T_CustomScanState);
+	state->css.methods = &exec_methods;
+	return reinterpret_cast<Node *>(state);
+}
+
+void begin_scan(CustomScanState *node, EState *, int eflags)
+{
+	ScanState *state = reinterpret_cast<ScanState *>(node);
+	const CustomScan *scan = reinterpret_cast<const CustomScan *>(node->ss.ps.plan);
+	state->query = plan::remote_query_of(scan);
+	state->parameters = ExecInitExprList(plan::parameters_of(scan), &node->ss.ps);
+	state->prune_keys = ExecInitExprList(plan::prune_keys_of(scan), &node->ss.ps);
+	state->rows = plan::rows_of(scan);
+	state->eflags = eflags;
+	state->rewind = (eflags & (EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK)) != 0;
+}
+
+/* The plan's own command tag counts what this node changed, when it is the statement and not a part
+ * of a WITH. */
+void count_processed(ScanState *state)
+{
+	EState *estate = state->css.ss.ps.state;
+	if (state->query->command != CMD_SELECT &&
+		estate->es_plannedstmt->planTree == state->css.ss.ps.plan)
+		estate->es_processed += state->execution->affected;
+}
+
+TupleTableSlot *next_slot(::ScanState *node)
+{
+	ScanState *state = reinterpret_cast<ScanState *>(node);
+	TupleTableSlot *slot = node->ss_ScanTupleSlot;
+	if (state->execution == nullptr)
+	{
+		Execution *execution = begin_execution(state);
+		if (state->rewind || state->query->command != CMD_SELECT)
+		{
+			materialize(execution);
+			count_processed(state);
+		}
+	}
+	if (!next_row(state->execution, slot))
+		ExecClearTuple(slot);
+	return slot;
+}
+
+bool recheck(::ScanState *, TupleTableSlot *)
+{
+	return true;
+}
+
+TupleTableSlot *exec_scan(CustomScanState *node)
+{
+	return ExecScan(&node->ss, next_slot, recheck);
+}
+
+void end_scan(CustomScanState *node)
+{
+	ScanState *state = reinterpret_cast<ScanState *>(node);
+	if (state->execution)
+		end_execution(state->execution);
+	state->execution = nullptr;
+}
+
+void rescan(CustomScanState *node)
+{
+	ScanState *state = reinterpret_cast<ScanState *>(node);
+	ExecScanReScan(&node->ss);
+	if (state->execution == nullptr)
+		return;
+	if (node->ss.ps.chgParam == nullptr)
+	{
+		/* Not announced, but here it is: from now on rows are kept. */
+		state->rewind = true;
+		if (state->execution->materialized && !state->execution->streamed)
+		{
+			rewind_rows(state->execution);
+			return;
+		}
+		if (state->query->command != CMD_SELECT)
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+							errmsg("a change cannot be run a second time")));
+	}
+	end_execution(state->execution);
+	state->execution = nullptr;
+}
+
+} // namespace
+
+const CustomScanMethods remote_scan_methods = {
+	.CustomName = "Citus",
+	.CreateCustomScanState = create_scan_state,
+};
+
+void scan_init()
+{
+	register_settings();
+	RegisterCustomScanMethods(&remote_scan_methods);
+}
+
+} // namespace civitas::executor
