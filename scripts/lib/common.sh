@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: what they share. Needs bash; leaves no state but functions.
 
 # Runs a command as the unprivileged user that servers need: "postgres" when we are root.
