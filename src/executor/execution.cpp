@@ -13,6 +13,7 @@
  */
 #include "execution.h"
 
+#include "civitas/executor/shard_copy.h"
 #include "civitas/pg/core_call.h"
 #include "civitas/txn/transaction.h"
 
@@ -314,6 +315,7 @@ void yield_session(remote::Session *session)
 		if (execution->session == session || uses_session(execution, session))
 			materialize(execution);
 	}
+	shard_copy_yield(session);
 }
 
 /* --- what single.cpp and many.cpp share

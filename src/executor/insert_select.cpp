@@ -5,26 +5,31 @@
  * as COPY. A child that reads other nodes is read to its end first, into a tuplestore that spills
  * to disk: its later statements must not see the rows that earlier batches wrote.
  */
-#include "civitas/catalog/tables.h"
 #include "civitas/executor/scan.h"
 #include "civitas/executor/shard_copy.h"
 #include "civitas/pg/compat.h"
-#include "civitas/plan/remote_query.h"
+#include "execution.h"
 
 CIVITAS_PG_BEGIN
 #include "commands/explain.h"
 #include "executor/executor.h"
-#include "nodes/nodeFuncs.h"
+#include "nodes/makefuncs.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/tuplestore.h"
 CIVITAS_PG_END
 
 namespace civitas::executor {
 
+/* A batch of INSERT .. VALUES ends at either bound. */
+static constexpr int BATCH_ROWS = 1000;
+static constexpr size_t BATCH_BYTES = 4 * 1024 * 1024;
+
 struct InsertSelectState
 {
-	CustomScanState css;
-	plan::RemoteQuery *query;
+	ScanState scan;
+	Tuplestorestate *returned; /* RETURNING's rows */
+	TupleTableSlot *returned_slot;
 	bool done;
 };
 
@@ -35,7 +40,7 @@ static InsertSelectState *state_of(CustomScanState *node)
 
 static PlanState *source_of(InsertSelectState *state)
 {
-	return static_cast<PlanState *>(linitial(state->css.custom_ps));
+	return static_cast<PlanState *>(linitial(state->scan.css.custom_ps));
 }
 
 /* --- the source's rows ------------------------------------------------------------------------ */
@@ -49,44 +54,151 @@ static bool has_custom_scan(PlanState *state, void *context)
 	return pg::walk_plan_state(state, has_custom_scan, context);
 }
 
-static TupleTableSlot *next_source_row(PlanState *source)
+static TupleTableSlot *next_plan_row(PlanState *source)
 {
 	CHECK_FOR_INTERRUPTS();
 	TupleTableSlot *slot = ExecProcNode(source);
 	return TupIsNull(slot) ? nullptr : slot;
 }
 
-/* Reads the source to its end, then hands its rows on. */
-static void copy_through_store(PlanState *source, ShardCopy *copy)
+/* The rows of the child, straight or through a store. */
+struct Source
 {
-	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
-	while (TupleTableSlot *slot = next_source_row(source))
-		tuplestore_puttupleslot(store, slot);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(ExecGetResultType(source), &TTSOpsMinimalTuple);
-	while (tuplestore_gettupleslot(store, true, false, slot))
-	{
-		CHECK_FOR_INTERRUPTS();
-		shard_copy_slot(copy, slot);
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	tuplestore_end(store);
+	PlanState *plan;
+	Tuplestorestate *store; /* null where rows come straight */
+	TupleTableSlot *slot;
+};
+
+static Source open_source(InsertSelectState *state)
+{
+	Source source = {source_of(state), nullptr, nullptr};
+	if (!has_custom_scan(source.plan, nullptr))
+		return source;
+	source.store = tuplestore_begin_heap(false, false, work_mem);
+	while (TupleTableSlot *slot = next_plan_row(source.plan))
+		tuplestore_puttupleslot(source.store, slot);
+	source.slot = MakeSingleTupleTableSlot(ExecGetResultType(source.plan), &TTSOpsMinimalTuple);
+	return source;
 }
+
+static TupleTableSlot *next_source_row(Source *source)
+{
+	if (source->store == nullptr)
+		return next_plan_row(source->plan);
+	CHECK_FOR_INTERRUPTS();
+	return tuplestore_gettupleslot(source->store, true, false, source->slot) ? source->slot
+																			 : nullptr;
+}
+
+static void close_source(Source *source)
+{
+	if (source->store == nullptr)
+		return;
+	ExecDropSingleTupleTableSlot(source->slot);
+	tuplestore_end(source->store);
+}
+
+/* --- as COPY ---------------------------------------------------------------------------------- */
 
 static uint64 insert_by_copy(InsertSelectState *state)
 {
-	PlanState *source = source_of(state);
-	MemoryContext caller_context = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
-	ShardCopy *copy =
-		shard_copy_begin_rows(catalog::get_table(state->query->anchor),
-							  state->query->insert_columns, ExecGetResultType(source));
-	if (has_custom_scan(source, nullptr))
-		copy_through_store(source, copy);
-	else
-		while (TupleTableSlot *slot = next_source_row(source))
-			shard_copy_slot(copy, slot);
-	const uint64 rows = shard_copy_finish(copy);
-	MemoryContextSwitchTo(caller_context);
-	return rows;
+	Source source = open_source(state);
+	const plan::RemoteQuery *query = state->scan.query;
+	ShardCopy *copy = shard_copy_begin_rows(catalog::get_table(query->anchor),
+											query->insert_columns, ExecGetResultType(source.plan));
+	while (TupleTableSlot *slot = next_source_row(&source))
+		shard_copy_slot(copy, slot);
+	close_source(&source);
+	return shard_copy_finish(copy);
+}
+
+/* --- as INSERT .. VALUES ---------------------------------------------------------------------- */
+
+/* A row as constants, as the machinery for VALUES wants it. */
+static List *constants_of_row(const plan::RemoteQuery *query, TupleTableSlot *slot, size_t *bytes)
+{
+	List *row = NIL;
+	slot_getallattrs(slot);
+	ListCell *cell;
+	foreach (cell, query->insert_types)
+	{
+		const int column = foreach_current_index(cell);
+		const Oid type = lfirst_oid(cell);
+		int16 length;
+		bool by_value;
+		get_typlenbyval(type, &length, &by_value);
+		const bool is_null = slot->tts_isnull[column];
+		Datum value = slot->tts_values[column];
+		if (!is_null && !by_value)
+		{
+			value = length == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(value))
+								 : datumCopy(value, by_value, length);
+			*bytes += datumGetSize(value, by_value, length);
+		}
+		*bytes += sizeof(Const);
+		row = lappend(
+			row, makeConst(type, -1, get_typcollation(type), length, value, is_null, by_value));
+	}
+	return row;
+}
+
+/* Runs one batch; its RETURNING rows are kept. Rows changed. */
+static uint64 insert_batch(InsertSelectState *state, List *rows)
+{
+	state->scan.rows = rows;
+	Execution *execution = begin_execution(&state->scan);
+	/* One batch of several must not be a transaction of its own. */
+	execution->sole_node = false;
+	materialize(execution);
+	if (state->scan.query->returns_rows)
+	{
+		TupleTableSlot *slot = state->scan.css.ss.ss_ScanTupleSlot;
+		while (next_row(execution, slot))
+			tuplestore_puttupleslot(state->returned, slot);
+		ExecClearTuple(slot);
+	}
+	const uint64 affected = execution->affected;
+	end_execution(execution);
+	state->scan.execution = nullptr;
+	return affected;
+}
+
+static uint64 insert_by_values(InsertSelectState *state)
+{
+	MemoryContext batch_context =
+		AllocSetContextCreate(CurrentMemoryContext, "insert select batch", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller_context = CurrentMemoryContext;
+	if (state->scan.query->returns_rows)
+	{
+		state->returned = tuplestore_begin_heap(false, false, work_mem);
+		state->returned_slot = MakeSingleTupleTableSlot(
+			state->scan.css.ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+	}
+	Source source = open_source(state);
+	uint64 affected = 0;
+	bool more = true;
+	while (more)
+	{
+		List *rows = NIL;
+		size_t bytes = 0;
+		while (list_length(rows) < BATCH_ROWS && bytes < BATCH_BYTES)
+		{
+			TupleTableSlot *slot = next_source_row(&source);
+			more = slot != nullptr;
+			if (!more)
+				break;
+			MemoryContextSwitchTo(batch_context);
+			rows = lappend(rows, constants_of_row(state->scan.query, slot, &bytes));
+			MemoryContextSwitchTo(caller_context);
+		}
+		if (rows != NIL)
+			affected += insert_batch(state, rows);
+		MemoryContextReset(batch_context);
+	}
+	close_source(&source);
+	state->scan.rows = NIL;
+	MemoryContextDelete(batch_context);
+	return affected;
 }
 
 /* --- the node --------------------------------------------------------------------------------- */
@@ -95,7 +207,9 @@ static void begin_insert(CustomScanState *node, EState *estate, int eflags)
 {
 	InsertSelectState *state = state_of(node);
 	auto *scan = castNode(CustomScan, node->ss.ps.plan);
-	state->query = plan::remote_query_of(scan);
+	state->scan.query = plan::remote_query_of(scan);
+	state->scan.parameters = ExecInitExprList(plan::parameters_of(scan), &node->ss.ps);
+	state->scan.eflags = eflags;
 	auto *source = static_cast<Plan *>(linitial(scan->custom_plans));
 	node->custom_ps = list_make1(ExecInitNode(source, estate, eflags));
 }
@@ -111,23 +225,52 @@ static bool is_plain_insert(const plan::RemoteQuery *query)
 	return true;
 }
 
+/* Inserts everything, in the first call. */
+static void run_insert(InsertSelectState *state)
+{
+	EState *estate = state->scan.css.ss.ps.state;
+	MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
+	const uint64 affected =
+		is_plain_insert(state->scan.query) ? insert_by_copy(state) : insert_by_values(state);
+	MemoryContextSwitchTo(caller_context);
+	state->done = true;
+	/* In a WITH the command tag counts something else. */
+	if (estate->es_plannedstmt->planTree == state->scan.css.ss.ps.plan)
+		estate->es_processed += affected;
+}
+
+static TupleTableSlot *next_returned(::ScanState *node)
+{
+	auto *state = reinterpret_cast<InsertSelectState *>(node);
+	if (!state->done)
+		run_insert(state);
+	TupleTableSlot *slot = node->ss_ScanTupleSlot;
+	ExecClearTuple(slot);
+	if (state->returned &&
+		tuplestore_gettupleslot(state->returned, true, false, state->returned_slot))
+		ExecCopySlot(slot, state->returned_slot);
+	return slot;
+}
+
+static bool recheck_returned(::ScanState *, TupleTableSlot *)
+{
+	return true;
+}
+
 static TupleTableSlot *exec_insert(CustomScanState *node)
 {
-	InsertSelectState *state = state_of(node);
-	if (state->done)
-		return nullptr;
-	state->done = true;
-	if (!is_plain_insert(state->query))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("INSERT .. SELECT with ON CONFLICT or RETURNING is not supported "
-							   "for these tables")));
-	node->ss.ps.state->es_processed += insert_by_copy(state);
-	return nullptr;
+	return ExecScan(&node->ss, next_returned, recheck_returned);
 }
 
 static void end_insert(CustomScanState *node)
 {
-	ExecEndNode(source_of(state_of(node)));
+	InsertSelectState *state = state_of(node);
+	ExecEndNode(source_of(state));
+	if (state->returned)
+	{
+		ExecDropSingleTupleTableSlot(state->returned_slot);
+		tuplestore_end(state->returned);
+	}
 }
 
 static void rescan_insert(CustomScanState *)
@@ -137,7 +280,7 @@ static void rescan_insert(CustomScanState *)
 
 static void explain_insert(CustomScanState *node, List *, ExplainState *es)
 {
-	const plan::RemoteQuery *query = state_of(node)->query;
+	const plan::RemoteQuery *query = state_of(node)->scan.query;
 	ExplainPropertyText("Insert into", get_rel_name(query->anchor), es);
 	ExplainPropertyText("Method", is_plain_insert(query) ? "COPY to shards" : "INSERT by shard",
 						es);
@@ -155,8 +298,8 @@ static const CustomExecMethods insert_select_exec_methods = {
 static Node *create_insert_state(CustomScan *)
 {
 	auto *state = static_cast<InsertSelectState *>(palloc0(sizeof(InsertSelectState)));
-	state->css.ss.ps.type = T_CustomScanState;
-	state->css.methods = &insert_select_exec_methods;
+	NodeSetTag(state, T_CustomScanState);
+	state->scan.css.methods = &insert_select_exec_methods;
 	return reinterpret_cast<Node *>(state);
 }
 

@@ -132,6 +132,7 @@ void scan_init()
 {
 	register_settings();
 	RegisterCustomScanMethods(&remote_scan_methods);
+	RegisterCustomScanMethods(&insert_select_methods);
 }
 
 } // namespace civitas::executor

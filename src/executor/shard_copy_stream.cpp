@@ -14,6 +14,7 @@
 #include "civitas/catalog/nodes.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
+#include "execution.h"
 #include "shard_copy_internal.h"
 
 CIVITAS_PG_BEGIN
@@ -105,6 +106,9 @@ static void drop_head(ShardCopy *copy, Stream *stream)
 
 static void start_batch(ShardCopy *copy, Stream *stream)
 {
+	/* A query (in a function that the rows come from) may be reading from the session. */
+	if (remote::busy(stream->session) || remote::claimed(stream->session))
+		yield_session(stream->session);
 	const catalog::Table& table = *copy->table;
 	MemoryContext caller_context = MemoryContextSwitchTo(copy->context);
 	pg::Str sql;
