@@ -11,6 +11,7 @@
 #include "civitas/pg/server.h"
 #include "civitas/plan/remote_query.h"
 #include "civitas/remote/session.h"
+#include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
 PG_MODULE_MAGIC;
@@ -33,5 +34,6 @@ void _PG_init(void)
 	civitas::remote::session_init();
 	civitas::remote::logical_name_hook = civitas::catalog::logical_name;
 	civitas::plan::plan_init();
+	civitas::txn::transaction_init();
 	civitas::executor::scan_init();
 }

@@ -21,7 +21,8 @@ template <typename Number> bool read_number(const char **at, const char *end, Nu
 	char again[24];
 	const auto written = std::to_chars(again, again + sizeof(again), *out);
 	const auto length = static_cast<std::size_t>(next - *at);
-	if (static_cast<std::size_t>(written.ptr - again) != length || std::memcmp(again, *at, length) != 0)
+	if (static_cast<std::size_t>(written.ptr - again) != length ||
+		std::memcmp(again, *at, length) != 0)
 		return false;
 	*at = next;
 	return true;

@@ -46,8 +46,8 @@ void debug_point_init()
 {
 	DefineCustomStringVariable("citus.debug_point",
 							   "Makes this session fail at a named place, for tests.", nullptr,
-							   &debug_point_setting, "", PGC_SUSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
-							   nullptr, nullptr, nullptr);
+							   &debug_point_setting, "", PGC_SUSET,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
 }
 
 #else

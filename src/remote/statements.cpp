@@ -243,10 +243,11 @@ void swallow(Session *session, Item *item, PGresult *result)
 		PQclear(result);
 }
 
-/* What became of a statement of the caller: the deferred error takes the place of "aborted". */
+/* What became of a statement of the caller: the error of what was slipped in before it comes first.
+ */
 PGresult *substitute_deferred(Session *session, PGresult *result)
 {
-	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED && session->deferred_error != nullptr)
+	if (session->deferred_error != nullptr)
 	{
 		PQclear(result);
 		result = session->deferred_error;
@@ -534,14 +535,29 @@ void drain(Session *session)
 		raise_remote_error(session, error);
 }
 
-bool drain_quietly(Session *session, bool cancel, int timeout_ms)
+bool send_quietly(Session *session, const char *sql)
 {
 	if (session->state != SessionState::Connected)
 		return false;
-	if (!session->busy)
-		return PQstatus(session->conn) == CONNECTION_OK;
-	if (cancel)
-		send_cancel(session);
+	if (PQpipelineStatus(session->conn) != PQ_PIPELINE_OFF)
+		PQexitPipelineMode(session->conn);
+	if (PQsendQuery(session->conn, sql) != 1)
+	{
+		mark_failed(session);
+		return false;
+	}
+	session->busy = true;
+	mark_flush(session);
+	log_command(session, sql);
+	return true;
+}
+
+bool finish_quietly(Session *session, int timeout_ms, PGresult **error, char (&tag)[64])
+{
+	*error = nullptr;
+	tag[0] = '\0';
+	if (session->state != SessionState::Connected)
+		return false;
 
 	session->discard_notices = true;
 	const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
@@ -552,12 +568,17 @@ bool drain_quietly(Session *session, bool cancel, int timeout_ms)
 		if (copying_out ? skip_copy_out(session) : take_result(session, &result))
 		{
 			copying_out = false;
-			if (result != nullptr)
-			{
-				copying_out = PQresultStatus(result) == PGRES_COPY_OUT;
-				leave_copy(session, result);
+			if (result == nullptr)
+				continue;
+			const ExecStatusType status = PQresultStatus(result);
+			copying_out = status == PGRES_COPY_OUT;
+			leave_copy(session, result);
+			if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+				strlcpy(tag, PQcmdStatus(result), sizeof(tag));
+			if (status == PGRES_FATAL_ERROR && *error == nullptr)
+				*error = result;
+			else
 				PQclear(result);
-			}
 			continue;
 		}
 		const long remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
@@ -578,6 +599,17 @@ bool drain_quietly(Session *session, bool cancel, int timeout_ms)
 		return false;
 	}
 	return true;
+}
+
+bool drain_quietly(Session *session, bool cancel, int timeout_ms)
+{
+	if (cancel)
+		send_cancel(session);
+	PGresult *error;
+	char tag[64];
+	const bool good = finish_quietly(session, timeout_ms, &error, tag);
+	PQclear(error);
+	return good && PQstatus(session->conn) == CONNECTION_OK;
 }
 
 void send_cancel(Session *session)

@@ -1,5 +1,6 @@
 /*
- * commit_test.cpp: gids round-trip, foreign names are refused, recovery decides as the protocol says.
+ * commit_test.cpp: gids round-trip, foreign names are refused, recovery decides as the protocol
+ * says.
  */
 #include "civitas/commit/gid.h"
 
@@ -30,9 +31,9 @@ TEST(Gid, RoundTripsAnyPart)
 	std::mt19937_64 random(20260101);
 	for (int i = 0; i < 100000; i++)
 	{
-		const TransactionPart part{static_cast<GroupId>(random()), static_cast<std::uint32_t>(random()),
-								   static_cast<std::int32_t>(random()), random(),
-								   static_cast<std::uint32_t>(random())};
+		const TransactionPart part{
+			static_cast<GroupId>(random()), static_cast<std::uint32_t>(random()),
+			static_cast<std::int32_t>(random()), random(), static_cast<std::uint32_t>(random())};
 		TransactionPart read{};
 		ASSERT_TRUE(parse_gid(text_of(part).c_str(), &read)) << text_of(part);
 		ASSERT_EQ(part, read);
@@ -41,10 +42,10 @@ TEST(Gid, RoundTripsAnyPart)
 
 TEST(Gid, FitsTheExtremes)
 {
-	const TransactionPart part{std::numeric_limits<GroupId>::min(), std::numeric_limits<std::uint32_t>::max(),
-							   std::numeric_limits<std::int32_t>::min(),
-							   std::numeric_limits<std::uint64_t>::max(),
-							   std::numeric_limits<std::uint32_t>::max()};
+	const TransactionPart part{
+		std::numeric_limits<GroupId>::min(), std::numeric_limits<std::uint32_t>::max(),
+		std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::uint64_t>::max(),
+		std::numeric_limits<std::uint32_t>::max()};
 	TransactionPart read{};
 	EXPECT_LT(text_of(part).size(), static_cast<std::size_t>(GID_SIZE));
 	EXPECT_TRUE(parse_gid(text_of(part).c_str(), &read));
@@ -53,11 +54,26 @@ TEST(Gid, FitsTheExtremes)
 
 TEST(Gid, RefusesWhatItDidNotWrite)
 {
-	for (const char *text :
-		 {"", "citus", "citus_", "citus_1", "citus_1_2_3_4", "citus_1_2_3_4_", "citus_1_2_3_4_5_",
-		  "citus_1_2_3_4_5_6", "citus_1_2_3_4_5 ", " citus_1_2_3_4_5", "citus_01_2_3_4_5", "citus_+1_2_3_4_5",
-		  "citus_1_-2_3_4_5", "citus_1_2_3_99999999999999999999_5", "citus_1_2_3_4_x", "CITUS_1_2_3_4_5",
-		  "citus_1__3_4_5", "citus_99999999999_2_3_4_5", "citus_-0_2_3_4_5", "mine"})
+	for (const char *text : {"",
+							 "citus",
+							 "citus_",
+							 "citus_1",
+							 "citus_1_2_3_4",
+							 "citus_1_2_3_4_",
+							 "citus_1_2_3_4_5_",
+							 "citus_1_2_3_4_5_6",
+							 "citus_1_2_3_4_5 ",
+							 " citus_1_2_3_4_5",
+							 "citus_01_2_3_4_5",
+							 "citus_+1_2_3_4_5",
+							 "citus_1_-2_3_4_5",
+							 "citus_1_2_3_99999999999999999999_5",
+							 "citus_1_2_3_4_x",
+							 "CITUS_1_2_3_4_5",
+							 "citus_1__3_4_5",
+							 "citus_99999999999_2_3_4_5",
+							 "citus_-0_2_3_4_5",
+							 "mine"})
 	{
 		TransactionPart read{};
 		EXPECT_FALSE(parse_gid(text, &read)) << text;

@@ -1,10 +1,11 @@
 /*
- * gid.h: names of the parts of a distributed transaction, and what recovery does with a part it finds prepared.
+ * gid.h: names of the parts of a distributed transaction, and what recovery does with a part it
+ * finds prepared.
  *
- * A part is named citus_<group>_<database>_<pid>_<number>_<ordinal>: who started the transaction (group of the initiating
- * server, oid of its database, process id), the number of the transaction there (never repeats, also
- * across restarts), and which of the transaction's sessions this is. Nothing here allocates or throws, so both zones may
- * call it.
+ * A part is named citus_<group>_<database>_<pid>_<number>_<ordinal>: who started the transaction
+ * (group of the initiating server, oid of its database, process id), the number of the transaction
+ * there (never repeats, also across restarts), and which of the transaction's sessions this is.
+ * Nothing here allocates or throws, so both zones may call it.
  */
 #pragma once
 
@@ -51,9 +52,9 @@ enum class Outcome
 };
 
 /*
- * The decision of recovery. The order in which the evidence is collected matters: first the node's prepared
- * parts, then the running transactions, then the records with a snapshot taken last; so a transaction that is
- * not running any more has its record visible if and only if it has committed.
+ * The decision of recovery. The order in which the evidence is collected matters: first the node's
+ * prepared parts, then the running transactions, then the records with a snapshot taken last; so a
+ * transaction that is not running any more has its record visible if and only if it has committed.
  */
 Outcome decide(const Evidence& evidence);
 

@@ -23,6 +23,10 @@ CIVITAS_PG_BEGIN
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
+
+/* Declared in libpq/libpq.h, which needs the headers of GSSAPI; the same in every version. */
+extern bool pq_buffer_has_data(void);
+extern int pq_peekbyte(void);
 CIVITAS_PG_END
 
 namespace civitas::pg {

@@ -127,6 +127,11 @@ PGresult *next_result(Session *session);
 void drain(Session *session);
 /* Same, without raising; cancels first when `cancel`. False when the session had to be given up within timeout_ms. */
 bool drain_quietly(Session *session, bool cancel, int timeout_ms);
+/* For places where nothing may be raised: sends a command by the simple protocol; false when it cannot be sent. */
+bool send_quietly(Session *session, const char *sql);
+/* ... and reads until the session is idle: the first error (to be PQclear'ed; null: none) and the last command tag. False when
+ * the session was lost, had to be given up within timeout_ms, or the wait was interrupted: the outcome is unknown then. */
+bool finish_quietly(Session *session, int timeout_ms, PGresult **error, char (&tag)[64]);
 /* Asks the server to cancel what the session runs. Never raises. */
 void send_cancel(Session *session);
 

@@ -1,0 +1,383 @@
+/*
+ * commit.cpp: the end of a transaction, here and on the other nodes.
+ *
+ * Before the local commit (errors are welcome, they abort everything):
+ *   nobody wrote                  COMMIT everywhere
+ *   one session wrote, not here   its COMMIT is the commit
+ *   else                          PREPARE TRANSACTION on all that wrote, in parallel; COMMIT on
+ * those that read; a record for each prepared part goes into pg_dist_transaction The local commit
+ * makes the records durable: from there on the transaction is committed. After it (nothing may
+ * raise): COMMIT PREPARED in parallel. What is not reached is left to recovery. Abort (nothing may
+ * raise): ROLLBACK, or ROLLBACK PREPARED where a part was prepared; sessions that do not come back
+ * in time are closed, and recovery rolls back parts that no record speaks for.
+ */
+#include "civitas/pg/server.h"
+
+#include "transaction_state.h"
+
+#include "civitas/pg/debug_point.h"
+
+CIVITAS_PG_BEGIN
+#include "access/parallel.h"
+#include "access/transam.h"
+#include "storage/ipc.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+CIVITAS_PG_END
+
+#include <climits>
+
+namespace civitas::txn {
+
+namespace {
+
+int max_cached_sessions;
+int max_cached_lifetime;
+
+/* Times that other nodes have to answer where the user cannot cancel the wait, ms. */
+constexpr int COMMIT_TIMEOUT = 60000;
+constexpr int ABORT_TIMEOUT = 10000;
+constexpr int EXIT_TIMEOUT = 1000;
+
+int abort_timeout()
+{
+	return proc_exit_inprogress ? EXIT_TIMEOUT : ABORT_TIMEOUT;
+}
+
+[[noreturn]] void raise_broken(const Participant *participant)
+{
+	ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
+					errmsg("could not commit: the transaction on node %s:%d is lost",
+						   remote::host(participant->session), remote::port(participant->session)),
+					errdetail("The whole transaction was rolled back.")));
+}
+
+/* --- before the local commit --- */
+
+/* Every session idle, and able to commit where that matters. */
+void settle_sessions()
+{
+	int writers = 0;
+	for_each_participant([&](Participant *participant) {
+		remote::Session *session = participant->session;
+		if (!participant->begun)
+		{
+			if (remote::busy(session))
+				remote::drain_quietly(session, true, ABORT_TIMEOUT);
+			return;
+		}
+		if (participant->wrote)
+			writers++;
+		if (!remote::failed(session) && remote::busy(session))
+		{
+			/* Rows that nobody asked for any more, or the end of a statement whose outcome counts.
+			 */
+			if (participant->wrote)
+				remote::drain(session);
+			else if (!remote::drain_quietly(session, true, ABORT_TIMEOUT))
+				participant->broken = true;
+		}
+		const bool lost = remote::failed(session) || participant->broken ||
+						  PQtransactionStatus(remote::connection(session)) != PQTRANS_INTRANS;
+		if (lost && (participant->wrote || XactIsoLevel == XACT_SERIALIZABLE))
+			raise_broken(participant);
+		if (lost)
+			participant->broken = true;
+	});
+	if (writers < current.writers)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not commit: the session of a node that has changes is closed"),
+				 errdetail("The whole transaction was rolled back.")));
+}
+
+/* COMMIT to those that only read (or to all). */
+void send_commits(bool writers_too)
+{
+	for_each_participant([&](Participant *participant) {
+		if (!participant->begun || participant->broken || (participant->wrote && !writers_too))
+			return;
+		participant->step = Step::CommitSent;
+		remote::send_simple(participant->session, "COMMIT");
+	});
+}
+
+void finish_commits()
+{
+	for_each_participant([&](Participant *participant) {
+		if (participant->step != Step::CommitSent)
+			return;
+		remote::drain(participant->session);
+		participant->step = Step::Ended;
+	});
+}
+
+void prepare_writers()
+{
+	current.number = assign_transaction_number();
+	const GroupId group = catalog::local_group_id();
+	uint32 ordinal = 0;
+	for_each_participant([&](Participant *participant) {
+		if (!participant->begun || !participant->wrote)
+			return;
+		commit::format_gid({group, MyDatabaseId, MyProcPid, current.number, ordinal++},
+						   participant->gid);
+		/* Kept ready: after the local commit there may be no memory for them. */
+		snprintf(participant->commit_command, sizeof(participant->commit_command),
+				 "COMMIT PREPARED '%s'", participant->gid);
+		snprintf(participant->rollback_command, sizeof(participant->rollback_command),
+				 "ROLLBACK PREPARED '%s'", participant->gid);
+		char sql[commit::GID_SIZE + 32];
+		snprintf(sql, sizeof(sql), "PREPARE TRANSACTION '%s'", participant->gid);
+		participant->step = Step::PrepareSent;
+		remote::send_simple(participant->session, sql);
+	});
+	CIVITAS_DEBUG_POINT("prepare_sent");
+	send_commits(false);
+	for_each_participant([&](Participant *participant) {
+		if (participant->step != Step::PrepareSent)
+			return;
+		remote::drain(participant->session);
+		participant->step = Step::Prepared;
+		insert_commit_record(participant);
+	});
+	finish_commits();
+	CIVITAS_DEBUG_POINT("prepared");
+}
+
+void commit_before_local()
+{
+	if (!current.used)
+		return;
+	settle_sessions();
+	const bool local = current.local_write || TransactionIdIsValid(GetTopTransactionIdIfAny());
+	CIVITAS_DEBUG_POINT("before_commit");
+	if (current.writers == 0 || (current.writers == 1 && !local))
+	{
+		send_commits(true);
+		finish_commits();
+	}
+	else
+		prepare_writers();
+}
+
+/* --- after the local commit --- */
+
+void warn_left_to_recovery(const Participant *participant, const PGresult *error)
+{
+	const char *reason =
+		error != nullptr ? PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY) : nullptr;
+	ereport(WARNING,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("could not finish the committed transaction on node %s:%d yet",
+					remote::host(participant->session), remote::port(participant->session)),
+			 reason != nullptr ? errdetail_internal("%s", reason) : 0,
+			 errhint("It is committed; the node's part follows when the node can be reached again, "
+					 "or by SELECT recover_prepared_transactions().")));
+}
+
+void commit_prepared()
+{
+	CIVITAS_DEBUG_POINT("committed");
+	bool first = true;
+	for_each_participant([&](Participant *participant) {
+		if (participant->step != Step::Prepared)
+			return;
+		if (!remote::send_quietly(participant->session, participant->commit_command))
+		{
+			warn_left_to_recovery(participant, nullptr);
+			participant->step = Step::Ended;
+		}
+		if (first)
+			CIVITAS_DEBUG_POINT("commit_prepared_sent");
+		first = false;
+	});
+	for_each_participant([&](Participant *participant) {
+		if (participant->step != Step::Prepared)
+			return;
+		PGresult *error = nullptr;
+		char tag[64];
+		if (!remote::finish_quietly(participant->session, COMMIT_TIMEOUT, &error, tag) ||
+			error != nullptr)
+			warn_left_to_recovery(participant, error);
+		PQclear(error);
+		participant->step = Step::Ended;
+	});
+}
+
+/* --- abort --- */
+
+/* First pass: stop what runs, learn what became of a PREPARE or COMMIT, send the ROLLBACK. */
+void send_rollback(Participant *participant)
+{
+	remote::Session *session = participant->session;
+	PGresult *error = nullptr;
+	char tag[64];
+	if (participant->step == Step::CommitSent || participant->step == Step::PrepareSent)
+	{
+		if (!remote::finish_quietly(session, abort_timeout(), &error, tag) || error != nullptr)
+			participant->step = Step::Ended;
+		else if (participant->step == Step::PrepareSent && strcmp(tag, "PREPARE TRANSACTION") == 0)
+			participant->step = Step::Prepared;
+		else
+		{
+			if (strcmp(tag, "COMMIT") == 0 && participant->wrote)
+				ereport(WARNING, (errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
+								  errmsg("the transaction was committed on node %s:%d before it "
+										 "could be cancelled",
+										 remote::host(session), remote::port(session))));
+			participant->step = Step::Ended;
+		}
+		PQclear(error);
+	}
+	else
+		remote::drain_quietly(session, true, abort_timeout());
+
+	if (participant->step == Step::Prepared)
+		remote::send_quietly(session, participant->rollback_command);
+	else if (participant->step == Step::Open && !remote::failed(session) &&
+			 PQtransactionStatus(remote::connection(session)) != PQTRANS_IDLE)
+		remote::send_quietly(session, "ROLLBACK");
+}
+
+void abort_everywhere()
+{
+	/* All are told to stop before any is waited for. */
+	remote::for_each_session(
+		[](remote::Session *session, void *argument) {
+			const Participant *participant = existing_participant(session);
+			if (participant == nullptr || participant->step == Step::Open)
+				remote::send_cancel(session);
+		},
+		nullptr);
+	remote::for_each_session(
+		[](remote::Session *session, void *argument) {
+			Participant *participant = existing_participant(session);
+			if (participant != nullptr && participant->begun)
+				send_rollback(participant);
+			else
+				remote::drain_quietly(session, false, abort_timeout());
+		},
+		nullptr);
+	for_each_participant([&](Participant *participant) {
+		if (participant->begun && remote::busy(participant->session))
+			remote::drain_quietly(participant->session, false, abort_timeout());
+		/* What was set inside what is rolled back is not in force any more. */
+		if (participant->settings_in_transaction)
+			participant->settings_known = false;
+	});
+}
+
+/* --- afterwards --- */
+
+int cached_like(remote::Session *session)
+{
+	struct Count
+	{
+		remote::Session *session;
+		int before;
+		bool reached;
+	} count = {session, 0, false};
+	remote::for_each_session(
+		[](remote::Session *visited, void *argument) {
+			Count *counting = static_cast<Count *>(argument);
+			if (visited == counting->session)
+				counting->reached = true;
+			if (!counting->reached && remote::port(visited) == remote::port(counting->session) &&
+				strcmp(remote::host(visited), remote::host(counting->session)) == 0)
+				counting->before++;
+		},
+		&count);
+	return count.before;
+}
+
+/* Closes what is broken, too many or too old; the rest waits for the next transaction. */
+void trim_cache()
+{
+	TimestampTz now = GetCurrentTransactionStopTimestamp();
+	remote::for_each_session(
+		[](remote::Session *session, void *argument) {
+			remote::set_claimed(session, false);
+			const bool usable = !remote::failed(session) && !remote::busy(session) &&
+								remote::connected_at(session) != 0 &&
+								PQtransactionStatus(remote::connection(session)) == PQTRANS_IDLE;
+			const bool too_old = max_cached_lifetime >= 0 &&
+								 TimestampDifferenceExceeds(remote::connected_at(session),
+															*static_cast<TimestampTz *>(argument),
+															max_cached_lifetime);
+			if (!usable || too_old || cached_like(session) >= max_cached_sessions)
+				remote::close(session);
+		},
+		&now);
+}
+
+void end_transaction()
+{
+	for_each_participant([](Participant *participant) { end_participant(participant); });
+	trim_cache();
+	reset_affinity();
+	if (current.number != 0)
+		clear_transaction_number();
+	current = {};
+}
+
+} // namespace
+
+void transaction_callback(XactEvent event, void *argument)
+{
+	switch (event)
+	{
+	case XACT_EVENT_PRE_COMMIT:
+		commit_before_local();
+		break;
+	case XACT_EVENT_COMMIT:
+		if (current.number != 0)
+			commit_prepared();
+		end_transaction();
+		break;
+	case XACT_EVENT_ABORT:
+		abort_everywhere();
+		end_transaction();
+		break;
+	case XACT_EVENT_PRE_PREPARE:
+		if (current.used)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg(
+					 "PREPARE TRANSACTION is not supported in a transaction that used other nodes"),
+				 errhint("End it with COMMIT, which is atomic across nodes.")));
+		break;
+	case XACT_EVENT_PREPARE:
+		end_transaction();
+		break;
+	case XACT_EVENT_PARALLEL_COMMIT:
+	case XACT_EVENT_PARALLEL_ABORT:
+	case XACT_EVENT_PARALLEL_PRE_COMMIT:
+		break;
+	}
+	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
+	{
+		forget_subtransactions();
+		forget_running_statement();
+	}
+}
+
+void commit_init()
+{
+	DefineCustomIntVariable(
+		"citus.max_cached_conns_per_worker",
+		"Sessions to each node that are kept between transactions.",
+		"Raise it when most transactions read many shards in parallel; each kept "
+		"session is a backend on the node.",
+		&max_cached_sessions, 1, 0, INT_MAX, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomIntVariable(
+		"citus.max_cached_connection_lifetime",
+		"Age at which a kept session is replaced; -1 keeps it as long as it works.", nullptr,
+		&max_cached_lifetime, 600000, -1, INT_MAX, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr,
+		nullptr);
+	RegisterXactCallback(transaction_callback, nullptr);
+	RegisterSubXactCallback(subtransaction_callback, nullptr);
+}
+
+} // namespace civitas::txn

@@ -1,0 +1,145 @@
+/*
+ * identity.cpp: who a backend is in the cluster, and the SQL functions of this module.
+ *
+ * A global pid is node id * 10^10 + process id; the node id is 0 while the server does not know its
+ * own. A session opened by another node carries the global pid of its initiator in
+ * application_name.
+ */
+#include "civitas/pg/server.h"
+
+#include "transaction_state.h"
+
+#include "civitas/pg/compat.h"
+
+CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+CIVITAS_PG_END
+
+#include <cstdlib>
+
+namespace civitas::txn {
+
+namespace {
+
+constexpr int64 NODE_FACTOR = INT64CONST(10000000000);
+constexpr const char INTERNAL_PREFIX[] = "citus_internal gpid=";
+
+/* What assign_distributed_transaction_id() said about this backend's transaction. */
+struct AssignedTransaction
+{
+	LocalTransactionId local_id;
+	int32 initiator;
+	int64 number;
+	TimestampTz stamp;
+};
+AssignedTransaction assigned;
+
+} // namespace
+
+int64 global_pid()
+{
+	/* A session of another node acts for the backend that opened it. */
+	if (application_name != nullptr &&
+		strncmp(application_name, INTERNAL_PREFIX, sizeof(INTERNAL_PREFIX) - 1) == 0)
+		return strtoll(application_name + sizeof(INTERNAL_PREFIX) - 1, nullptr, 10);
+	int64 node = 0;
+	if (IsTransactionState() && catalog::extension_installed())
+	{
+		const catalog::Node *self = catalog::find_primary(catalog::local_group_id());
+		if (self != nullptr)
+			node = self->node_id;
+	}
+	return node * NODE_FACTOR + MyProcPid;
+}
+
+} // namespace civitas::txn
+
+using namespace civitas;
+
+CIVITAS_PG_BEGIN
+
+PG_FUNCTION_INFO_V1(citus_backend_gpid);
+PG_FUNCTION_INFO_V1(citus_calculate_gpid);
+PG_FUNCTION_INFO_V1(citus_nodeid_for_gpid);
+PG_FUNCTION_INFO_V1(citus_pid_for_gpid);
+PG_FUNCTION_INFO_V1(assign_distributed_transaction_id);
+PG_FUNCTION_INFO_V1(get_current_transaction_id);
+PG_FUNCTION_INFO_V1(recover_prepared_transactions);
+
+/* citus_backend_gpid() → bigint. */
+PGDLLEXPORT Datum citus_backend_gpid(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(txn::global_pid());
+}
+
+/* citus_calculate_gpid(nodeid, pid) → bigint. */
+PGDLLEXPORT Datum citus_calculate_gpid(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(PG_GETARG_INT32(0) * txn::NODE_FACTOR + PG_GETARG_INT32(1));
+}
+
+/* citus_nodeid_for_gpid(gpid) → integer; null while the node is not known. */
+PGDLLEXPORT Datum citus_nodeid_for_gpid(PG_FUNCTION_ARGS)
+{
+	const int64 node = PG_GETARG_INT64(0) / txn::NODE_FACTOR;
+	if (node < 0 || node > PG_INT32_MAX)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid global pid")));
+	PG_RETURN_INT32(static_cast<int32>(node));
+}
+
+/* citus_pid_for_gpid(gpid) → integer. */
+PGDLLEXPORT Datum citus_pid_for_gpid(PG_FUNCTION_ARGS)
+{
+	const int64 pid = PG_GETARG_INT64(0) % txn::NODE_FACTOR;
+	if (pid < 0 || pid > PG_INT32_MAX)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid global pid")));
+	PG_RETURN_INT32(static_cast<int32>(pid));
+}
+
+/* assign_distributed_transaction_id(node, number, stamp): the transaction here is a part of that
+ * one. */
+PGDLLEXPORT Datum assign_distributed_transaction_id(PG_FUNCTION_ARGS)
+{
+	txn::AssignedTransaction& assigned = txn::assigned;
+	const LocalTransactionId local_id = pg::local_transaction_id();
+	if (assigned.local_id == local_id && assigned.number != 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the transaction has a distributed transaction id already")));
+	assigned = {local_id, PG_GETARG_INT32(0), PG_GETARG_INT64(1), PG_GETARG_TIMESTAMPTZ(2)};
+	PG_RETURN_VOID();
+}
+
+/* get_current_transaction_id() → (database, pid, initiator node, number, stamp); number 0: not
+ * assigned. */
+PGDLLEXPORT Datum get_current_transaction_id(PG_FUNCTION_ARGS)
+{
+	TupleDesc type;
+	if (get_call_result_type(fcinfo, nullptr, &type) != TYPEFUNC_COMPOSITE)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("a row is expected as result")));
+	const bool known = txn::assigned.local_id == pg::local_transaction_id();
+	const bool own = !known && txn::current.number != 0;
+	Datum values[5];
+	bool nulls[5] = {false, false, false, false, !known};
+	values[0] = ObjectIdGetDatum(MyDatabaseId);
+	values[1] = Int32GetDatum(MyProcPid);
+	values[2] = Int32GetDatum(known ? txn::assigned.initiator : 0);
+	values[3] = Int64GetDatum(known ? txn::assigned.number
+									: (own ? static_cast<int64>(txn::current.number) : 0));
+	values[4] = TimestampTzGetDatum(txn::assigned.stamp);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(type), values, nulls)));
+}
+
+/* recover_prepared_transactions() → number of transaction parts that were finished. */
+PGDLLEXPORT Datum recover_prepared_transactions(PG_FUNCTION_ARGS)
+{
+	if (!superuser())
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("must be superuser to recover prepared transactions")));
+	PG_RETURN_INT32(txn::recover_transactions());
+}
+
+CIVITAS_PG_END

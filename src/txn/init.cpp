@@ -1,0 +1,42 @@
+/*
+ * init.cpp: what this module registers at server start.
+ */
+#include "civitas/pg/server.h"
+
+#include "transaction_state.h"
+
+#include "civitas/pg/debug_point.h"
+
+CIVITAS_PG_BEGIN
+#include "access/twophase.h"
+#include "utils/guc.h"
+CIVITAS_PG_END
+
+namespace civitas::txn {
+
+namespace {
+
+/* Two-phase commit needs prepared transactions; a server that allows none gets room for all its
+ * connections. */
+void raise_max_prepared_transactions()
+{
+	if (max_prepared_xacts != 0 || IsUnderPostmaster)
+		return;
+	char value[16];
+	snprintf(value, sizeof(value), "%d", MaxConnections * 2);
+	SetConfigOption("max_prepared_transactions", value, PGC_POSTMASTER, PGC_S_OVERRIDE);
+}
+
+} // namespace
+
+void transaction_init()
+{
+	raise_max_prepared_transactions();
+	pg::debug_point_init();
+	shared_state_init();
+	whole_statement_init();
+	commit_init();
+	remote::global_pid_hook = global_pid;
+}
+
+} // namespace civitas::txn

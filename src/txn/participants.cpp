@@ -1,0 +1,472 @@
+/*
+ * participants.cpp: which session serves a node in this transaction, and what must be sent before a
+ * statement.
+ *
+ * A session becomes a participant when a statement is about to run on it inside a remote BEGIN. The
+ * BEGIN, and a SAVEPOINT for each open subtransaction, go out with that statement, not before (so
+ * that a savepoint that touches no node costs nothing).
+ */
+#include "civitas/pg/server.h"
+
+#include "transaction_state.h"
+
+#include "civitas/pg/compat.h"
+#include "civitas/pg/str.h"
+#include "civitas/pg/vec.h"
+
+CIVITAS_PG_BEGIN
+#include "commands/dbcommands.h"
+#include "storage/proc.h"
+#include "utils/hsearch.h"
+CIVITAS_PG_END
+
+namespace civitas::txn {
+
+TransactionState current;
+
+namespace {
+
+/* The session that a shard group of a node stays with. */
+struct AffinityKey
+{
+	GroupId group;
+	ColocationId colocation;
+	int64 key;
+};
+struct AffinityEntry
+{
+	AffinityKey key;
+	remote::Session *session;
+};
+struct Pin
+{
+	GroupId group;
+	remote::Session *session;
+};
+CIVITAS_SERVER_STATE(AffinityEntry);
+
+/* Both in TopTransactionContext. */
+HTAB *affinities;
+pg::Vec<Pin> *pins;
+
+AffinityKey make_key(GroupId group, ColocationId colocation, int64 key)
+{
+	AffinityKey made;
+	memset(&made, 0, sizeof(made));
+	made.group = group;
+	made.colocation = colocation;
+	made.key = key;
+	return made;
+}
+
+/* A session may have been closed by whoever found it broken. */
+bool is_open(remote::Session *session)
+{
+	struct Search
+	{
+		remote::Session *wanted;
+		bool found;
+	} search = {session, false};
+	remote::for_each_session(
+		[](remote::Session *visited, void *argument) {
+			Search *looking = static_cast<Search *>(argument);
+			if (visited == looking->wanted)
+				looking->found = true;
+		},
+		&search);
+	return search.found && !remote::failed(session);
+}
+
+remote::Session *pinned_session(GroupId group)
+{
+	if (pins == nullptr)
+		return nullptr;
+	for (const Pin& pin : *pins)
+	{
+		if (pin.group == group && is_open(pin.session))
+			return pin.session;
+	}
+	return nullptr;
+}
+
+/* The session of this transaction on that group: one that wrote before one that only read; not one
+ * in use. */
+remote::Session *participating_session(GroupId group)
+{
+	if (!current.used)
+		return nullptr;
+	remote::Session *found = nullptr;
+	for_each_participant([&](Participant *participant) {
+		if (participant->begun && participant->group == group && !participant->broken &&
+			!remote::failed(participant->session) && !remote::claimed(participant->session) &&
+			!remote::busy(participant->session) && (found == nullptr || participant->wrote))
+			found = participant->session;
+	});
+	return found;
+}
+
+const char *isolation_name()
+{
+	switch (XactIsoLevel)
+	{
+	case XACT_SERIALIZABLE:
+		return "SERIALIZABLE";
+	case XACT_REPEATABLE_READ:
+		return "REPEATABLE READ";
+	default:
+		return "READ COMMITTED";
+	}
+}
+
+void append_begin(pg::Str *sql)
+{
+	sql->raw("BEGIN TRANSACTION ISOLATION LEVEL ").raw(isolation_name());
+	sql->raw(XactReadOnly ? " READ ONLY" : " READ WRITE");
+	if (XactDeferrable)
+		sql->raw(" DEFERRABLE");
+}
+
+void push_savepoint(Participant *participant, SubTransactionId id)
+{
+	if (participant->savepoint_count == participant->savepoint_capacity)
+	{
+		const int capacity =
+			participant->savepoint_capacity == 0 ? 8 : participant->savepoint_capacity * 2;
+		SubTransactionId *grown = static_cast<SubTransactionId *>(MemoryContextAlloc(
+			remote::session_context(participant->session), sizeof(SubTransactionId) * capacity));
+		if (participant->savepoint_count > 0)
+		{
+			memcpy(grown, participant->savepoints,
+				   sizeof(SubTransactionId) * participant->savepoint_count);
+			pfree(participant->savepoints);
+		}
+		participant->savepoints = grown;
+		participant->savepoint_capacity = capacity;
+	}
+	participant->savepoints[participant->savepoint_count++] = id;
+	participant->released = participant->savepoint_count;
+}
+
+} // namespace
+
+Participant *existing_participant(remote::Session *session)
+{
+	return static_cast<Participant *>(remote::transaction_state(session));
+}
+
+Participant *participant_of(remote::Session *session)
+{
+	Participant *participant = existing_participant(session);
+	if (participant == nullptr)
+	{
+		participant = static_cast<Participant *>(
+			MemoryContextAllocZero(remote::session_context(session), sizeof(Participant)));
+		participant->session = session;
+		remote::set_transaction_state(session, participant);
+	}
+	if (!participant->begun)
+	{
+		const catalog::Node *node = catalog::find_node(remote::node_id(session));
+		if (node != nullptr)
+			participant->group = node->group_id;
+	}
+	return participant;
+}
+
+/*
+ * The statements as a list of C strings: RELEASE of what was released here, BEGIN, SAVEPOINTs.
+ * Marks them as done.
+ */
+static List *preamble_statements(Participant *participant)
+{
+	List *statements = NIL;
+	if (participant->broken)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("the transaction's session on node %s:%d is lost",
+						remote::host(participant->session), remote::port(participant->session)),
+				 errhint("Roll the transaction back and try again.")));
+	if (participant->released < participant->savepoint_count)
+	{
+		statements = lappend(statements, psprintf("RELEASE SAVEPOINT citus_s%u",
+												  participant->savepoints[participant->released]));
+		participant->savepoint_count = participant->released;
+	}
+	const std::span<const SubTransactionId> subtransactions = open_subtransactions();
+	const int open = static_cast<int>(subtransactions.size());
+	if (participant->begun && participant->savepoint_count == open)
+		return statements;
+
+	if (!participant->begun)
+	{
+		pg::Str begin;
+		append_begin(&begin);
+		statements = lappend(statements, begin.c_str());
+		participant->savepoint_count = 0;
+		participant->released = 0;
+		participant->begun = true;
+		participant->step = Step::Open;
+		current.used = true;
+	}
+	for (int i = participant->savepoint_count; i < open; i++)
+	{
+		const SubTransactionId id = subtransactions[i];
+		statements = lappend(statements, psprintf("SAVEPOINT citus_s%u", id));
+		push_savepoint(participant, id);
+	}
+	return statements;
+}
+
+char *transaction_preamble(Participant *participant)
+{
+	List *statements = preamble_statements(participant);
+	if (statements == NIL)
+		return nullptr;
+	pg::Str sql;
+	ListCell *cell;
+	foreach (cell, statements)
+		sql.raw(static_cast<const char *>(lfirst(cell))).raw(";");
+	return sql.c_str();
+}
+
+void end_participant(Participant *participant)
+{
+	participant->begun = false;
+	participant->wrote = false;
+	participant->broken = false;
+	participant->settings_in_transaction = false;
+	participant->step = Step::Open;
+	participant->savepoint_count = 0;
+	participant->released = 0;
+	participant->gid[0] = '\0';
+}
+
+remote::Endpoint endpoint_of(const catalog::Node& node)
+{
+	remote::Endpoint endpoint;
+	endpoint.node_id = node.node_id;
+	endpoint.host = node.name;
+	endpoint.port = node.port;
+	endpoint.user = GetUserNameFromId(GetUserId(), false);
+	endpoint.database = get_database_name(MyDatabaseId);
+	endpoint.authinfo = catalog::authinfo(node.node_id, endpoint.user);
+	return endpoint;
+}
+
+/* Like session_for(), but a new connection may still be in progress. */
+static remote::Session *start_session_for(const catalog::Node& node)
+{
+	if (node.group_id == catalog::local_group_id())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("a server does not open sessions to itself"),
+						errdetail("Node %s:%d is this server.", node.name, node.port)));
+	remote::Session *session = pinned_session(node.group_id);
+	if (session == nullptr)
+		session = participating_session(node.group_id);
+	if (session != nullptr)
+		return session;
+	const remote::Endpoint endpoint = endpoint_of(node);
+	session = remote::find_idle(endpoint);
+	return session != nullptr ? session : remote::start_connect(endpoint);
+}
+
+remote::Session *session_for(const catalog::Node& node)
+{
+	remote::Session *session = start_session_for(node);
+	remote::finish_connect(session);
+	return session;
+}
+
+int queue_preamble(remote::Session *session, bool in_transaction)
+{
+	Participant *participant = participant_of(session);
+	char *settings = settings_command(participant);
+	if (settings != nullptr)
+	{
+		remote::queue_hidden(session, settings);
+		/* A part of its own before BEGIN: kept when the transaction is rolled back. Else they share
+		 * its fate. */
+		if (in_transaction && !participant->begun)
+			remote::queue_hidden_sync(session);
+		else
+			participant->settings_in_transaction = true;
+	}
+	if (in_transaction)
+	{
+		ListCell *cell;
+		foreach (cell, preamble_statements(participant))
+			remote::queue_hidden(session, static_cast<const char *>(lfirst(cell)));
+	}
+	/* All of it is hidden: a failure shows up as the statement's own. */
+	return 0;
+}
+
+void read_preamble(remote::Session *session, int count)
+{
+	/* queue_preamble() leaves nothing to read. */
+}
+
+void begin_remote(remote::Session *session)
+{
+	Participant *participant = participant_of(session);
+	char *settings = settings_command(participant);
+	if (settings != nullptr)
+	{
+		if (participant->begun)
+			participant->settings_in_transaction = true;
+		remote::execute(session, settings);
+	}
+	char *preamble = transaction_preamble(participant);
+	if (preamble != nullptr)
+		remote::execute(session, preamble);
+}
+
+void note_write(remote::Session *session)
+{
+	Participant *participant = participant_of(session);
+	if (!participant->wrote)
+	{
+		participant->wrote = true;
+		current.writers++;
+	}
+}
+
+bool has_written(const remote::Session *session)
+{
+	const Participant *participant =
+		static_cast<const Participant *>(remote::transaction_state(session));
+	return participant != nullptr && participant->wrote;
+}
+
+void note_local_write()
+{
+	current.local_write = true;
+}
+
+remote::Session *affinity(GroupId group, ColocationId colocation, int64 key)
+{
+	remote::Session *pinned = pinned_session(group);
+	if (pinned != nullptr || affinities == nullptr)
+		return pinned;
+	const AffinityKey wanted = make_key(group, colocation, key);
+	AffinityEntry *entry =
+		static_cast<AffinityEntry *>(hash_search(affinities, &wanted, HASH_FIND, nullptr));
+	return entry != nullptr && is_open(entry->session) ? entry->session : nullptr;
+}
+
+void set_affinity(GroupId group, ColocationId colocation, int64 key, remote::Session *session)
+{
+	if (affinities == nullptr)
+	{
+		HASHCTL control;
+		memset(&control, 0, sizeof(control));
+		control.keysize = sizeof(AffinityKey);
+		control.entrysize = sizeof(AffinityEntry);
+		control.hcxt = TopTransactionContext;
+		affinities = hash_create("civitas placement affinity", 64, &control,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	const AffinityKey wanted = make_key(group, colocation, key);
+	static_cast<AffinityEntry *>(hash_search(affinities, &wanted, HASH_ENTER, nullptr))->session =
+		session;
+}
+
+void pin_node(GroupId group, remote::Session *session)
+{
+	if (pinned_session(group) != nullptr)
+		return;
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	if (pins == nullptr)
+	{
+		pins = static_cast<pg::Vec<Pin> *>(palloc(sizeof(pg::Vec<Pin>)));
+		*pins = pg::Vec<Pin>(TopTransactionContext);
+	}
+	pins->push({group, session});
+	MemoryContextSwitchTo(old);
+}
+
+void reset_affinity()
+{
+	affinities = nullptr;
+	pins = nullptr;
+}
+
+/* --- commands --- */
+
+/* Sends every command after what must precede it, then waits for all of them. The sessions are
+ * claimed meanwhile. */
+void run_on_nodes(std::span<const NodeCommand> commands)
+{
+	pg::Vec<remote::Session *> sessions;
+	for (const NodeCommand& command : commands)
+		sessions.push(start_session_for(*command.node));
+	remote::finish_connects({sessions.data(), static_cast<size_t>(sessions.size())});
+
+	bool waiting = false;
+	for (int i = 0; i < sessions.size(); i++)
+	{
+		Participant *participant = participant_of(sessions[i]);
+		char *settings = settings_command(participant);
+		if (settings == nullptr)
+			continue;
+		if (participant->begun)
+			participant->settings_in_transaction = true;
+		remote::send_simple(sessions[i], settings);
+		waiting = true;
+	}
+	for (int i = 0; waiting && i < sessions.size(); i++)
+		remote::drain(sessions[i]);
+
+	for (int i = 0; i < sessions.size(); i++)
+	{
+		note_write(sessions[i]);
+		char *preamble = transaction_preamble(participant_of(sessions[i]));
+		if (preamble == nullptr)
+		{
+			remote::send_simple(sessions[i], commands[i].sql);
+			continue;
+		}
+		pg::Str sql;
+		sql.raw(preamble).raw(commands[i].sql);
+		remote::send_simple(sessions[i], sql.c_str());
+	}
+	for (int i = 0; i < sessions.size(); i++)
+	{
+		remote::drain(sessions[i]);
+		pin_node(commands[i].node->group_id, sessions[i]);
+	}
+}
+
+void run_on_other_nodes(const char *sql)
+{
+	pg::Vec<NodeCommand> commands;
+	for (const catalog::Node& node : catalog::other_metadata_nodes())
+		commands.push({&node, sql});
+	run_on_nodes(commands.span());
+}
+
+void run_on_node(const catalog::Node& node, const char *sql)
+{
+	const NodeCommand command = {&node, sql};
+	run_on_nodes({&command, 1});
+}
+
+void run_outside_transaction(const catalog::Node& node, const char *sql)
+{
+	if (node.group_id == catalog::local_group_id())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("a server does not open sessions to itself")));
+	const remote::Endpoint endpoint = endpoint_of(node);
+	remote::Session *session = remote::find_idle(endpoint);
+	if (session == nullptr)
+		session = remote::connect(endpoint);
+	remote::set_claimed(session, true);
+	Participant *participant = participant_of(session);
+	char *settings = settings_command(participant);
+	if (settings != nullptr)
+		remote::execute(session, settings);
+	remote::execute(session, sql);
+	remote::set_claimed(session, false);
+}
+
+} // namespace civitas::txn

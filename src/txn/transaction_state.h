@@ -1,0 +1,144 @@
+/*
+ * transaction_state.h: what the files of this module share.
+ */
+#pragma once
+
+#include "civitas/commit/gid.h"
+#include "civitas/txn/transaction.h"
+
+CIVITAS_PG_BEGIN
+#include "access/xact.h"
+#include "pgtime.h"
+CIVITAS_PG_END
+
+namespace civitas::txn {
+
+/* The settings of a session that change answers, by value; strings are owned by the snapshot's
+ * context. */
+struct SettingsSnapshot
+{
+	const pg_tz *time_zone;
+	int date_style;
+	int date_order;
+	int interval_style;
+	int float_digits;
+	int bytea_format;
+	int xml_binary;
+	int xml_option;
+	int lock_timeout;
+	bool array_nulls;
+	bool conforming_strings;
+	bool function_bodies;
+	bool row_level_security;
+	char *search_path;
+	char *text_search;
+};
+CIVITAS_SERVER_STATE(SettingsSnapshot);
+
+/* Where a session stands on its way to the end of the transaction. */
+enum class Step : uint8
+{
+	Open,		 /* nothing of the end was sent */
+	CommitSent,	 /* COMMIT was sent, no answer yet */
+	PrepareSent, /* PREPARE TRANSACTION was sent, no answer yet */
+	Prepared,	 /* ... and succeeded */
+	Ended		 /* not in a transaction any more */
+};
+
+/* A session's part in transactions; lives as long as the session. */
+struct Participant
+{
+	remote::Session *session;
+	GroupId group;
+	bool begun;	 /* in a transaction block there */
+	bool wrote;	 /* needs two-phase commit if it is not alone */
+	bool broken; /* its transaction cannot be committed any more */
+	Step step;
+
+	bool settings_known;		  /* `settings` are in force there */
+	bool settings_in_transaction; /* ... but a rollback there would undo them */
+	SettingsSnapshot settings;
+
+	/* Savepoints established there, outermost first; from `released` on they were released here,
+	 * not there yet. */
+	SubTransactionId *savepoints;
+	int savepoint_count;
+	int savepoint_capacity;
+	int released;
+
+	char gid[commit::GID_SIZE];
+	char commit_command[commit::GID_SIZE + 32];
+	char rollback_command[commit::GID_SIZE + 32];
+};
+CIVITAS_SERVER_STATE(Participant);
+
+/* The distributed transaction of this backend. */
+struct TransactionState
+{
+	bool used;		  /* some session took part */
+	bool local_write; /* local shards were written */
+	int writers;	  /* participants that wrote */
+	uint64 number;	  /* of two-phase commit; 0 before it */
+};
+extern TransactionState current;
+
+/* Ids of the open subtransactions of this backend, outermost first. */
+std::span<const SubTransactionId> open_subtransactions();
+
+/* participants.cpp */
+Participant *participant_of(remote::Session *session);
+Participant *existing_participant(remote::Session *session);
+/* SQL that must run before a statement of the transaction: RELEASE, BEGIN, SAVEPOINTs; null where
+ * nothing must. Marks them as done. */
+char *transaction_preamble(Participant *participant);
+/* Forgets affinity and pins, at the end of the transaction. */
+void reset_affinity();
+void end_participant(Participant *participant);
+
+template <typename Visit> void for_each_participant(Visit&& visit)
+{
+	remote::for_each_session(
+		[](remote::Session *session, void *argument) {
+			Participant *participant = existing_participant(session);
+			if (participant != nullptr)
+				(*static_cast<std::remove_reference_t<Visit> *>(argument))(participant);
+		},
+		&visit);
+}
+
+/* whole_statement.cpp */
+void whole_statement_init();
+void forget_running_statement();
+
+/* settings.cpp */
+/* SELECT set_config(...) for what differs on the session; null where nothing does. Marks it as
+ * sent. */
+char *settings_command(Participant *participant);
+
+/* savepoints.cpp */
+void forget_subtransactions();
+
+/* commit.cpp */
+void transaction_callback(XactEvent event, void *argument);
+void subtransaction_callback(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
+							 void *argument);
+void commit_init();
+
+/* shared_state.cpp */
+void shared_state_init();
+/* A number for this backend's transaction, entered into the list of running ones until
+ * clear_transaction_number(). */
+uint64 assign_transaction_number();
+void clear_transaction_number();
+/* Numbers of running distributed transactions; in CurrentMemoryContext, `count` of them. */
+uint64 *running_transactions(int *count);
+
+/* recovery.cpp */
+int recover_transactions();
+/* Inserts the commit record of a participant. */
+void insert_commit_record(const Participant *participant);
+
+/* identity.cpp */
+int64 global_pid();
+
+} // namespace civitas::txn
