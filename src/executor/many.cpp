@@ -676,6 +676,25 @@ void start_phase(Execution *execution, int begin, int end)
 	run_local_tasks(execution);
 }
 
+/* No worker has a row: gives out work, waits, or begins the next phase. False at the end. */
+bool go_on(Execution *execution)
+{
+	Many *many = execution->many;
+	if (!take_actions(execution))
+	{
+		for (const Worker& worker : many->workers)
+			if (worker.state == Worker::Running && worker.readable)
+				return true;
+		wait_for_events(execution);
+		return true;
+	}
+	give_back_sessions(many);
+	if (many->phase_end == execution->tasks.size())
+		return false;
+	start_phase(execution, many->phase_end, execution->tasks.size());
+	return true;
+}
+
 } // namespace
 
 void start_many(Execution *execution)
@@ -704,21 +723,12 @@ bool next_many(Execution *execution, Datum *values, bool *nulls)
 				return true;
 			}
 		}
-		if (!take_actions(execution))
-		{
-			bool readable = false;
-			for (const Worker& worker : many->workers)
-				readable = readable || (worker.state == Worker::Running && worker.readable);
-			if (!readable)
-				wait_for_events(execution);
-			continue;
-		}
-		give_back_sessions(many);
-		if (many->phase_end == execution->tasks.size())
-			return false;
+		/* What is made from here on must outlive the row. */
 		MemoryContext old = MemoryContextSwitchTo(execution->context);
-		start_phase(execution, many->phase_end, execution->tasks.size());
+		const bool more = go_on(execution);
 		MemoryContextSwitchTo(old);
+		if (!more)
+			return false;
 	}
 }
 

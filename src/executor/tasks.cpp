@@ -167,6 +167,7 @@ void place_tasks(Execution *execution, pg::Vec<Task>& models)
 	{
 		for (const Task& model : models)
 			push_task(execution, model, catalog::local_group_id(), true);
+		execution->current_phase_end = execution->tasks.size();
 		return;
 	}
 	bool replicas = false;
@@ -176,10 +177,11 @@ void place_tasks(Execution *execution, pg::Vec<Task>& models)
 			anchor->placements_of(model.shard_index);
 		if (placements.empty())
 			raise_no_placement(*anchor, model.shard_index);
-		if (placements.size() == 1 || execution->write)
+		/* Row locks are taken on the placement that a write begins with. */
+		if (placements.size() == 1 || !execution->query->read_only)
 		{
 			push_task(execution, model, placements[0].group_id, true);
-			replicas = replicas || placements.size() > 1;
+			replicas = replicas || (execution->write && placements.size() > 1);
 			continue;
 		}
 		Task task = model;
