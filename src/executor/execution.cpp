@@ -8,8 +8,8 @@
  *
  * Executions that hold sessions are in a list, newest first. What an execution holds outside of
  * memory contexts (a PGresult, a wait set, the flow object) goes with a callback of its context,
- * also after an error; sessions are then put right by the transaction callback, which is why the
- * callback does not touch them.
+ * also after an error; the callback
+ * gives up the claims too. Busy sessions are put right by the transaction callback.
  */
 #include "execution.h"
 
@@ -39,6 +39,8 @@ void discard(void *argument)
 	if (execution->result)
 		PQclear(execution->result);
 	execution->result = nullptr;
+	if (execution->session)
+		unclaim(execution->session);
 	discard_many(execution);
 }
 
@@ -276,6 +278,16 @@ void end_execution(Execution *execution)
 	execution->store = nullptr;
 	execution->store_slot = nullptr;
 	MemoryContextDelete(execution->context);
+}
+
+void unclaim(remote::Session *session)
+{
+	remote::for_each_session(
+		[](remote::Session *open, void *wanted) {
+			if (open == wanted)
+				remote::set_claimed(open, false);
+		},
+		session);
 }
 
 /* --- who holds which session ----------------------------------------------------------------- */

@@ -175,6 +175,8 @@ void yield_session(remote::Session *session);
 /* Lists the execution as holder of sessions. */
 void hold_sessions(Execution *execution);
 void release_sessions(Execution *execution);
+/* Gives up the claim on a session that may have been closed meanwhile. */
+void unclaim(remote::Session *session);
 Tuplestorestate *store_of(Execution *execution);
 /* Affinity key of a task: (colocation id, shard index) or (0, shard id). */
 struct AffinityKey

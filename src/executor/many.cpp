@@ -788,6 +788,9 @@ void discard_many(Execution *execution)
 	Many *many = execution->many;
 	if (many == nullptr)
 		return;
+	for (const Worker& worker : many->workers)
+		if (worker.session && worker.state != Worker::Gone)
+			unclaim(worker.session);
 	if (many->wait_set)
 		FreeWaitEventSet(many->wait_set);
 	many->wait_set = nullptr;
