@@ -18,7 +18,8 @@ template <typename T> class Vec
 	static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
 
 public:
-	explicit Vec(MemoryContext context = CurrentMemoryContext) : context_(context) {}
+	Vec() : Vec(CurrentMemoryContext) {}
+	explicit Vec(MemoryContext context) : context_(context) {}
 
 	void push(const T& value)
 	{
