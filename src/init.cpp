@@ -1,16 +1,16 @@
 /*
  * init.cpp: the composition root.
  *
- * The library is loaded by shared_preload_libraries; each module registers its settings, hooks and
- * shared memory in dependency order. Nothing here knows more than that order.
+ * The library is loaded by shared_preload_libraries; each module registers its settings, hooks and shared
+ * memory in dependency order. Nothing here knows more than that order.
  */
 #include "civitas/catalog/logical_names.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
-#include "civitas/daemon/maintenance.h"
 #include "civitas/executor/scan.h"
 #include "civitas/pg/server.h"
 #include "civitas/plan/remote_query.h"
+#include "civitas/planner/planner.h"
 #include "civitas/remote/session.h"
 #include "civitas/txn/transaction.h"
 
@@ -35,7 +35,7 @@ void _PG_init(void)
 	civitas::remote::session_init();
 	civitas::remote::logical_name_hook = civitas::catalog::logical_name;
 	civitas::plan::plan_init();
+	civitas::planner::planner_init();
 	civitas::txn::transaction_init();
 	civitas::executor::scan_init();
-	civitas::daemon::maintenance_init();
 }

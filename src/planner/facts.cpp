@@ -1,0 +1,218 @@
+/*
+ * facts.cpp: what a statement is made of.
+ *
+ * One walk over all levels of the rewritten query (subqueries, CTEs, sublinks). Range table entries
+ * that nothing refers to (the OLD and NEW of rules, ON CONFLICT's "excluded") count for
+ * permissions, not as tables that are read.
+ */
+#include "internal.h"
+
+#include "civitas/catalog/writes.h"
+#include "civitas/deparse/query_template.h"
+
+CIVITAS_PG_BEGIN
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+namespace civitas::planner {
+
+namespace {
+
+bool mentions_sharded_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query *query = castNode(Query, node);
+		ListCell *cell;
+		foreach (cell, query->rtable)
+			if (deparse::is_sharded_rte(lfirst_node(RangeTblEntry, cell)))
+				return true;
+		return pg::walk_query(query, mentions_sharded_walker, context);
+	}
+	return pg::walk_children(node, mentions_sharded_walker, context);
+}
+
+/* Range table indexes that a jointree refers to, not looking into sublinks. */
+bool find_references(Node *node, void *context)
+{
+	if (node == nullptr || IsA(node, Query) || IsA(node, SubLink))
+		return false;
+	if (IsA(node, RangeTblRef))
+	{
+		Bitmapset **used = static_cast<Bitmapset **>(context);
+		*used = bms_add_member(*used, castNode(RangeTblRef, node)->rtindex);
+		return false;
+	}
+	return pg::walk_children(node, find_references, context);
+}
+
+struct Collector
+{
+	Facts *facts;
+	Query *top;
+};
+
+void note_relation(Facts *facts, const RangeTblEntry *rte, bool written, bool top)
+{
+	if (!deparse::is_sharded_rte(rte))
+	{
+		facts->local_relations = true;
+		facts->local_writes |= written;
+		return;
+	}
+	facts->relations = list_append_unique_oid(facts->relations, rte->relid);
+	facts->sharded_writes |= written && !top;
+	const catalog::Table& table = catalog::get_table(rte->relid);
+	if (table.kind == catalog::TableKind::Reference)
+		facts->reference_count++;
+	else if (table.is_distributed())
+		facts->sharded_count++;
+	else
+		facts->unsupported_kind = true;
+}
+
+void note_query(Facts *facts, Query *query, bool top)
+{
+	Bitmapset *used = nullptr;
+	find_references(reinterpret_cast<Node *>(query->jointree), &used);
+	if (query->resultRelation)
+		used = bms_add_member(used, query->resultRelation);
+
+	int index = 0;
+	ListCell *cell;
+	foreach (cell, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		index++;
+		facts->security_quals |= rte->securityQuals != NIL || rte->security_barrier;
+		if (rte->rtekind == RTE_RELATION)
+		{
+			facts->range_tables = lappend(facts->range_tables, rte);
+			if (bms_is_member(index, used))
+				note_relation(facts, rte, index == query->resultRelation, top);
+		}
+		else if (rte->rtekind == RTE_NAMEDTUPLESTORE)
+			facts->local_rows = true;
+		facts->simple &= rte->rtekind == RTE_RELATION || rte->rtekind == RTE_RESULT;
+	}
+	facts->locks |= query->rowMarks != NIL;
+	facts->simple &= top && bms_num_members(used) == 1 && query->cteList == NIL &&
+					 query->setOperations == nullptr && !query->hasSubLinks;
+}
+
+bool collect_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+	{
+		Collector *collector = static_cast<Collector *>(context);
+		Query *query = castNode(Query, node);
+		note_query(collector->facts, query, query == collector->top);
+		return pg::walk_query(query, collect_walker, context);
+	}
+	return pg::walk_children(node, collect_walker, context);
+}
+
+bool sequence_function(Oid function, void *)
+{
+	switch (function)
+	{
+	case F_NEXTVAL:
+	case F_CURRVAL:
+	case F_LASTVAL:
+	case F_SETVAL_REGCLASS_INT8:
+	case F_SETVAL_REGCLASS_INT8_BOOL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool sequence_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, NextValueExpr) || check_functions_in_node(node, sequence_function, nullptr))
+		return true;
+	if (IsA(node, Query))
+		return pg::walk_query(castNode(Query, node), sequence_walker, context);
+	return pg::walk_children(node, sequence_walker, context);
+}
+
+/* PostgreSQL's own, an extension's that is everywhere, or recorded as being on every node. */
+bool is_everywhere(Oid class_id, Oid object_id)
+{
+	if (object_id < FirstNormalObjectId)
+		return true;
+	if (catalog::object_is_distributed(class_id, object_id))
+		return true;
+	return OidIsValid(getExtensionOfObject(class_id, object_id));
+}
+
+bool local_function(Oid function, void *)
+{
+	return !is_everywhere(ProcedureRelationId, function);
+}
+
+bool local_objects_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+		return pg::walk_query(castNode(Query, node), local_objects_walker, context);
+	if (check_functions_in_node(node, local_function, nullptr))
+		return true;
+	return pg::walk_children(node, local_objects_walker, context);
+}
+
+} // namespace
+
+bool mentions_sharded(Query *query)
+{
+	return mentions_sharded_walker(reinterpret_cast<Node *>(query), nullptr);
+}
+
+bool has_sequence_function(Node *node)
+{
+	return sequence_walker(node, nullptr);
+}
+
+bool has_local_objects(Node *node)
+{
+	return local_objects_walker(node, nullptr);
+}
+
+void collect_facts(Query *query, Facts *facts)
+{
+	*facts = Facts();
+	facts->simple = true;
+	Collector collector = {facts, query};
+	Node *node = reinterpret_cast<Node *>(query);
+	collect_walker(node, &collector);
+	facts->volatile_functions = contain_volatile_functions(node);
+	facts->sequence_functions = facts->volatile_functions && has_sequence_function(node);
+	facts->local_objects = has_local_objects(node);
+	if (facts->unsupported_kind)
+		raise_unsupported("Range and append distributed tables cannot be queried.");
+}
+
+void raise_unsupported(const char *detail, const char *hint)
+{
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("cannot run this statement on distributed tables"),
+					errdetail_internal("%s", detail), hint ? errhint("%s", hint) : 0));
+}
+
+} // namespace civitas::planner

@@ -1,0 +1,232 @@
+/*
+ * general.cpp: PostgreSQL's planner over remote relations.
+ *
+ * The statement is planned by PostgreSQL; hooks give each sharded table a path that reads its
+ * shards (below), joins that shard groups can do alone a path that joins there (join.cpp), and
+ * aggregation, sorting and limits over one remote relation paths that do most of it there
+ * (upper.cpp). Costs choose; whatever has no remote path runs here. Table shells are empty and must
+ * never be scanned: their own paths are thrown away.
+ */
+#include "remote_rel.h"
+
+#include "civitas/deparse/query_template.h"
+
+CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/plancat.h"
+#include "optimizer/planner.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+CIVITAS_PG_END
+
+namespace civitas::planner {
+
+namespace {
+
+/* Rows of a table nobody has analysed, in each shard. */
+constexpr double DEFAULT_SHARD_ROWS = 1000.0;
+
+/* How deep in our own planning we are; hooks do nothing outside. */
+int planning_depth = 0;
+
+set_rel_pathlist_hook_type next_rel_paths = nullptr;
+set_join_pathlist_hook_type next_join_paths = nullptr;
+create_upper_paths_hook_type next_upper_paths = nullptr;
+get_relation_info_hook_type next_relation_info = nullptr;
+
+/* Prepares range table entries of sharded tables, in all levels: the partitions of a distributed
+ * partitioned table are the nodes' concern. */
+bool prepare_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query *query = castNode(Query, node);
+		ListCell *cell;
+		foreach (cell, query->rtable)
+		{
+			RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+			if (!deparse::is_sharded_rte(rte))
+				continue;
+			if (rte->relkind == RELKIND_PARTITIONED_TABLE)
+			{
+				rte->inh = false;
+				rte->relkind = RELKIND_RELATION;
+			}
+			else
+				rte->inh = false;
+		}
+		return pg::walk_query(query, prepare_walker, context);
+	}
+	return pg::walk_children(node, prepare_walker, context);
+}
+
+/* Shells have no pages: the row count comes from ANALYZE, or is a guess. */
+void relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
+{
+	if (next_relation_info)
+		next_relation_info(root, relid, inhparent, rel);
+	if (!general_planning() || !deparse::is_sharded(relid))
+		return;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+	if (form->reltuples > 0)
+	{
+		rel->tuples = form->reltuples;
+		rel->pages = form->relpages;
+	}
+	else
+	{
+		const catalog::Table& table = catalog::get_table(relid);
+		rel->tuples = DEFAULT_SHARD_ROWS * table.shard_count;
+		rel->pages = static_cast<BlockNumber>(rel->tuples / 100) + 1;
+	}
+	ReleaseSysCache(tuple);
+}
+
+RemoteRel *make_leaf(PlannerInfo *root, RelOptInfo *rel, Index index, const RangeTblEntry *rte)
+{
+	const catalog::Table& table = catalog::get_table(rte->relid);
+	RemoteRel *remote = static_cast<RemoteRel *>(palloc0(sizeof(RemoteRel)));
+	remote->spread = table.kind == catalog::TableKind::Reference ? route::Spread::Replicated
+																 : route::Spread::Sharded;
+	remote->anchor = &table;
+	remote->relids = bms_make_singleton(static_cast<int>(index));
+	RangeTblRef *from = makeNode(RangeTblRef);
+	from->rtindex = static_cast<int>(index);
+	remote->from = reinterpret_cast<Node *>(from);
+	remote->input_rows = rel->tuples;
+	if (table.distribution_attno)
+	{
+		Var *key = makeVar(static_cast<int>(index), table.distribution_attno,
+						   table.distribution_type, -1, table.distribution_collation, 0);
+		remote->keys = list_make1(key);
+	}
+	bool nothing;
+	remote->pruning = plan::Pruning::All;
+	if (find_prune_keys(table, rel->baserestrictinfo, index, &remote->prune_keys,
+						&remote->key_is_array, &nothing))
+		remote->pruning = nothing ? plan::Pruning::Nothing : plan::Pruning::Keys;
+	return remote;
+}
+
+/* The clauses over the relation, if all of them can be shipped, become part of it: then it can be
+ * joined remotely. */
+bool all_clauses_shippable(RelOptInfo *rel)
+{
+	ListCell *cell;
+	foreach (cell, rel->baserestrictinfo)
+	{
+		const RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+		if (info->pseudoconstant || !is_shippable(reinterpret_cast<Node *>(info->clause)))
+			return false;
+	}
+	return true;
+}
+
+void rel_paths(PlannerInfo *root, RelOptInfo *rel, Index index, RangeTblEntry *rte)
+{
+	if (next_rel_paths)
+		next_rel_paths(root, rel, index, rte);
+	if (!general_planning() || rte->rtekind != RTE_RELATION || !deparse::is_sharded_rte(rte) ||
+		IS_DUMMY_REL(rel))
+		return;
+	RemoteRel *remote = make_leaf(root, rel, index, rte);
+	rel->pathlist = NIL;
+	rel->partial_pathlist = NIL;
+	rel->consider_parallel = false;
+	add_path(rel, reinterpret_cast<Path *>(
+					  make_remote_path(root, rel, remote, rel->reltarget, rel->rows)));
+
+	if (all_clauses_shippable(rel))
+	{
+		/* For joins and upper relations the clauses are part of the relation. */
+		RemoteRel *whole = static_cast<RemoteRel *>(palloc(sizeof(RemoteRel)));
+		*whole = *remote;
+		whole->quals = extract_actual_clauses(rel->baserestrictinfo, false);
+		rel->fdw_private = whole;
+	}
+}
+
+void join_hook(PlannerInfo *root, RelOptInfo *join, RelOptInfo *outer, RelOptInfo *inner,
+			   JoinType type, JoinPathExtraData *extra)
+{
+	if (next_join_paths)
+		next_join_paths(root, join, outer, inner, type, extra);
+	if (general_planning())
+		join_paths(root, join, outer, inner, type, extra);
+}
+
+void upper_hook(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output,
+				void *extra)
+{
+	if (next_upper_paths)
+		next_upper_paths(root, stage, input, output, extra);
+	if (general_planning())
+		upper_paths(root, stage, input, output, extra);
+}
+
+const char *why_not_general(const Facts& facts)
+{
+	if (facts.locks)
+		return "Row locks (FOR UPDATE, FOR SHARE) need a statement that one shard group answers.";
+	if (facts.sharded_writes || facts.local_writes)
+		return "WITH changes tables, and the statement needs more than one shard group.";
+	return nullptr;
+}
+
+} // namespace
+
+bool general_planning()
+{
+	return planning_depth > 0;
+}
+
+PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, int options,
+						  ParamListInfo params, const char *reason)
+{
+	const char *refused = query->commandType == CMD_SELECT ? why_not_general(facts) : nullptr;
+	if (refused)
+		raise_unsupported(refused, "Restrict all distributed tables to one value of their "
+								   "distribution columns.");
+	Query *copy = static_cast<Query *>(copyObjectImpl(query));
+	prepare_walker(reinterpret_cast<Node *>(copy), nullptr);
+
+	PlannedStmt *statement = nullptr;
+	const int depth = planning_depth;
+	planning_depth = depth + 1;
+	PG_TRY();
+	{
+		statement = plan_locally(copy, text, options & ~CURSOR_OPT_PARALLEL_OK, params);
+	}
+	PG_FINALLY();
+	{
+		planning_depth = depth;
+	}
+	PG_END_TRY();
+	return statement;
+}
+
+void general_init()
+{
+	next_rel_paths = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = rel_paths;
+	next_join_paths = set_join_pathlist_hook;
+	set_join_pathlist_hook = join_hook;
+	next_upper_paths = create_upper_paths_hook;
+	create_upper_paths_hook = upper_hook;
+	next_relation_info = get_relation_info_hook;
+	get_relation_info_hook = relation_info;
+}
+
+} // namespace civitas::planner

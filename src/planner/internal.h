@@ -1,0 +1,138 @@
+/*
+ * internal.h: what the planner's files share. See README.md for the map.
+ */
+#pragma once
+
+#include "civitas/catalog/tables.h"
+#include "civitas/pg/compat.h"
+#include "civitas/plan/remote_query.h"
+
+CIVITAS_PG_BEGIN
+#include "nodes/params.h"
+#include "nodes/pathnodes.h"
+CIVITAS_PG_END
+
+namespace civitas::planner {
+
+/* --- facts.cpp ------------------------------------------------------------------------------ */
+
+/* What a statement is made of, over all of its levels. */
+struct Facts
+{
+	List *relations;	/* oid list: every sharded table, once */
+	List *range_tables; /* every RangeTblEntry of a relation, for permissions and locks */
+	int sharded_count;	/* appearances of distributed (not reference) tables in FROM lists and as
+						   targets */
+	int reference_count;
+	bool local_relations;  /* plain tables, views materialized or foreign, catalogs */
+	bool local_writes;	   /* ... that are written */
+	bool sharded_writes;   /* a sharded table is written below the top level (WITH) */
+	bool locks;			   /* FOR UPDATE and the like */
+	bool security_quals;   /* row security or security barrier views */
+	bool unsupported_kind; /* range or append distributed tables */
+	bool volatile_functions;
+	bool sequence_functions; /* nextval() and its kin */
+	bool local_objects;		 /* user-defined objects that are not on every node */
+	bool local_rows;		 /* reads what only this node has: a named tuplestore */
+	bool simple;			 /* one relation, no subquery, CTE, sublink or set operation */
+};
+
+bool mentions_sharded(Query *query);
+void collect_facts(Query *query, Facts *facts);
+/* nextval() and its kin, which must not run on a shard's node. */
+bool has_sequence_function(Node *node);
+/* Uses functions, operators or types that the other nodes may not have. */
+bool has_local_objects(Node *node);
+
+/* --- parameters.cpp -------------------------------------------------------------------------- */
+
+/* Values for $1, $2, ... of a remote statement, as they are found. */
+struct Parameters
+{
+	List *exprs = NIL;
+	List *types = NIL; /* oid list */
+};
+
+/*
+ * Replaces external parameters and STABLE expressions without columns by remote parameters. A value
+ * of a user-defined type travels as text: types' oids differ between nodes.
+ */
+Node *extract_parameters(Node *node, Parameters *parameters);
+/* One expression as a remote parameter, whatever it is. */
+Node *add_parameter(Parameters *parameters, Expr *expr);
+/* No column, no subplan, no volatile function: one value per execution. */
+bool is_execution_constant(Node *node);
+
+/* --- pinning.cpp ----------------------------------------------------------------------------- */
+
+/* Where a statement's shards are. */
+struct Placement
+{
+	bool ok;
+	const char *reason; /* where not ok */
+	const catalog::Table *anchor;
+	Expr *key; /* of the anchor's distribution type; null = every shard group */
+	bool nothing;
+};
+
+/* Whether one shard group answers the statement. */
+Placement place_on_one_shard(Query *query, ParamListInfo params);
+/* For UPDATE and DELETE: whether every shard group can do its part alone. */
+Placement place_on_target_shards(Query *query);
+
+/* The value of an equality with a column, as the distribution column's type; null where that may
+ * fail. *nothing: no value of the type equals it. */
+Expr *key_expression(const catalog::Table& table, Expr *value, bool *nothing);
+/* Whether the operator is the type's own equality, the one that shards are made by. */
+bool is_hash_equality(Oid op, Oid type, Oid collation);
+
+/*
+ * Keys that a table's rows must have by AND-ed clauses over range table index varno: fills keys and
+ * key_is_array. False where the clauses do not restrict the distribution column. *nothing: no row
+ * can match.
+ */
+bool find_prune_keys(const catalog::Table& table, List *clauses, Index varno, List **keys,
+					 List **key_is_array, bool *nothing);
+
+/* --- plan_node.cpp ---------------------------------------------------------------------------- */
+
+/* Whether the results of these target entries can travel in binary. */
+bool binary_capable(List *target_list);
+/* A CustomScan for a query whose rows are `target_list`'s (NIL where none come back), and the
+ * statement around it. */
+PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *target_list,
+							List *parameters, List *prune_keys, List *rows, const Facts& facts);
+/* Range table entries, dependencies: what makes permission checks, locks and invalidation
+ * PostgreSQL's own. */
+void add_range_tables(PlannedStmt *statement, Query *query, const Facts& facts);
+/* Adds the entry under which EXPLAIN shows remote columns; returns target entries that point to it.
+ */
+List *remote_target_list(PlannedStmt *statement, List *target_list, Index *index);
+List *index_var_list(List *scan_target_list);
+
+/* --- router.cpp, modify.cpp, insert.cpp, general.cpp ----------------------------------------- */
+
+/* null, with *reason set, where the statement does not go to one shard group. */
+PlannedStmt *plan_router(Query *query, const Facts& facts, ParamListInfo params,
+						 const char **reason);
+PlannedStmt *plan_modify(Query *query, const Facts& facts, ParamListInfo params);
+PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int options,
+						 ParamListInfo params);
+PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, int options,
+						  ParamListInfo params, const char *reason);
+/* Any SELECT. */
+PlannedStmt *plan_select(Query *query, const char *text, int options, ParamListInfo params);
+void general_init();
+
+/* What the planner below us would do. */
+PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamListInfo params);
+
+/* --- visibility.cpp --------------------------------------------------------------------------- */
+
+/* In a client's query of pg_class, shards are not visible. Changes the query. */
+void hide_shards(Query *query);
+void visibility_init();
+
+[[noreturn]] void raise_unsupported(const char *detail, const char *hint = nullptr);
+
+} // namespace civitas::planner

@@ -1,0 +1,187 @@
+/*
+ * plan_node.cpp: the statement around a RemoteQuery that takes the whole of it.
+ *
+ * standard_planner has not seen these, so what it would leave in a PlannedStmt for others is made
+ * here: the range table entries of all levels (permission checks, locks), the relations and objects
+ * depended on (invalidation), and one entry more, "remote_scan", whose columns are what EXPLAIN
+ * shows as output.
+ */
+#include "internal.h"
+
+#include "civitas/executor/scan.h"
+
+CIVITAS_PG_BEGIN
+#include "access/transam.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planmain.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+CIVITAS_PG_END
+
+namespace civitas::planner {
+
+namespace {
+
+bool binary_type(Oid type)
+{
+	if (type >= FirstNormalObjectId)
+		return false;
+	const Oid element = get_element_type(type);
+	if (OidIsValid(element))
+		return binary_type(element);
+	switch (type)
+	{
+	/* Their values are oids, which differ from node to node; names travel. */
+	case REGPROCOID:
+	case REGPROCEDUREOID:
+	case REGOPEROID:
+	case REGOPERATOROID:
+	case REGCLASSOID:
+	case REGTYPEOID:
+	case REGROLEOID:
+	case REGNAMESPACEOID:
+	case REGCONFIGOID:
+	case REGDICTIONARYOID:
+	case REGCOLLATIONOID:
+	case ACLITEMOID:
+		return false;
+	default:
+		return get_typtype(type) == TYPTYPE_BASE || get_typtype(type) == TYPTYPE_RANGE;
+	}
+}
+
+} // namespace
+
+bool binary_capable(List *target_list)
+{
+	ListCell *cell;
+	foreach (cell, target_list)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		const Oid type = exprType(reinterpret_cast<Node *>(entry->expr));
+		if (!binary_type(type))
+			return false;
+		/* Base types without binary I/O. */
+		HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+		if (!HeapTupleIsValid(tuple))
+			return false;
+		const Form_pg_type form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
+		const bool both = OidIsValid(form->typsend) && OidIsValid(form->typreceive);
+		ReleaseSysCache(tuple);
+		if (!both)
+			return false;
+	}
+	return true;
+}
+
+List *remote_target_list(PlannedStmt *statement, List *target_list, Index *index)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	rte->rtekind = RTE_VALUES;
+	rte->eref = makeAlias("remote_scan", NIL);
+	rte->inFromCl = true;
+	statement->rtable = lappend(statement->rtable, rte);
+	*index = static_cast<Index>(list_length(statement->rtable));
+
+	List *result = NIL;
+	ListCell *cell;
+	foreach (cell, target_list)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		if (entry->resjunk)
+			continue;
+		Node *expr = reinterpret_cast<Node *>(entry->expr);
+		const AttrNumber number = static_cast<AttrNumber>(list_length(result) + 1);
+		char *name = entry->resname ? pstrdup(entry->resname) : pstrdup("?column?");
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(name));
+		rte->coltypes = lappend_oid(rte->coltypes, exprType(expr));
+		rte->coltypmods = lappend_int(rte->coltypmods, exprTypmod(expr));
+		rte->colcollations = lappend_oid(rte->colcollations, exprCollation(expr));
+		Var *var =
+			makeVar(*index, number, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
+		TargetEntry *copy = makeTargetEntry(reinterpret_cast<Expr *>(var), number, name, false);
+		copy->resorigtbl = entry->resorigtbl;
+		copy->resorigcol = entry->resorigcol;
+		result = lappend(result, copy);
+	}
+	return result;
+}
+
+List *index_var_list(List *scan_target_list)
+{
+	List *result = NIL;
+	ListCell *cell;
+	foreach (cell, scan_target_list)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		Node *expr = reinterpret_cast<Node *>(entry->expr);
+		Var *var = makeVar(INDEX_VAR, entry->resno, exprType(expr), exprTypmod(expr),
+						   exprCollation(expr), 0);
+		TargetEntry *copy =
+			makeTargetEntry(reinterpret_cast<Expr *>(var), entry->resno, entry->resname, false);
+		copy->resorigtbl = entry->resorigtbl;
+		copy->resorigcol = entry->resorigcol;
+		result = lappend(result, copy);
+	}
+	return result;
+}
+
+void add_range_tables(PlannedStmt *statement, Query *query, const Facts& facts)
+{
+	ListCell *cell;
+	foreach (cell, facts.range_tables)
+	{
+		RangeTblEntry *copy = makeNode(RangeTblEntry);
+		*copy = *lfirst_node(RangeTblEntry, cell);
+		copy->tablesample = nullptr;
+		copy->securityQuals = NIL;
+		statement->rtable = lappend(statement->rtable, copy);
+	}
+	List *relations = NIL;
+	List *items = NIL;
+	bool row_security = false;
+	extract_query_dependencies(reinterpret_cast<Node *>(query), &relations, &items, &row_security);
+	statement->relationOids = list_concat_unique_oid(statement->relationOids, relations);
+	statement->invalItems = list_concat(statement->invalItems, items);
+	statement->dependsOnRole |= row_security;
+}
+
+PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *target_list,
+							List *parameters, List *prune_keys, List *rows, const Facts& facts)
+{
+	PlannedStmt *statement = makeNode(PlannedStmt);
+	statement->commandType = query->commandType;
+	statement->queryId = query->queryId;
+	statement->hasReturning = query->returningList != NIL;
+	statement->hasModifyingCTE = query->hasModifyingCTE;
+	statement->canSetTag = query->canSetTag;
+	statement->stmt_location = query->stmt_location;
+	statement->stmt_len = query->stmt_len;
+	add_range_tables(statement, query, facts);
+
+	Index index;
+	CustomScan *scan = makeNode(CustomScan);
+	scan->custom_scan_tlist = remote_target_list(statement, target_list, &index);
+	scan->scan.plan.targetlist = index_var_list(scan->custom_scan_tlist);
+	scan->custom_relids = bms_make_singleton(index);
+	scan->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	scan->custom_private = list_make1(remote);
+	scan->custom_exprs = list_make3(parameters, prune_keys, rows);
+	scan->methods = &executor::remote_scan_methods;
+	scan->scan.plan.startup_cost = 0;
+	scan->scan.plan.total_cost = 0;
+	scan->scan.plan.plan_rows = remote->returns_rows ? 1 : 0;
+	scan->scan.plan.parallel_safe = false;
+	statement->planTree = &scan->scan.plan;
+
+	remote->relations = facts.relations;
+	remote->command = query->commandType;
+	remote->returns_rows = target_list != NIL;
+	remote->binary_results = binary_capable(target_list);
+	return statement;
+}
+
+} // namespace civitas::planner

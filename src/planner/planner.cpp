@@ -1,0 +1,83 @@
+/*
+ * planner.cpp: the planner hook.
+ *
+ * A statement that names no table of the metadata is PostgreSQL's alone. Others try, in order: fast
+ * path and router (router.cpp), writes to shard groups (modify.cpp, insert.cpp), and PostgreSQL's
+ * planner over remote relations (general.cpp).
+ */
+#include "civitas/planner/planner.h"
+
+#include "internal.h"
+
+#include "civitas/catalog/nodes.h"
+#include "civitas/catalog/propagation.h"
+
+CIVITAS_PG_BEGIN
+#include "access/xact.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planner.h"
+CIVITAS_PG_END
+
+namespace civitas::planner {
+
+namespace {
+
+planner_hook_type next_planner = nullptr;
+
+PlannedStmt *plan(Query *query, const char *text, int options, ParamListInfo params)
+{
+	if (query->commandType == CMD_UTILITY || !IsTransactionState() ||
+		catalog::propagation_suspended || !catalog::extension_installed())
+		return plan_locally(query, text, options, params);
+	hide_shards(query);
+	if (!mentions_sharded(query))
+		return plan_locally(query, text, options, params);
+
+	if (query->commandType == CMD_SELECT)
+		return plan_select(query, text, options, params);
+	Facts facts;
+	collect_facts(query, &facts);
+	switch (query->commandType)
+	{
+	case CMD_UPDATE:
+	case CMD_DELETE:
+		return plan_modify(query, facts, params);
+	case CMD_INSERT:
+		return plan_insert(query, facts, text, options, params);
+	default:
+		raise_unsupported("MERGE on distributed tables is not supported.",
+						  "Use INSERT .. ON CONFLICT, or UPDATE and INSERT in one transaction.");
+	}
+}
+
+} // namespace
+
+PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamListInfo params)
+{
+	return next_planner ? next_planner(query, text, options, params)
+						: standard_planner(query, text, options, params);
+}
+
+PlannedStmt *plan_select(Query *query, const char *text, int options, ParamListInfo params)
+{
+	Facts facts;
+	collect_facts(query, &facts);
+	if (facts.relations == NIL)
+		return plan_locally(query, text, options, params);
+	const char *reason = nullptr;
+	PlannedStmt *routed = plan_router(query, facts, params, &reason);
+	if (routed)
+		return routed;
+	ereport(DEBUG2, (errmsg_internal("not a router query: %s", reason)));
+	return plan_general(query, facts, text, options, params, reason);
+}
+
+void planner_init()
+{
+	next_planner = planner_hook;
+	planner_hook = plan;
+	general_init();
+	visibility_init();
+}
+
+} // namespace civitas::planner

@@ -1,0 +1,322 @@
+/*
+ * remote_path.cpp: from a remote relation to a CustomPath, and from that to the CustomScan with its
+ * SQL.
+ *
+ * Only the path that the planner chose is turned into SQL. The query is built as a Query over a
+ * copy of the planner's range table (same indexes, so that expressions need no change; entries that
+ * are not used are empty, joins are appended) and goes through the same template as the router's.
+ * What the remote query returns is custom_scan_tlist; PostgreSQL computes the path's target and the
+ * conditions that could not be shipped from it.
+ */
+#include "remote_rel.h"
+
+#include "civitas/deparse/query_template.h"
+#include "civitas/executor/scan.h"
+
+CIVITAS_PG_BEGIN
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+namespace civitas::planner {
+
+namespace {
+
+/* A round trip to the nodes, and a row through the network, in the planner's cost units. */
+constexpr double ROUND_TRIP_COST = 25.0;
+constexpr double ROW_TRANSFER_COST = 0.1;
+
+/* --- the query ---------------------------------------------------------------------------------
+ */
+
+/* Appends the range table entry that a JoinExpr needs to be printed; returns its columns as Vars.
+ */
+void finish_joins(Node *node, List **rtable, List **names, List **vars)
+{
+	if (IsA(node, RangeTblRef))
+	{
+		const int index = castNode(RangeTblRef, node)->rtindex;
+		expandRTE(rt_fetch(index, *rtable), index, 0, -1, false, names, vars);
+		return;
+	}
+	JoinExpr *join = castNode(JoinExpr, node);
+	List *left_names;
+	List *left_vars;
+	List *right_names;
+	List *right_vars;
+	finish_joins(join->larg, rtable, &left_names, &left_vars);
+	finish_joins(join->rarg, rtable, &right_names, &right_vars);
+
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	rte->rtekind = RTE_JOIN;
+	rte->jointype = join->jointype;
+	rte->joinmergedcols = 0;
+	const auto columns = [](Node *side, List *side_vars) {
+		List *result = NIL;
+		ListCell *cell;
+		foreach (cell, side_vars)
+			result = lappend_int(result, IsA(side, RangeTblRef) ? lfirst_node(Var, cell)->varattno
+																: foreach_current_index(cell) + 1);
+		return result;
+	};
+	rte->joinleftcols = columns(join->larg, left_vars);
+	rte->joinrightcols = columns(join->rarg, right_vars);
+	rte->joinaliasvars = list_concat_copy(left_vars, right_vars);
+	rte->eref = makeAlias("unnamed_join", list_concat_copy(left_names, right_names));
+	rte->inFromCl = true;
+	*rtable = lappend(*rtable, rte);
+	join->rtindex = list_length(*rtable);
+	*names = list_copy(rte->eref->colnames);
+	*vars = list_copy(rte->joinaliasvars);
+}
+
+/* The planner's Vars remember the join alias they were written as; the query has other joins. */
+Node *forget_syntax(Node *node, void *)
+{
+	if (node == nullptr)
+		return nullptr;
+	if (IsA(node, Var))
+	{
+		Var *var = static_cast<Var *>(copyObjectImpl(node));
+		var->varnosyn = var->varno;
+		var->varattnosyn = var->varattno;
+		return reinterpret_cast<Node *>(var);
+	}
+	if (IsA(node, Query))
+		return reinterpret_cast<Node *>(
+			pg::mutate_query(castNode(Query, node), forget_syntax, nullptr));
+	return pg::mutate_children(node, forget_syntax, nullptr);
+}
+
+Node *query_expression(Node *node)
+{
+	return forget_syntax(node, nullptr);
+}
+
+List *query_range_table(PlannerInfo *root, Relids relids)
+{
+	List *rtable = NIL;
+	for (int i = 1; i < root->simple_rel_array_size; i++)
+	{
+		RangeTblEntry *copy = makeNode(RangeTblEntry);
+		if (bms_is_member(i, relids))
+		{
+			*copy = *planner_rt_fetch(i, root);
+			copy->securityQuals = NIL;
+		}
+		else
+		{
+			copy->rtekind = RTE_RESULT;
+			copy->eref = makeAlias("unused", NIL);
+		}
+		rtable = lappend(rtable, copy);
+	}
+	return rtable;
+}
+
+Query *build_query(PlannerInfo *root, RemoteRel *remote, List *clauses, List *target_list)
+{
+	Query *query = makeNode(Query);
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = query_range_table(root, remote->relids);
+	Node *from = query_expression(remote->from);
+	List *names;
+	List *vars;
+	finish_joins(from, &query->rtable, &names, &vars);
+	List *quals = list_concat_copy(remote->quals, clauses);
+	query->jointree = makeFromExpr(
+		list_make1(from),
+		quals ? query_expression(reinterpret_cast<Node *>(make_ands_explicit(quals))) : nullptr);
+	query->targetList = castNode(List, query_expression(reinterpret_cast<Node *>(target_list)));
+	query->groupClause = remote->group_clause;
+	if (remote->having)
+		query->havingQual =
+			query_expression(reinterpret_cast<Node *>(make_ands_explicit(remote->having)));
+	query->hasAggs = remote->grouped;
+	query->distinctClause = remote->distinct_clause;
+	query->sortClause = remote->sort_clause;
+	query->limitCount = remote->limit;
+	query->limitOption = LIMIT_OPTION_COUNT;
+	return query;
+}
+
+/* --- columns -----------------------------------------------------------------------------------
+ */
+
+void add_column(List **target_list, Node *expr, Index sort_group_ref)
+{
+	ListCell *cell;
+	foreach (cell, *target_list)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		if (!equal(entry->expr, expr))
+			continue;
+		if (sort_group_ref == 0 || entry->ressortgroupref == sort_group_ref)
+			return;
+		if (entry->ressortgroupref == 0)
+		{
+			entry->ressortgroupref = sort_group_ref;
+			return;
+		}
+	}
+	TargetEntry *entry =
+		makeTargetEntry(static_cast<Expr *>(copyObjectImpl(expr)),
+						static_cast<AttrNumber>(list_length(*target_list) + 1), nullptr, false);
+	entry->ressortgroupref = sort_group_ref;
+	*target_list = lappend(*target_list, entry);
+}
+
+/* Plain columns that the relation's target and the conditions evaluated here need. */
+List *needed_columns(RelOptInfo *rel, PathTarget *target, List *local_clauses)
+{
+	constexpr int flags =
+		PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS;
+	List *vars = pull_var_clause(reinterpret_cast<Node *>(rel->reltarget->exprs), flags);
+	vars = list_concat(vars, pull_var_clause(reinterpret_cast<Node *>(target->exprs), flags));
+	vars = list_concat(vars, pull_var_clause(reinterpret_cast<Node *>(local_clauses), flags));
+	List *result = NIL;
+	ListCell *cell;
+	foreach (cell, vars)
+		add_column(&result, static_cast<Node *>(lfirst(cell)), 0);
+	return result;
+}
+
+List *target_columns(PathTarget *target)
+{
+	List *result = NIL;
+	ListCell *cell;
+	int index = 0;
+	foreach (cell, target->exprs)
+	{
+		add_column(&result, static_cast<Node *>(lfirst(cell)),
+				   get_pathtarget_sortgroupref(target, index));
+		index++;
+	}
+	return result;
+}
+
+/* --- the plan ----------------------------------------------------------------------------------
+ */
+
+void split_clauses(List *clauses, List **shipped, List **local)
+{
+	*shipped = *local = NIL;
+	ListCell *cell;
+	foreach (cell, clauses)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+		if (info->pseudoconstant)
+			continue; /* a gating Result above us checks it */
+		if (is_shippable(reinterpret_cast<Node *>(info->clause)))
+			*shipped = lappend(*shipped, info->clause);
+		else
+			*local = lappend(*local, info->clause);
+	}
+}
+
+/* Remote aggregates: as the nodes must compute them, see upper.cpp. */
+List *remote_columns(List *target_list)
+{
+	List *result = NIL;
+	ListCell *cell;
+	foreach (cell, target_list)
+	{
+		TargetEntry *entry = static_cast<TargetEntry *>(copyObjectImpl(lfirst(cell)));
+		entry->resname = psprintf("c%d", entry->resno);
+		entry->expr = reinterpret_cast<Expr *>(
+			remote_partial_aggregates(reinterpret_cast<Node *>(entry->expr)));
+		result = lappend(result, entry);
+	}
+	return result;
+}
+
+Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
+					   List *clauses, List *custom_plans)
+{
+	RemoteRel *relation = static_cast<RemoteRel *>(linitial(path->custom_private));
+	List *shipped;
+	List *local;
+	split_clauses(clauses, &shipped, &local);
+
+	List *columns = relation->target ? target_columns(relation->target)
+									 : needed_columns(rel, path->path.pathtarget, local);
+	if (columns == NIL)
+	{
+		/* Rows without columns: count(*) over rows that are brought here. */
+		Const *one =
+			makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true);
+		add_column(&columns, reinterpret_cast<Node *>(one), 0);
+	}
+
+	plan::RemoteQuery *remote = plan::make_remote_query();
+	Parameters parameters;
+	Query *query = build_query(root, relation, shipped, remote_columns(columns));
+	query = castNode(Query, extract_parameters(reinterpret_cast<Node *>(query), &parameters));
+	const deparse::QueryTemplate text = deparse::make_query_template(query);
+
+	CustomScan *scan = makeNode(CustomScan);
+	scan->scan.plan.targetlist = tlist;
+	scan->scan.plan.qual = local;
+	scan->custom_scan_tlist = columns;
+	scan->flags = path->flags;
+	scan->methods = &executor::remote_scan_methods;
+	scan->custom_private = list_make1(remote);
+	scan->custom_exprs = list_make3(parameters.exprs, copyObjectImpl(relation->prune_keys), NIL);
+
+	remote->tier = relation->target || bms_membership(relation->relids) == BMS_MULTIPLE
+					   ? plan::Tier::Pushdown
+					   : plan::Tier::General;
+	remote->target = relation->spread == route::Spread::Replicated ? plan::Target::AnyReplica
+																   : plan::Target::ShardGroups;
+	remote->pruning = relation->pruning;
+	remote->key_is_array = relation->key_is_array;
+	remote->anchor = relation->anchor->relid;
+	remote->pieces = text.pieces;
+	remote->holes = text.holes;
+	remote->parameter_types = parameters.types;
+	remote->binary_results = binary_capable(columns);
+	int index = -1;
+	while ((index = bms_next_member(relation->relids, index)) >= 0)
+	{
+		const RangeTblEntry *rte = planner_rt_fetch(index, root);
+		if (rte->rtekind == RTE_RELATION)
+			remote->relations = list_append_unique_oid(remote->relations, rte->relid);
+	}
+	return &scan->scan.plan;
+}
+
+const CustomPathMethods remote_path_methods = {"CitusRemotePath", plan_remote_path, nullptr};
+
+} // namespace
+
+CustomPath *make_remote_path(PlannerInfo *root, RelOptInfo *rel, RemoteRel *remote,
+							 PathTarget *target, double rows)
+{
+	CustomPath *path = makeNode(CustomPath);
+	path->path.pathtype = T_CustomScan;
+	path->path.parent = rel;
+	path->path.pathtarget = target;
+	path->path.param_info = nullptr;
+	path->path.parallel_aware = false;
+	path->path.parallel_safe = false;
+	path->path.rows = clamp_row_est(rows);
+	path->path.startup_cost = ROUND_TRIP_COST + remote->input_rows * cpu_tuple_cost * 0.1;
+	path->path.total_cost = path->path.startup_cost + path->path.rows * ROW_TRANSFER_COST;
+	path->path.pathkeys = NIL;
+	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	path->custom_private = list_make1(remote);
+	path->methods = &remote_path_methods;
+	return path;
+}
+
+} // namespace civitas::planner

@@ -1,0 +1,68 @@
+/*
+ * remote_rel.h: a relation of PostgreSQL's planner whose rows a remote query can deliver.
+ */
+#pragma once
+
+#include "internal.h"
+
+#include "civitas/route/pinning.h"
+
+namespace civitas::planner {
+
+/*
+ * Hangs on RelOptInfo.fdw_private of base and join relations, and of the upper relations made of
+ * them. Says what the remote query is, in terms of the planner's own range table: FROM `from` WHERE
+ * `quals` GROUP BY ..., to be run on every shard group (Sharded) or any one replica (Replicated).
+ */
+struct RemoteRel
+{
+	route::Spread spread;
+	const catalog::Table *anchor;
+	List *keys; /* columns (Vars) each of which decides the row's shard; NIL where none is left */
+	Relids relids;
+	Node *from;	 /* RangeTblRef or JoinExpr (rtindex 0: numbered when the query is built) */
+	List *quals; /* AND-ed, bare clauses, shippable */
+	List *prune_keys;
+	List *key_is_array;
+	plan::Pruning pruning;
+	double input_rows; /* rows that the nodes read, for costs */
+
+	/* Upper stages; target is null for plain rows of the relations' columns. */
+	PathTarget *target;
+	bool partial;		/* target's aggregates are partial */
+	List *group_clause; /* SortGroupClauses over target's sortgrouprefs */
+	List *having;		/* AND-ed */
+	List *distinct_clause;
+	List *sort_clause;
+	Node *limit;
+	bool grouped; /* GROUP BY or aggregates are in the remote query */
+};
+
+/* The planner's relation as a remote one; null where it is not. */
+inline RemoteRel *remote_rel_of(const RelOptInfo *rel)
+{
+	return static_cast<RemoteRel *>(rel->fdw_private);
+}
+
+/* shippable.cpp: whether the nodes give the same answer for an expression, and can. */
+bool is_shippable(Node *node);
+
+/* remote_path.cpp */
+/* A path that delivers `target` (of rel) through the remote relation. */
+CustomPath *make_remote_path(PlannerInfo *root, RelOptInfo *rel, RemoteRel *remote,
+							 PathTarget *target, double rows);
+/* Whether the planner's statement is one that we prepared: hooks look at nothing else. */
+bool general_planning();
+
+/* upper.cpp */
+/* Partial aggregates of an expression as SQL that computes them on a node; the expression's type
+ * stays. */
+Node *remote_partial_aggregates(Node *node);
+void upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output,
+				 void *extra);
+
+/* join.cpp */
+void join_paths(PlannerInfo *root, RelOptInfo *join, RelOptInfo *outer, RelOptInfo *inner,
+				JoinType type, JoinPathExtraData *extra);
+
+} // namespace civitas::planner

@@ -1,0 +1,116 @@
+/*
+ * router.cpp: statements that one shard group answers as a whole (fast path and router tiers).
+ *
+ * The whole statement goes to one node, whatever SQL it uses, when every distributed table in it is
+ * held to the same shard (pinning.cpp) and everything else is a reference table or needs no table.
+ * PostgreSQL's planner does not see it here: the node plans it. The fast path is the case of a
+ * single table without subqueries: it differs in name only, and in how little there is to find out.
+ */
+#include "internal.h"
+
+#include "civitas/deparse/query_template.h"
+
+CIVITAS_PG_BEGIN
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+CIVITAS_PG_END
+
+namespace civitas::planner {
+
+namespace {
+
+const char *why_not_remote(const Facts& facts)
+{
+	if (facts.local_relations)
+		return "it uses tables that are on this node only";
+	if (facts.local_rows)
+		return "it uses rows that are on this node only";
+	if (facts.security_quals)
+		return "row security or a security barrier applies";
+	if (facts.sequence_functions)
+		return "it uses sequence functions";
+	if (facts.local_objects)
+		return "it uses functions that are not on every node";
+	return nullptr;
+}
+
+const catalog::Table *first_reference(const Facts& facts)
+{
+	ListCell *cell;
+	foreach (cell, facts.relations)
+	{
+		const catalog::Table *table = catalog::find_table(lfirst_oid(cell));
+		if (table->kind == catalog::TableKind::Reference)
+			return table;
+	}
+	return nullptr;
+}
+
+} // namespace
+
+PlannedStmt *plan_router(Query *query, const Facts& facts, ParamListInfo params,
+						 const char **reason)
+{
+	*reason = why_not_remote(facts);
+	if (*reason)
+		return nullptr;
+
+	plan::RemoteQuery *remote = plan::make_remote_query();
+	remote->tier = facts.simple ? plan::Tier::FastPath : plan::Tier::Router;
+	List *prune_keys = NIL;
+	if (facts.sharded_count == 0)
+	{
+		if (facts.sharded_writes)
+		{
+			*reason = "it writes to a reference table in WITH";
+			return nullptr;
+		}
+		remote->target = plan::Target::AnyReplica;
+		remote->anchor = first_reference(facts)->relid;
+		if (facts.locks)
+		{
+			/* A row lock must meet writers on every replica: the first placement would do for
+			 * writers that lock in order; all of them is the safe choice, rows come from the first.
+			 */
+			remote->target = plan::Target::AllReplicas;
+		}
+	}
+	else
+	{
+		const Placement placement = place_on_one_shard(query, params);
+		*reason = placement.reason;
+		if (!placement.ok)
+			return nullptr;
+		if (facts.sharded_writes && facts.reference_count > 0)
+		{
+			*reason = "it writes in WITH and uses reference tables";
+			return nullptr;
+		}
+		remote->target = plan::Target::ShardGroups;
+		remote->anchor = placement.anchor->relid;
+		remote->run_when_empty = !facts.simple || query->hasAggs;
+		if (placement.nothing)
+			remote->pruning = plan::Pruning::Nothing;
+		else if (placement.key)
+		{
+			remote->pruning = plan::Pruning::Keys;
+			prune_keys = list_make1(expression_planner(placement.key));
+			remote->key_is_array = list_make1_int(false);
+		}
+	}
+	remote->read_only = query->commandType == CMD_SELECT && !facts.locks && !facts.sharded_writes &&
+						!facts.volatile_functions;
+
+	Parameters parameters;
+	Query *shipped = castNode(
+		Query, extract_parameters(reinterpret_cast<Node *>(copyObjectImpl(query)), &parameters));
+	const deparse::QueryTemplate text = deparse::make_query_template(shipped);
+	remote->pieces = text.pieces;
+	remote->holes = text.holes;
+	remote->parameter_types = parameters.types;
+
+	List *target_list = query->commandType == CMD_SELECT ? query->targetList : query->returningList;
+	return make_statement(query, remote, target_list, parameters.exprs, prune_keys, NIL, facts);
+}
+
+} // namespace civitas::planner
