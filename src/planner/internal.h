@@ -131,7 +131,6 @@ PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamList
 
 /* In a client's query of pg_class, shards are not visible. Changes the query. */
 void hide_shards(Query *query);
-void visibility_init();
 
 [[noreturn]] void raise_unsupported(const char *detail, const char *hint = nullptr);
 

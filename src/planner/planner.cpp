@@ -77,7 +77,6 @@ void planner_init()
 	next_planner = planner_hook;
 	planner_hook = plan;
 	general_init();
-	visibility_init();
 }
 
 } // namespace civitas::planner

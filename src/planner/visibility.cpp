@@ -14,45 +14,11 @@ CIVITAS_PG_BEGIN
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/guc.h"
-#include "utils/varlena.h"
 CIVITAS_PG_END
 
 namespace civitas::planner {
 
 namespace {
-
-char *show_shards_prefixes = nullptr;
-
-bool check_prefixes(char **value, void **, GucSource)
-{
-	char *copy = pstrdup(*value ? *value : "");
-	List *names;
-	const bool valid = SplitGUCList(copy, ',', &names);
-	list_free(names);
-	return valid;
-}
-
-bool session_sees_shards()
-{
-	const char *name = application_name ? application_name : "";
-	if (strncmp(name, "citus_internal", 14) == 0)
-		return true;
-	if (show_shards_prefixes == nullptr || *show_shards_prefixes == '\0')
-		return false;
-	char *copy = pstrdup(show_shards_prefixes);
-	List *prefixes;
-	if (!SplitGUCList(copy, ',', &prefixes))
-		return false;
-	ListCell *cell;
-	foreach (cell, prefixes)
-	{
-		const char *prefix = static_cast<const char *>(lfirst(cell));
-		if (strcmp(prefix, "*") == 0 || strncmp(name, prefix, strlen(prefix)) == 0)
-			return true;
-	}
-	return false;
-}
 
 bool reads_pg_class(Query *query)
 {
@@ -81,7 +47,7 @@ bool replace_function(Node *node, void *context)
 
 void hide_shards(Query *query)
 {
-	if (!reads_pg_class(query) || session_sees_shards())
+	if (!reads_pg_class(query) || !catalog::shards_are_hidden())
 		return;
 	Oid type = OIDOID;
 	Oid function = LookupFuncName(list_make2(makeString(pstrdup("pg_catalog")),
@@ -89,15 +55,6 @@ void hide_shards(Query *query)
 								  1, &type, true);
 	if (OidIsValid(function))
 		replace_function(reinterpret_cast<Node *>(query), &function);
-}
-
-void visibility_init()
-{
-	DefineCustomStringVariable(
-		"citus.show_shards_for_app_name_prefixes",
-		"Application names, by how they begin, whose sessions see shards in lists of tables.",
-		"A comma-separated list; * means all. Set it to look at shards with psql's \\d.",
-		&show_shards_prefixes, "", PGC_USERSET, GUC_LIST_INPUT, check_prefixes, nullptr, nullptr);
 }
 
 } // namespace civitas::planner
