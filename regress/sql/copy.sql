@@ -78,7 +78,7 @@ SELECT count(DISTINCT id), count(DISTINCT number), min(number) >= 100 AS numbere
 	count(DISTINCT serial_number) FROM filled;
 SELECT key, state, twice FROM filled ORDER BY key;
 -- Generated columns cannot be loaded, nor are they dumped.
-COPY filled (key, twice) FROM STDIN;
+COPY filled (key, twice) FROM PROGRAM 'true';
 COPY filled (twice) TO STDOUT;
 COPY filled TO PROGRAM 'cat > /dev/null';
 
@@ -187,12 +187,15 @@ COPY items TO PROGRAM 'cat';
 COPY items TO '/tmp/never_written';
 COPY (SELECT count(*) FROM items) TO STDOUT;
 COPY items FROM STDIN;
+\.
 COPY many TO STDOUT;
 SET ROLE copy_writer;
 COPY items FROM '/dev/null';
 COPY items FROM PROGRAM 'cat';
 COPY items (id, price) FROM STDIN;
+\.
 COPY items (id, name) FROM STDIN WHERE price > 1;
+\.
 COPY items TO STDOUT;
 RESET ROLE;
 ALTER TABLE colors ENABLE ROW LEVEL SECURITY;
@@ -201,9 +204,11 @@ GRANT USAGE ON SCHEMA copy_tests TO copy_limited;
 GRANT ALL ON colors TO copy_limited;
 SET ROLE copy_limited;
 COPY colors FROM STDIN;
+\.
 RESET ROLE;
 BEGIN READ ONLY;
 COPY items FROM STDIN;
+\.
 ROLLBACK;
 
 SET client_min_messages TO warning;

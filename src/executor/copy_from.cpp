@@ -76,15 +76,33 @@ static List *defaulted_attributes(Relation relation, List *attributes)
 
 /* --- raw lines -------------------------------------------------------------------------------- */
 
-static void check_field_count(const CopySource *source, int fields)
+/* The value of a field, parsed for its column. */
+static Datum parse_field(const CopySource *source, int attribute_number, char *text)
+{
+	CopyFromState from = source->from;
+	const int index = attribute_number - 1;
+	const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(source->relation), index);
+	from->cur_attname = NameStr(attribute->attname);
+	from->cur_attval = text;
+	const Datum value = InputFunctionCall(&from->in_functions[index], text,
+										  from->typioparams[index], attribute->atttypmod);
+	from->cur_attname = nullptr;
+	from->cur_attval = nullptr;
+	return value;
+}
+
+static void check_field_count(const CopySource *source, char **fields, int count)
 {
 	const int columns = list_length(source->attributes);
-	if (fields > columns)
+	if (count > columns)
 		ereport(ERROR, (errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 						errmsg("extra data after last expected column")));
-	if (fields < columns)
+	if (count < columns)
 	{
-		const int missing = list_nth_int(source->attributes, fields);
+		/* A malformed value further left is the better error, and PostgreSQL's own. */
+		for (int i = 0; i < count; i++)
+			parse_field(source, list_nth_int(source->attributes, i), fields[i]);
+		const int missing = list_nth_int(source->attributes, count);
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
@@ -101,9 +119,7 @@ static int shard_of_fields(const CopySource *source, char **fields)
 	if (source->distribution_field < 0)
 		return 0;
 	CopyFromState from = source->from;
-	const Form_pg_attribute attribute =
-		TupleDescAttr(RelationGetDescr(source->relation), source->table->distribution_attno - 1);
-	const int index = attribute->attnum - 1;
+	const int index = source->table->distribution_attno - 1;
 	char *text = fields[source->distribution_field];
 	if (from->opts.csv_mode)
 	{
@@ -116,12 +132,7 @@ static int shard_of_fields(const CopySource *source, char **fields)
 	if (text == nullptr)
 		raise_null_distribution_value(*source->table);
 
-	from->cur_attname = NameStr(attribute->attname);
-	from->cur_attval = text;
-	const Datum value = InputFunctionCall(&from->in_functions[index], text,
-										  from->typioparams[index], attribute->atttypmod);
-	from->cur_attname = nullptr;
-	from->cur_attval = nullptr;
+	const Datum value = parse_field(source, index + 1, text);
 	return catalog::shard_index_of_hash(*source->table, catalog::hash_value(*source->table, value));
 }
 
@@ -139,7 +150,7 @@ static uint64 forward_lines(const CopySource *source, ShardCopy *copy)
 		CHECK_FOR_INTERRUPTS();
 		if (!NextCopyFromRawFields(from, &fields, &field_count))
 			break;
-		check_field_count(source, field_count);
+		check_field_count(source, fields, field_count);
 		MemoryContextSwitchTo(line_context);
 		const int shard_index = shard_of_fields(source, fields);
 		MemoryContextSwitchTo(caller_context);
