@@ -7,6 +7,7 @@
 #include "civitas/catalog/logical_names.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
+#include "civitas/cluster/cluster.h"
 #include "civitas/executor/scan.h"
 #include "civitas/pg/server.h"
 #include "civitas/plan/remote_query.h"
@@ -38,4 +39,5 @@ void _PG_init(void)
 	civitas::planner::planner_init();
 	civitas::txn::transaction_init();
 	civitas::executor::scan_init();
+	civitas::cluster::cluster_init();
 }

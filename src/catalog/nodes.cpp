@@ -16,6 +16,7 @@ CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_enum.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -288,6 +289,13 @@ char *authinfo(NodeId node_id, const char *role)
 	}
 	table_close(relation, AccessShareLock);
 	return found;
+}
+
+void lock_nodes(NodeLock lock)
+{
+	static constexpr LOCKMODE modes[] = {RowShareLock, RowExclusiveLock, ShareRowExclusiveLock,
+										 ExclusiveLock};
+	LockRelationOid(relation_oid(Catalog::Node), modes[static_cast<int>(lock)]);
 }
 
 void require_coordinator()

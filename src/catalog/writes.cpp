@@ -138,6 +138,7 @@ void invalidate_nodes()
 void insert_partition(Oid relid, char partmethod, const char *column, ColocationId colocation_id,
 					  char repmodel, bool autoconverted)
 {
+	lock_nodes(NodeLock::Define);
 	Datum values[PARTITION_COLUMNS] = {};
 	bool nulls[PARTITION_COLUMNS] = {};
 	values[PARTITION_RELID - 1] = ObjectIdGetDatum(relid);

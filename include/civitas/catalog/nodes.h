@@ -74,6 +74,19 @@ char *authinfo(NodeId node_id, const char *role);
 /* Raises 0A000 "operation is not allowed on this node" with the hint to connect to the coordinator. */
 void require_coordinator();
 
+/*
+ * The lock on pg_dist_node that orders traffic, metadata changes and changes of the node set. Kept
+ * to the end of the transaction; what it waited for is visible afterwards.
+ */
+enum class NodeLock
+{
+	Use,	/* before a statement goes to other nodes; cheap (fast path) */
+	Define, /* before tables are added to the metadata: the set of nodes stands still */
+	Change, /* before nodes come or go: one at a time, traffic goes on */
+	Pause	/* before a node's address changes: traffic waits */
+};
+void lock_nodes(NodeLock lock);
+
 void nodes_init();
 
 } // namespace civitas::catalog

@@ -1,0 +1,37 @@
+/*
+ * cluster.h: the set of nodes: adding, activating, removing, asking them.
+ */
+#pragma once
+
+#include "civitas/catalog/nodes.h"
+
+#include <span>
+
+namespace civitas::cluster {
+
+/* One command on one node, in a session and a transaction of its own. */
+struct NodeTask
+{
+	catalog::Node node; /* this server: over loopback, as it is outside of our transaction */
+	const char *sql;
+	/* Set by run_tasks(), in CurrentMemoryContext. */
+	bool success;
+	bool connected;
+	const char
+		*result; /* the first column of the only row, the command tag, or the error's message */
+};
+CIVITAS_SERVER_STATE(NodeTask);
+
+/* Runs them, many at once if `parallel`; errors of the nodes become results. Only cancellation
+ * raises. */
+void run_tasks(std::span<NodeTask> tasks, bool parallel);
+
+/* This very server as a node, registered or not. */
+catalog::Node local_node();
+
+/* Whether a session to the node can be opened and answers. Only cancellation raises. */
+bool is_reachable(const catalog::Node& node);
+
+void cluster_init();
+
+} // namespace civitas::cluster

@@ -1,0 +1,301 @@
+/*
+ * node_tasks.cpp: commands on nodes outside of the transaction, failures as values.
+ *
+ * Loop: take a window of tasks; start all their connects, finish them, send every command, collect
+ * the results in order. Nodes work at the same time although one process waits for them one after
+ * the other. A session belongs to its task and is closed afterwards, whatever happened: commands
+ * may have changed its state.
+ */
+#include "civitas/cluster/cluster.h"
+#include "civitas/pg/str.h"
+#include "civitas/pg/vec.h"
+#include "civitas/remote/session.h"
+#include "civitas/txn/transaction.h"
+
+CIVITAS_PG_BEGIN
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "postmaster/postmaster.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/tuplestore.h"
+CIVITAS_PG_END
+
+namespace civitas::cluster {
+
+namespace {
+
+/* Sessions that are open at the same time for one call. */
+constexpr int WINDOW = 32;
+
+char *local_hostname = nullptr;
+
+/* An error that means "this node failed" and not "stop what you are doing". */
+bool is_node_error(const ErrorData *error)
+{
+	return error->sqlerrcode != ERRCODE_QUERY_CANCELED &&
+		   error->sqlerrcode != ERRCODE_ADMIN_SHUTDOWN &&
+		   error->sqlerrcode != ERRCODE_OUT_OF_MEMORY;
+}
+
+/* Turns the current error into the task's result, or raises it again. */
+void absorb_error(NodeTask& task, MemoryContext context)
+{
+	MemoryContextSwitchTo(context);
+	ErrorData *error = CopyErrorData();
+	if (!is_node_error(error))
+		PG_RE_THROW();
+	FlushErrorState();
+	task.success = false;
+	task.result = error->detail != nullptr ? psprintf("%s: %s", error->message, error->detail)
+										   : error->message;
+}
+
+void keep_result(NodeTask& task, const PGresult *result)
+{
+	switch (PQresultStatus(result))
+	{
+	case PGRES_COMMAND_OK:
+		task.success = true;
+		task.result = pstrdup(PQcmdStatus(const_cast<PGresult *>(result)));
+		break;
+	case PGRES_TUPLES_OK:
+		task.success = PQntuples(result) <= 1 && PQnfields(result) <= 1;
+		if (PQnfields(result) > 1)
+			task.result = "expected a single column in query target";
+		else if (PQntuples(result) > 1)
+			task.result = "expected a single row in query result";
+		else
+			task.result = PQntuples(result) == 0 || PQnfields(result) == 0
+							  ? ""
+							  : pstrdup(PQgetvalue(result, 0, 0));
+		break;
+	case PGRES_EMPTY_QUERY:
+		task.success = true;
+		task.result = "";
+		break;
+	case PGRES_COPY_IN:
+	case PGRES_COPY_OUT:
+	case PGRES_COPY_BOTH:
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("COPY to or from the client cannot be run here")));
+		break;
+	default:
+		task.success = false;
+		task.result = pstrdup(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) != nullptr
+								  ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)
+								  : "the node gave no message");
+	}
+}
+
+/* The result of the last statement, or of the first that failed. */
+void collect(NodeTask& task, remote::Session *session)
+{
+	bool failed = false;
+	while (PGresult *result = remote::next_result(session))
+	{
+		remote::own(result);
+		if (!failed)
+			keep_result(task, result);
+		failed = failed || PQresultStatus(result) == PGRES_FATAL_ERROR;
+		remote::release(result);
+	}
+}
+
+enum class Step
+{
+	Start,
+	Finish,
+	Send,
+	Collect
+};
+
+/* One step of one task; a failure of the node ends the task. */
+void run_step(NodeTask& task, remote::Session **session, Step step)
+{
+	MemoryContext context = CurrentMemoryContext;
+	if (step != Step::Start && *session == nullptr)
+		return;
+	PG_TRY();
+	{
+		switch (step)
+		{
+		case Step::Start:
+			*session = remote::start_connect(txn::endpoint_of(task.node));
+			remote::set_claimed(*session, true);
+			break;
+		case Step::Finish: {
+			/* A failed connect closes the session itself. */
+			remote::Session *connecting = *session;
+			*session = nullptr;
+			remote::finish_connect(connecting);
+			*session = connecting;
+			task.connected = true;
+			break;
+		}
+		case Step::Send:
+			remote::send_simple(*session, task.sql);
+			break;
+		case Step::Collect:
+			collect(task, *session);
+			break;
+		}
+	}
+	PG_CATCH();
+	{
+		absorb_error(task, context);
+		if (*session != nullptr)
+			remote::close(*session);
+		*session = nullptr;
+	}
+	PG_END_TRY();
+}
+
+void run_steps(std::span<NodeTask> tasks, remote::Session **sessions)
+{
+	for (const Step step : {Step::Start, Step::Finish, Step::Send, Step::Collect})
+		for (size_t i = 0; i < tasks.size(); i++)
+			run_step(tasks[i], &sessions[i], step);
+}
+
+void close_sessions(remote::Session **sessions)
+{
+	for (int i = 0; i < WINDOW; i++)
+	{
+		if (sessions[i] == nullptr)
+			continue;
+		if (remote::busy(sessions[i]))
+			remote::send_cancel(sessions[i]);
+		remote::close(sessions[i]);
+	}
+}
+
+void run_window(std::span<NodeTask> tasks)
+{
+	auto **sessions = static_cast<remote::Session **>(palloc0(sizeof(remote::Session *) * WINDOW));
+	PG_TRY();
+	{
+		run_steps(tasks, sessions);
+	}
+	PG_FINALLY();
+	{
+		close_sessions(sessions);
+	}
+	PG_END_TRY();
+}
+
+} // namespace
+
+void run_tasks(std::span<NodeTask> tasks, bool parallel)
+{
+	const size_t window = parallel ? WINDOW : 1;
+	for (NodeTask& task : tasks)
+	{
+		task.success = task.connected = false;
+		task.result = nullptr;
+	}
+	for (size_t first = 0; first < tasks.size(); first += window)
+		run_window(
+			tasks.subspan(first, tasks.size() - first < window ? tasks.size() - first : window));
+}
+
+catalog::Node local_node()
+{
+	const catalog::Node *registered = catalog::find_primary(catalog::local_group_id());
+	if (registered != nullptr)
+		return *registered;
+	catalog::Node node = {};
+	node.name = local_hostname;
+	node.port = PostPortNumber;
+	node.group_id = catalog::local_group_id();
+	node.rack = node.cluster = "default";
+	node.is_active = true;
+	return node;
+}
+
+bool is_reachable(const catalog::Node& node)
+{
+	NodeTask task = {};
+	task.node = node;
+	task.sql = "SELECT 1";
+	run_tasks({&task, 1}, true);
+	return task.success;
+}
+
+void cluster_init()
+{
+	DefineCustomStringVariable(
+		"citus.local_hostname", "The host name by which this server reaches itself.",
+		"Change it when localhost does not lead to this server or its "
+		"certificate names another host.",
+		&local_hostname, "localhost", PGC_SUSET, 0, nullptr, nullptr, nullptr);
+}
+
+CIVITAS_PG_BEGIN
+
+/* run_commands(node_ids int[], commands text[], parallel): a row for each, in order. Node 0 is this
+ * server. */
+PG_FUNCTION_INFO_V1(citus_internal_run_commands);
+PGDLLEXPORT Datum citus_internal_run_commands(PG_FUNCTION_ARGS)
+{
+	catalog::check_extension_version();
+	InitMaterializedSRF(fcinfo, 0);
+	auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+
+	Datum *ids;
+	Datum *commands;
+	int count;
+	int command_count;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT4OID, 4, true, TYPALIGN_INT, &ids, nullptr,
+					  &count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &commands,
+					  nullptr, &command_count);
+	if (count != command_count)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("there must be one command for each node")));
+	pg::Vec<NodeTask> tasks;
+	for (int i = 0; i < count; i++)
+	{
+		NodeTask task = {};
+		const NodeId id = DatumGetInt32(ids[i]);
+		const catalog::Node *node = id == 0 ? nullptr : catalog::find_node(id);
+		if (id != 0 && node == nullptr)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("node %d does not exist", id)));
+		task.node = node != nullptr ? *node : local_node();
+		task.sql = TextDatumGetCString(commands[i]);
+		tasks.push(task);
+	}
+	run_tasks({tasks.data(), static_cast<size_t>(count)}, PG_GETARG_BOOL(2));
+
+	for (int i = 0; i < count; i++)
+	{
+		Datum values[] = {Int32GetDatum(i + 1), BoolGetDatum(tasks[i].success),
+						  BoolGetDatum(tasks[i].connected),
+						  tasks[i].result != nullptr ? CStringGetTextDatum(tasks[i].result) : 0};
+		bool nulls[] = {false, false, false, tasks[i].result == nullptr};
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	PG_RETURN_NULL();
+}
+
+/* As the current user, to any host and port. */
+PG_FUNCTION_INFO_V1(citus_check_connection_to_node);
+PGDLLEXPORT Datum citus_check_connection_to_node(PG_FUNCTION_ARGS)
+{
+	catalog::check_extension_version();
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const int32 port = PG_GETARG_INT32(1);
+	const catalog::Node *known = catalog::find_node(name, port);
+	catalog::Node node = {};
+	if (known != nullptr)
+		node = *known;
+	node.name = name;
+	node.port = port;
+	PG_RETURN_BOOL(is_reachable(node));
+}
+
+CIVITAS_PG_END
+
+} // namespace civitas::cluster
