@@ -21,6 +21,7 @@ CIVITAS_PG_END
 namespace civitas::remote {
 
 char *node_conninfo;
+uint64 conninfo_generation;
 int node_connection_timeout;
 bool log_remote_commands;
 int worker_min_messages;
@@ -114,6 +115,12 @@ bool check_node_conninfo(char **value, void **extra, GucSource source)
 	return false;
 }
 
+/* Sessions made under other parameters are not used again. */
+void assign_node_conninfo(const char *value, void *extra)
+{
+	conninfo_generation++;
+}
+
 const config_enum_entry message_levels[] = {
 	{"off", PANIC + 1, false},	 {"debug5", DEBUG5, false}, {"debug4", DEBUG4, false},
 	{"debug3", DEBUG3, false},	 {"debug2", DEBUG2, false}, {"debug1", DEBUG1, false},
@@ -191,12 +198,6 @@ bool holds_secret(const char *message, const char *authinfo)
 
 } // namespace
 
-bool authinfo_is_valid(const char *authinfo)
-{
-	char bad_key[64];
-	return conninfo_has_only(authinfo, authinfo_keys, bad_key);
-}
-
 PGconn *start_libpq_connect(const Session *session)
 {
 	ConnectParameters parameters;
@@ -273,7 +274,7 @@ void conninfo_init()
 		"Change it to require verified certificates (sslmode, sslrootcert) or "
 		"to tune keepalives.",
 		&node_conninfo, "sslmode=require", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_node_conninfo,
-		nullptr, nullptr);
+		assign_node_conninfo, nullptr);
 	DefineCustomIntVariable("citus.node_connection_timeout",
 							"Time in which a connection to a node must be made.", nullptr,
 							&node_connection_timeout, 30000, 10, 3600000, PGC_USERSET, GUC_UNIT_MS,

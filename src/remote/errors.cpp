@@ -119,17 +119,13 @@ const char *copy_field(const PGresult *result, int field)
 	return value != nullptr ? pstrdup(value) : nullptr;
 }
 
-ErrorFields read_fields(const PGresult *result)
+ErrorFields read_fields(const Session *session, const PGresult *result)
 {
 	ErrorFields fields;
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	fields.code = state != nullptr && strlen(state) == 5
 					  ? MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])
 					  : ERRCODE_CONNECTION_FAILURE;
-	/* "Your session is ended": true of the node's session, not of the client's. */
-	if (ERRCODE_TO_CATEGORY(fields.code) == MAKE_SQLSTATE('5', '7', '0', '0', '0') &&
-		fields.code != ERRCODE_QUERY_CANCELED)
-		fields.code = ERRCODE_CONNECTION_FAILURE;
 	fields.message = translate_text(copy_field(result, PG_DIAG_MESSAGE_PRIMARY));
 	fields.detail = translate_text(copy_field(result, PG_DIAG_MESSAGE_DETAIL));
 	fields.hint = translate_text(copy_field(result, PG_DIAG_MESSAGE_HINT));
@@ -141,6 +137,15 @@ ErrorFields read_fields(const PGresult *result)
 	fields.constraint = translate_name(copy_field(result, PG_DIAG_CONSTRAINT_NAME));
 	if (fields.message == nullptr)
 		fields.message = "the node gave no reason";
+	/* "Your session is ended": true of the node's session, not of the client's. */
+	if (ERRCODE_TO_CATEGORY(fields.code) == MAKE_SQLSTATE('5', '7', '0', '0', '0') &&
+		fields.code != ERRCODE_QUERY_CANCELED)
+	{
+		fields.code = ERRCODE_CONNECTION_FAILURE;
+		fields.detail = fields.message;
+		fields.message =
+			psprintf("lost the connection to node %s:%d", session->host, session->port);
+	}
 	return fields;
 }
 
@@ -192,7 +197,13 @@ constexpr int NOTICE_FIELDS[] = {PG_DIAG_SQLSTATE, PG_DIAG_MESSAGE_PRIMARY, PG_D
 void receive_notice(void *argument, const PGresult *result)
 {
 	Session *session = static_cast<Session *>(argument);
-	const int level = level_of_severity(PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED));
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	if (severity != nullptr && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+	{
+		session->farewell = true;
+		return;
+	}
+	const int level = level_of_severity(severity);
 	if (session->discard_notices || (level < worker_min_messages && level != INFO))
 		return;
 
@@ -261,7 +272,7 @@ void raise_remote_error(Session *session, PGresult *result)
 						errmsg("unexpected answer from node %s:%d", session->host, session->port),
 						errdetail_internal("%s%s", PQresStatus(status), message)));
 	}
-	const ErrorFields fields = read_fields(result);
+	const ErrorFields fields = read_fields(session, result);
 	release(result);
 	if (PQstatus(session->conn) != CONNECTION_OK)
 		mark_failed(session);
@@ -271,7 +282,7 @@ void raise_remote_error(Session *session, PGresult *result)
 
 void report_remote_error(int level, Session *session, const PGresult *result)
 {
-	report(level, session, read_fields(result));
+	report(level, session, read_fields(session, result));
 }
 
 void raise_connection_lost(Session *session)

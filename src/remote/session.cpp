@@ -135,7 +135,7 @@ bool closed_by_server(Session *session)
 	const int socket = PQsocket(session->conn);
 	if (socket < 0 || PQstatus(session->conn) != CONNECTION_OK)
 		return true;
-	for (int attempt = 0; attempt < 2; attempt++)
+	for (int attempt = 0; attempt < 4; attempt++)
 	{
 		char byte;
 		const ssize_t got = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -148,7 +148,7 @@ bool closed_by_server(Session *session)
 		const bool alive = PQconsumeInput(session->conn) == 1;
 		PQisBusy(session->conn);
 		session->discard_notices = false;
-		if (!alive || PQstatus(session->conn) != CONNECTION_OK)
+		if (!alive || session->farewell || PQstatus(session->conn) != CONNECTION_OK)
 			return true;
 	}
 	return false;
@@ -176,6 +176,7 @@ Session *start_connect(const Endpoint& endpoint)
 	session->port = endpoint.port;
 	session->node_id = endpoint.node_id;
 	session->state = SessionState::Connecting;
+	session->conninfo_generation = conninfo_generation;
 	session->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), node_connection_timeout);
 	dlist_init(&session->prepared_lru);
 	dlist_push_head(&registry, &session->link);
@@ -270,7 +271,7 @@ Session *find_idle(const Endpoint& endpoint)
 		if (session->state != SessionState::Connected || session->claimed || session->busy ||
 			!same_endpoint(session, endpoint) || PQtransactionStatus(session->conn) != PQTRANS_IDLE)
 			continue;
-		if (closed_by_server(session))
+		if (session->conninfo_generation != conninfo_generation || closed_by_server(session))
 		{
 			close(session);
 			continue;

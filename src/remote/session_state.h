@@ -93,6 +93,8 @@ struct Session
 	bool want_single_row;
 	bool flush_pending;
 	bool discard_notices;
+	bool farewell;				/* the server said that it closes the session */
+	uint64 conninfo_generation; /* of citus.node_conninfo when it was opened */
 	PendingNotice *first_notice;
 	PendingNotice *last_notice;
 	uint64 bytes_received;
@@ -122,6 +124,7 @@ enum class Interrupts
 
 /* Settings of this module. */
 extern char *node_conninfo;
+extern uint64 conninfo_generation; /* changes when node_conninfo does */
 extern int node_connection_timeout;
 extern bool log_remote_commands;
 extern int worker_min_messages;

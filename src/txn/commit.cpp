@@ -114,6 +114,8 @@ void finish_commits()
 
 void prepare_writers()
 {
+	/* The record must be on disk before a node is told to commit, whatever synchronous_commit says. */
+	ForceSyncCommit();
 	current.number = assign_transaction_number();
 	const GroupId group = catalog::local_group_id();
 	uint32 ordinal = 0;

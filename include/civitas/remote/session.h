@@ -164,8 +164,6 @@ extern char *(*logical_name_hook)(const char *shard_level_name);
 
 /* This backend's global pid, for application_name; set by txn, which knows the node. */
 extern int64 (*global_pid_hook)();
-/* Whether the text is a connection string with keys that pg_dist_authinfo may hold. */
-bool authinfo_is_valid(const char *authinfo);
 
 void session_init();
 
