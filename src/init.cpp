@@ -8,6 +8,7 @@
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/cluster/cluster.h"
+#include "civitas/ddl/utility.h"
 #include "civitas/executor/scan.h"
 #include "civitas/pg/server.h"
 #include "civitas/plan/remote_query.h"
@@ -30,7 +31,6 @@ void _PG_init(void)
 						 "server.")));
 
 	/* Modules, in dependency order: pg, catalog, remote, plan, deparse, planner, txn, executor,
-	 * ddl, cluster, stats, daemon. */
 	civitas::catalog::nodes_init();
 	civitas::catalog::tables_init();
 	civitas::remote::session_init();
@@ -39,5 +39,6 @@ void _PG_init(void)
 	civitas::planner::planner_init();
 	civitas::txn::transaction_init();
 	civitas::executor::scan_init();
+	civitas::ddl::utility_init();
 	civitas::cluster::cluster_init();
 }

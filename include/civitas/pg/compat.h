@@ -13,7 +13,10 @@
 #endif
 
 CIVITAS_PG_BEGIN
+#include "access/multixact.h"
 #include "access/sysattr.h"
+#include "catalog/index.h"
+#include "commands/vacuum.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
@@ -23,6 +26,8 @@ CIVITAS_PG_BEGIN
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 
 /* Declared in libpq/libpq.h, which needs the headers of GSSAPI; the same in every version. */
 extern bool pq_buffer_has_data(void);
@@ -118,6 +123,41 @@ inline Node *(*untyped(Mutator mutator))()
 #define CIVITAS_CALLBACK(callback) callback
 #endif
 
+/* Same for a raw parse tree. */
+inline bool walk_raw_children(Node *node, Walker walker, void *context)
+{
+	return raw_expression_tree_walker(node, CIVITAS_CALLBACK(walker), context);
+}
+/* Gives a relation (locked exclusively) new, empty storage in this transaction; 16 renamed it. */
+inline void set_new_storage(Relation relation)
+{
+#if PG_VERSION_NUM >= 160000
+	RelationSetNewRelfilenumber(relation, relation->rd_rel->relpersistence);
+#else
+	RelationSetNewRelfilenode(relation, relation->rd_rel->relpersistence);
+#endif
+}
+/* Rebuilds all indexes of a table and of its TOAST table; 17 added the statement. */
+inline void rebuild_indexes(Oid relid)
+{
+	ReindexParams params = {};
+#if PG_VERSION_NUM >= 170000
+	reindex_relation(nullptr, relid, REINDEX_REL_PROCESS_TOAST, &params);
+#else
+	reindex_relation(relid, REINDEX_REL_PROCESS_TOAST, &params);
+#endif
+}
+/* Writes a table's size into pg_class in place, as VACUUM does; 18 added a count of frozen pages. */
+inline void update_relation_statistics(Relation relation, BlockNumber pages, double rows)
+{
+#if PG_VERSION_NUM >= 180000
+	vac_update_relstats(relation, pages, rows, 0, 0, relation->rd_rel->relhasindex,
+						InvalidTransactionId, InvalidMultiXactId, nullptr, nullptr, false);
+#else
+	vac_update_relstats(relation, pages, rows, 0, relation->rd_rel->relhasindex, InvalidTransactionId,
+						InvalidMultiXactId, nullptr, nullptr, false);
+#endif
+}
 /* Calls walker for each child of an expression or jointree node. */
 inline bool walk_children(Node *node, Walker walker, void *context)
 {

@@ -1,0 +1,40 @@
+-- Tables of the metadata: src/ddl.
+
+CREATE FUNCTION pg_catalog.create_distributed_table(
+        table_name regclass, distribution_column text,
+        distribution_type citus.distribution_type DEFAULT 'hash', colocate_with text DEFAULT 'default',
+        shard_count integer DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'create_distributed_table';
+CREATE FUNCTION pg_catalog.create_reference_table(table_name regclass) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'create_reference_table';
+CREATE FUNCTION pg_catalog.citus_add_local_table_to_metadata(
+        table_name regclass, cascade_via_foreign_keys boolean DEFAULT false) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_add_local_table_to_metadata';
+CREATE FUNCTION pg_catalog.undistribute_table(
+        table_name regclass, cascade_via_foreign_keys boolean DEFAULT false) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'undistribute_table';
+CREATE FUNCTION pg_catalog.truncate_local_data_after_distributing_table(function_name regclass) RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'truncate_local_data_after_distributing_table';
+
+-- Called by nodes on each other; they act as the current user, on what that user owns.
+CREATE FUNCTION citus_internal.create_shards(relation regclass) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_create_shards';
+CREATE FUNCTION citus_internal.drop_table(relation regclass) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_drop_table';
+CREATE FUNCTION citus_internal.apply_ddl(statement text, names text[] DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_apply_ddl';
+CREATE FUNCTION citus_internal.adjust_local_sequence(sequence regclass) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_adjust_local_sequence';
+-- In column defaults of the nodes, where every user who may insert needs it; the coordinator checks the right.
+CREATE FUNCTION citus_internal.coordinator_nextval(sequence regclass) RETURNS bigint
+    LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_coordinator_nextval';

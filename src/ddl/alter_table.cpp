@@ -1,0 +1,175 @@
+/*
+ * alter_table.cpp: ALTER TABLE, action by action.
+ *
+ * An action is possible when running its text on every shard gives what one table would give. So
+ * the distribution column keeps its type, and a new column's default must be the same value for all
+ * rows: a constant or an immutable expression, since each shard would evaluate now() or random()
+ * for itself.
+ */
+#include "alter_table.h"
+
+#include "civitas/catalog/tables.h"
+#include "civitas/pg/compat.h"
+#include "shard_names.h"
+#include "table_checks.h"
+
+CIVITAS_PG_BEGIN
+#include "catalog/namespace.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_node.h"
+#include "parser/parse_type.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+static constexpr AlterTableType POSSIBLE[] = {
+	AT_AddColumn,		AT_DropColumn,	   AT_AlterColumnType,	  AT_ColumnDefault,
+	AT_SetNotNull,		AT_DropNotNull,	   AT_DropExpression,	  AT_SetStatistics,
+	AT_SetStorage,		AT_SetCompression, AT_SetOptions,		  AT_ResetOptions,
+	AT_AddConstraint,	AT_DropConstraint, AT_ValidateConstraint, AT_AlterConstraint,
+	AT_ChangeOwner,		AT_SetRelOptions,  AT_ResetRelOptions,	  AT_ReplicaIdentity,
+	AT_AttachPartition, AT_DetachPartition};
+
+[[noreturn]] static void refuse(Oid relid, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s is not supported on distributed table \"%s\"", what, get_rel_name(relid)),
+			 hint != nullptr ? errhint("%s", hint) : 0));
+}
+
+/* A raw default expression that gives every row the same value. Column references cannot be in it.
+ */
+static void check_default(Oid relid, Node *raw)
+{
+	ParseState *state = make_parsestate(nullptr);
+	Node *expression = transformExpr(state, raw, EXPR_KIND_COLUMN_DEFAULT);
+	if (contain_mutable_functions(expression))
+		refuse(relid, "adding a column with a default that is not constant",
+			   "Add the column without a default, UPDATE the rows, then set the default.");
+	free_parsestate(state);
+}
+
+static bool is_serial(const TypeName *type)
+{
+	static constexpr const char *names[] = {"smallserial", "serial2",	"serial",
+											"serial4",	   "bigserial", "serial8"};
+	if (list_length(type->names) != 1)
+		return false;
+	for (const char *name : names)
+		if (strcmp(strVal(linitial(type->names)), name) == 0)
+			return true;
+	return false;
+}
+
+static void check_add_column(Oid relid, const ColumnDef *column)
+{
+	if (column->typeName != nullptr && is_serial(column->typeName))
+		refuse(relid, "adding a serial column",
+			   "Add a column without a default, and a sequence to it before the table is "
+			   "distributed.");
+	if (column->raw_default != nullptr)
+		check_default(relid, column->raw_default);
+	ListCell *cell;
+	foreach (cell, column->constraints)
+	{
+		const auto *constraint = lfirst_node(Constraint, cell);
+		if (constraint->contype == CONSTR_IDENTITY)
+			refuse(relid, "adding an identity column", nullptr);
+		if (constraint->contype == CONSTR_DEFAULT)
+			check_default(relid, constraint->raw_expr);
+	}
+}
+
+static bool calls_nextval(Node *node, void *)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, FuncCall))
+	{
+		const List *name = castNode(FuncCall, node)->funcname;
+		if (strcmp(strVal(llast(name)), "nextval") == 0)
+			return true;
+	}
+	return pg::walk_raw_children(node, calls_nextval, nullptr);
+}
+
+static void check_action(const catalog::Table& table, const AlterTableCmd *cmd)
+{
+	bool possible = false;
+	for (const AlterTableType type : POSSIBLE)
+		possible = possible || type == cmd->subtype;
+	if (!possible)
+		refuse(table.relid, "this ALTER TABLE action", "Use undistribute_table() first.");
+
+	const char *distribution_column = catalog::distribution_column_name(table);
+	const bool on_distribution_column = distribution_column != nullptr && cmd->name != nullptr &&
+										strcmp(cmd->name, distribution_column) == 0;
+	switch (cmd->subtype)
+	{
+	case AT_AddColumn:
+		check_add_column(table.relid, castNode(ColumnDef, cmd->def));
+		break;
+	case AT_DropColumn:
+		if (on_distribution_column)
+			refuse(table.relid, "dropping the distribution column",
+				   "Use undistribute_table() first.");
+		break;
+	case AT_AlterColumnType:
+		if (on_distribution_column)
+			refuse(table.relid, "changing the type of the distribution column",
+				   "Use undistribute_table() first.");
+		break;
+	case AT_ColumnDefault:
+		if (calls_nextval(cmd->def, nullptr))
+			refuse(table.relid, "a new default from a sequence",
+				   "Set it before the table is distributed.");
+		break;
+	case AT_DetachPartition:
+		if (castNode(PartitionCmd, cmd->def)->concurrent)
+			refuse(table.relid, "DETACH PARTITION CONCURRENTLY", "Leave CONCURRENTLY out.");
+		break;
+	default:
+		break;
+	}
+}
+
+void check_alter_table(Node *statement, List *tables)
+{
+	auto *alter = castNode(AlterTableStmt, statement);
+	const catalog::Table& table = catalog::get_table(linitial_oid(tables));
+	ListCell *cell;
+	foreach (cell, alter->cmds)
+		check_action(table, lfirst_node(AlterTableCmd, cell));
+}
+
+void check_altered(Oid relid)
+{
+	const catalog::Table& table = catalog::get_table(relid);
+	if (table.kind == catalog::TableKind::Hash)
+		check_unique_indexes(relid, table.distribution_attno);
+	check_foreign_keys(relid, table.kind, table.colocation_id, table.distribution_attno);
+}
+
+Oid partition_to_attach(Node *statement)
+{
+	if (!IsA(statement, AlterTableStmt))
+		return InvalidOid;
+	ListCell *cell;
+	foreach (cell, castNode(AlterTableStmt, statement)->cmds)
+	{
+		const auto *cmd = lfirst_node(AlterTableCmd, cell);
+		if (cmd->subtype != AT_AttachPartition)
+			continue;
+		const Oid partition =
+			RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
+		if (OidIsValid(partition) && catalog::find_table(partition) == nullptr)
+			return partition;
+	}
+	return InvalidOid;
+}
+
+} // namespace civitas::ddl

@@ -1,0 +1,24 @@
+/*
+ * apply.h: one statement on this node: the shell and the shards beside it.
+ */
+#pragma once
+
+#include "civitas/pg/server.h"
+
+CIVITAS_PG_BEGIN
+#include "nodes/parsenodes.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+/* Whether another node of the cluster opened this session. */
+bool is_internal_session();
+
+/* Runs a statement's text on shell and local shards. names: for the indexes and constraints that
+ * the statement leaves unnamed, in their order in the statement (C strings). */
+void apply_statement(const char *sql, List *names);
+
+/* Drops the local shards of a table, its metadata and its shell. */
+void drop_table_here(Oid relid);
+
+} // namespace civitas::ddl

@@ -1,0 +1,310 @@
+/*
+ * distribute.cpp: creating the shards of a table.
+ *
+ *   1. rows of pg_dist_partition, pg_dist_shard, pg_dist_placement here;
+ *   2. on every other node, one text: what the table depends on, its shell, its foreign keys, the
+ * same metadata rows, and a call that creates the shards which the metadata puts on that node;
+ *   3. the coordinator's own shards, by the same function;
+ *   4. rows that the table holds already go through the COPY path into the shards, the shell's
+ * storage is replaced;
+ *   5. partitions, one after the other, as tables of the same colocation group; attaching them
+ * attaches their shards.
+ *
+ * Any failure aborts the distributed transaction and nothing is left behind on any node.
+ */
+#include "distribute.h"
+
+#include "civitas/catalog/metadata_sql.h"
+#include "civitas/catalog/propagation.h"
+#include "civitas/catalog/relations.h"
+#include "civitas/deparse/table_definition.h"
+#include "civitas/pg/core_call.h"
+#include "civitas/pg/str.h"
+#include "civitas/pg/vec.h"
+#include "civitas/shard/hash_range.h"
+#include "civitas/shard/placement.h"
+#include "civitas/txn/transaction.h"
+#include "local_shards.h"
+#include "table_checks.h"
+
+CIVITAS_PG_BEGIN
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_inherits.h"
+#include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/varlena.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+using catalog::TableKind;
+
+char *call_on_table(const char *function, Oid relid)
+{
+	pg::Str sql;
+	sql.raw("SELECT ").raw(function).ch('(');
+	sql.literal(quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+										   get_rel_name(relid)));
+	return sql.raw("::pg_catalog.regclass);").c_str();
+}
+
+/* --- metadata ------------------------------------------------------------------------------- */
+
+static void insert_shards_like(Oid relid, Oid like)
+{
+	const catalog::Table& model = catalog::get_table(like);
+	for (int index = 0; index < model.shard_count; index++)
+	{
+		const catalog::Shard& shard = model.shards[index];
+		const bool ranged = model.kind == TableKind::Hash;
+		const ShardId id = catalog::next_shard_id();
+		catalog::insert_shard(relid, id, ranged ? &shard.min_hash : nullptr,
+							  ranged ? &shard.max_hash : nullptr);
+		for (const catalog::Placement& placement : model.placements_of(index))
+			catalog::insert_placement(catalog::next_placement_id(), id, placement.group_id);
+	}
+}
+
+static void insert_new_shards(Oid relid, const Distribution& distribution)
+{
+	static constexpr GroupId coordinator[] = {COORDINATOR_GROUP};
+	std::span<const GroupId> groups;
+	int replicas = distribution.replication_factor;
+	int start = 0;
+	switch (distribution.kind)
+	{
+	case TableKind::Local:
+		groups = coordinator;
+		replicas = 1;
+		break;
+	case TableKind::Reference:
+		groups = catalog::all_groups();
+		replicas = static_cast<int>(groups.size());
+		break;
+	case TableKind::SingleShard:
+		start = distribution.colocation_id;
+		[[fallthrough]];
+	default:
+		groups = catalog::shard_groups();
+	}
+	const int count = distribution.shard_count;
+	const size_t placement_count = static_cast<size_t>(count) * static_cast<size_t>(replicas);
+	auto *chosen = static_cast<GroupId *>(palloc(sizeof(GroupId) * placement_count));
+	bool enough = false;
+	pg::call_core([&] {
+		enough =
+			shard::place_round_robin(count, replicas, start, groups, {chosen, placement_count});
+	});
+	if (!enough)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("replication factor %d exceeds the number of nodes that hold shards, %d",
+						replicas, static_cast<int>(groups.size())),
+				 errhint("Add nodes or lower citus.shard_replication_factor.")));
+	for (int index = 0; index < count; index++)
+	{
+		const shard::HashRange range = shard::uniform_range(index, count);
+		const bool ranged = distribution.kind == TableKind::Hash;
+		const ShardId id = catalog::next_shard_id();
+		catalog::insert_shard(relid, id, ranged ? &range.min : nullptr,
+							  ranged ? &range.max : nullptr);
+		for (int replica = 0; replica < replicas; replica++)
+			catalog::insert_placement(catalog::next_placement_id(), id,
+									  chosen[index * replicas + replica]);
+	}
+}
+
+static void insert_metadata(Oid relid, const Distribution& distribution)
+{
+	const char method = distribution.kind == TableKind::Hash ? 'h' : 'n';
+	const char model = distribution.kind == TableKind::Reference ? 't'
+					   : distribution.replication_factor > 1	 ? 'c'
+																 : 's';
+	catalog::insert_partition(relid, method, distribution.column, distribution.colocation_id, model,
+							  distribution.autoconverted);
+	if (OidIsValid(distribution.like))
+		insert_shards_like(relid, distribution.like);
+	else
+		insert_new_shards(relid, distribution);
+}
+
+/* --- colocation --------------------------------------------------------------------------------
+ */
+
+static Oid first_table_of(ColocationId id)
+{
+	List *tables = catalog::colocated_table_oids(id);
+	return tables == NIL ? InvalidOid : linitial_oid(tables);
+}
+
+static void colocate_with_table(Oid relid, Distribution *distribution, const char *with,
+								bool count_given, Oid type, Oid collation)
+{
+	const Oid other =
+		RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(with))),
+						 AccessShareLock, false);
+	const catalog::Table& table = catalog::get_table(other);
+	const char *detail = nullptr;
+	if (table.kind != distribution->kind)
+		detail = "They are distributed in different ways.";
+	else if (table.kind == TableKind::Hash && table.distribution_type != type)
+		detail = "Their distribution columns have different types.";
+	else if (table.kind == TableKind::Hash && table.distribution_collation != collation)
+		detail = "Their distribution columns have different collations.";
+	if (detail != nullptr)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("cannot colocate table \"%s\" with table \"%s\"",
+							   get_rel_name(relid), get_rel_name(other)),
+						errdetail_internal("%s", detail)));
+	if (count_given && table.shard_count != distribution->shard_count)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("cannot colocate table \"%s\" with table \"%s\"",
+							   get_rel_name(relid), get_rel_name(other)),
+						errdetail("shard_count is %d, but that table has %d shards.",
+								  distribution->shard_count, table.shard_count),
+						errhint("Leave shard_count out.")));
+	distribution->colocation_id = table.colocation_id;
+	distribution->shard_count = table.shard_count;
+	distribution->like = other;
+}
+
+void choose_colocation(Oid relid, Distribution *distribution, const char *with, bool count_given,
+					   Oid type, Oid collation)
+{
+	/* Two sessions that create the first table of a group must agree on it; held until commit. */
+	LockRelationOid(catalog::relation_oid(catalog::Catalog::Colocation), ShareRowExclusiveLock);
+	const bool isolated = pg_strcasecmp(with, "none") == 0;
+	const bool standard = pg_strcasecmp(with, "default") == 0;
+	if (!isolated && !standard)
+	{
+		colocate_with_table(relid, distribution, with, count_given, type, collation);
+		return;
+	}
+	catalog::Colocation colocation = {};
+	/* Tables without a distribution column are spread over the nodes unless asked to be together.
+	 */
+	if (standard && distribution->kind == TableKind::Hash &&
+		catalog::find_default_colocation(distribution->shard_count,
+										 distribution->replication_factor, type, collation,
+										 &colocation))
+	{
+		distribution->colocation_id = colocation.id;
+		distribution->like = first_table_of(colocation.id);
+		return;
+	}
+	colocation.id = catalog::next_colocation_id();
+	colocation.shard_count = distribution->shard_count;
+	colocation.replication_factor = distribution->replication_factor;
+	colocation.distribution_type = type;
+	colocation.distribution_collation = collation;
+	colocation.isolated = isolated || distribution->kind != TableKind::Hash;
+	catalog::insert_colocation(colocation);
+	distribution->colocation_id = colocation.id;
+}
+
+void choose_reference_colocation(Distribution *distribution)
+{
+	LockRelationOid(catalog::relation_oid(catalog::Catalog::Colocation), ShareRowExclusiveLock);
+	List *tables = catalog::all_table_oids();
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		const catalog::Table& table = catalog::get_table(lfirst_oid(cell));
+		if (table.kind == TableKind::Reference)
+		{
+			distribution->colocation_id = table.colocation_id;
+			distribution->like = table.relid;
+			return;
+		}
+	}
+	catalog::Colocation colocation = {};
+	colocation.id = catalog::next_colocation_id();
+	colocation.shard_count = 1;
+	colocation.replication_factor = -1;
+	colocation.isolated = true;
+	catalog::insert_colocation(colocation);
+	distribution->colocation_id = colocation.id;
+}
+
+/* --- the flow ----------------------------------------------------------------------------------
+ */
+
+static void append_commands(pg::Str *sql, List *commands)
+{
+	ListCell *cell;
+	foreach (cell, commands)
+		sql->raw(static_cast<const char *>(lfirst(cell))).raw(";\n");
+}
+
+/* Everything that another node needs. */
+static char *creation_sql(Oid relid)
+{
+	pg::Str sql;
+	List *objects = NIL;
+	append_commands(&sql, deparse::dependency_commands(relid, &objects));
+	ListCell *cell;
+	foreach (cell, objects)
+	{
+		const auto *object = static_cast<const ObjectAddress *>(lfirst(cell));
+		if (!catalog::object_is_distributed(object->classId, object->objectId))
+			catalog::insert_object(object->classId, object->objectId, 0);
+	}
+	append_commands(&sql, deparse::shell_commands(relid));
+	append_commands(&sql, deparse::foreign_key_commands(relid));
+	const char *attach = deparse::attach_partition_command(relid);
+	if (attach != nullptr)
+		sql.raw(attach).raw(";\n");
+	sql.raw(catalog::table_metadata_sql(relid)).raw(";\n");
+	return sql.raw(call_on_table("citus_internal.create_shards", relid)).c_str();
+}
+
+static void distribute_one(Oid relid, const Distribution& distribution)
+{
+	insert_metadata(relid, distribution);
+	txn::run_on_other_nodes(creation_sql(relid));
+	create_own_shards(relid);
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		move_rows_to_shards(relid);
+}
+
+void distribute_table(Oid relid, const Distribution& distribution)
+{
+	distribute_one(relid, distribution);
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return;
+	List *partitions = find_inheritance_children(relid, AccessExclusiveLock);
+	ListCell *cell;
+	foreach (cell, partitions)
+	{
+		check_distributable(lfirst_oid(cell), true);
+		Distribution child = distribution;
+		child.like = relid;
+		distribute_table(lfirst_oid(cell), child);
+	}
+}
+
+void distribute_partition(Oid partition, Oid parent)
+{
+	const catalog::Table& table = catalog::get_table(parent);
+	Distribution distribution = {.kind = table.kind};
+	distribution.column = catalog::distribution_column_name(table);
+	distribution.colocation_id = table.colocation_id;
+	distribution.shard_count = table.shard_count;
+	distribution.replication_factor = table.repmodel == 'c' ? 2 : 1;
+	distribution.like = parent;
+	open_for_distribution(partition);
+	check_distributable(partition, true);
+	if (distribution.column != nullptr)
+	{
+		const DistributionColumn column = check_distribution_column(partition, distribution.column);
+		check_unique_indexes(partition, column.attno);
+		check_foreign_keys(partition, distribution.kind, distribution.colocation_id, column.attno);
+	}
+	distribute_table(partition, distribution);
+}
+
+} // namespace civitas::ddl

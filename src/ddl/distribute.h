@@ -1,0 +1,56 @@
+/*
+ * distribute.h: turning a table into a table of the metadata, and back.
+ */
+#pragma once
+
+#include "civitas/catalog/writes.h"
+
+namespace civitas::ddl {
+
+/* What the table is to become. */
+struct Distribution
+{
+	catalog::TableKind kind;
+	const char *column = nullptr; /* distribution column, for TableKind::Hash */
+	ColocationId colocation_id = INVALID_COLOCATION_ID;
+	int shard_count = 1;
+	int replication_factor = 1;
+	bool autoconverted = false;
+	Oid like = InvalidOid; /* a table of the same colocation group, whose ranges and placements are
+							  followed */
+};
+CIVITAS_SERVER_STATE(Distribution);
+
+/*
+ * Carries it out for a checked and locked table, partitions included: metadata here, shell and
+ * metadata on the other nodes, shards where they belong, the table's rows moved into them. All in
+ * this transaction.
+ */
+void distribute_table(Oid relid, const Distribution& distribution);
+
+/* Finds or makes the colocation group. with: the colocate_with argument. Fills colocation_id, like,
+ * shard_count. */
+void choose_colocation(Oid relid, Distribution *distribution, const char *with, bool count_given,
+					   Oid type, Oid collation);
+
+/* The group of all reference tables, made when there is none. */
+void choose_reference_colocation(Distribution *distribution);
+
+/* Turns a plain table (or partition) into one colocated with `parent`, as its partition. */
+void distribute_partition(Oid partition, Oid parent);
+
+/* Moves the rows that the shell itself holds into the shards, with progress and a NOTICE, and
+ * empties the shell. */
+void move_rows_to_shards(Oid relid);
+/* Throws away what the shell itself holds. The caller holds AccessExclusiveLock. */
+void empty_shell(Oid relid);
+
+/* Makes the table plain again, rows and all. with_foreign_keys: also the tables connected by
+ * foreign keys. */
+void undistribute(Oid relid, bool with_foreign_keys);
+
+/* The statement that asks a function about the table on another node:
+ * function('schema.table'::regclass). */
+char *call_on_table(const char *function, Oid relid);
+
+} // namespace civitas::ddl

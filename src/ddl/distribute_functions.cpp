@@ -1,0 +1,178 @@
+/*
+ * distribute_functions.cpp: create_distributed_table() and its relatives, as SQL sees them.
+ *
+ * Arguments are checked here, then the table, and only then anything is changed.
+ */
+#include "civitas/catalog/metadata_sql.h"
+#include "civitas/txn/transaction.h"
+#include "distribute.h"
+#include "settings.h"
+#include "table_checks.h"
+
+CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_enum.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+using catalog::TableKind;
+
+static void require_argument(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s cannot be NULL", name)));
+}
+
+static void require_hash(Oid label)
+{
+	HeapTuple tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(label));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid distribution type")));
+	const bool hash =
+		strcmp(NameStr(reinterpret_cast<Form_pg_enum>(GETSTRUCT(tuple))->enumlabel), "hash") == 0;
+	ReleaseSysCache(tuple);
+	if (!hash)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("only hash distribution is supported"),
+			 errhint("Use distribution_type => 'hash'; time ranges are best served by partitioning "
+					 "a hash-distributed table.")));
+}
+
+/* A local table of the metadata becomes plain again first; its rows are in place then. */
+static void leave_local_metadata(Oid relid)
+{
+	const catalog::Table *table = catalog::find_table(relid);
+	if (table != nullptr && table->kind == TableKind::Local)
+		undistribute(relid, false);
+}
+
+static void distribute_by_hash(Oid relid, const char *column_name, const char *with,
+							   int shard_count)
+{
+	leave_local_metadata(relid);
+	check_distributable(relid, false);
+	const DistributionColumn column = check_distribution_column(relid, column_name);
+	check_unique_indexes(relid, column.attno);
+	Distribution distribution = {.kind = TableKind::Hash};
+	distribution.column = column_name;
+	distribution.shard_count = shard_count > 0 ? shard_count : shard_count_setting;
+	distribution.replication_factor = shard_replication_factor;
+	choose_colocation(relid, &distribution, with, shard_count > 0, column.type, column.collation);
+	check_foreign_keys(relid, TableKind::Hash, distribution.colocation_id, column.attno);
+	distribute_table(relid, distribution);
+}
+
+static void distribute_single_shard(Oid relid, const char *with)
+{
+	leave_local_metadata(relid);
+	check_distributable(relid, false);
+	Distribution distribution = {.kind = TableKind::SingleShard};
+	choose_colocation(relid, &distribution, with, false, InvalidOid, InvalidOid);
+	check_foreign_keys(relid, TableKind::SingleShard, distribution.colocation_id,
+					   InvalidAttrNumber);
+	distribute_table(relid, distribution);
+}
+
+CIVITAS_PG_BEGIN
+PG_FUNCTION_INFO_V1(create_distributed_table);
+PGDLLEXPORT Datum create_distributed_table(PG_FUNCTION_ARGS)
+{
+	require_argument(fcinfo, 0, "table_name");
+	require_argument(fcinfo, 2, "distribution_type");
+	require_argument(fcinfo, 3, "colocate_with");
+	const Oid relid = PG_GETARG_OID(0);
+	const char *with = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	const bool count_given = !PG_ARGISNULL(4);
+	const int shard_count = count_given ? PG_GETARG_INT32(4) : 0;
+	if (count_given && (shard_count < 1 || shard_count > MAX_SHARD_COUNT))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%d is outside the valid range for shard_count (1 .. %d)",
+							   shard_count, MAX_SHARD_COUNT)));
+	require_hash(PG_GETARG_OID(2));
+	catalog::check_extension_version();
+	catalog::require_coordinator();
+	open_for_distribution(relid);
+	if (PG_ARGISNULL(1))
+	{
+		if (count_given)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("shard_count cannot be given without a distribution column"),
+							errdetail("A table without a distribution column has one shard.")));
+		distribute_single_shard(relid, with);
+	}
+	else
+		distribute_by_hash(relid, text_to_cstring(PG_GETARG_TEXT_PP(1)), with, shard_count);
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(create_reference_table);
+PGDLLEXPORT Datum create_reference_table(PG_FUNCTION_ARGS)
+{
+	const Oid relid = PG_GETARG_OID(0);
+	catalog::check_extension_version();
+	catalog::require_coordinator();
+	open_for_distribution(relid);
+	leave_local_metadata(relid);
+	check_distributable(relid, false);
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("partitioned table \"%s\" cannot be a reference table",
+							   get_rel_name(relid))));
+	Distribution distribution = {.kind = TableKind::Reference};
+	check_foreign_keys(relid, TableKind::Reference, INVALID_COLOCATION_ID, InvalidAttrNumber);
+	choose_reference_colocation(&distribution);
+	distribute_table(relid, distribution);
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(citus_add_local_table_to_metadata);
+PGDLLEXPORT Datum citus_add_local_table_to_metadata(PG_FUNCTION_ARGS)
+{
+	const Oid relid = PG_GETARG_OID(0);
+	catalog::check_extension_version();
+	catalog::require_coordinator();
+	open_for_distribution(relid);
+	check_distributable(relid, false);
+	Distribution distribution = {.kind = TableKind::Local};
+	check_foreign_keys(relid, TableKind::Local, INVALID_COLOCATION_ID, InvalidAttrNumber);
+	distribute_table(relid, distribution);
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(undistribute_table);
+PGDLLEXPORT Datum undistribute_table(PG_FUNCTION_ARGS)
+{
+	const Oid relid = PG_GETARG_OID(0);
+	catalog::check_extension_version();
+	catalog::require_coordinator();
+	open_for_distribution(relid);
+	undistribute(relid, PG_GETARG_BOOL(1));
+	PG_RETURN_VOID();
+}
+
+/* Rows are moved, not copied, when a table is distributed: there is nothing left to throw away but
+ * what an old version may have left. */
+PG_FUNCTION_INFO_V1(truncate_local_data_after_distributing_table);
+PGDLLEXPORT Datum truncate_local_data_after_distributing_table(PG_FUNCTION_ARGS)
+{
+	require_argument(fcinfo, 0, "function_name");
+	const Oid relid = PG_GETARG_OID(0);
+	catalog::require_coordinator();
+	open_for_distribution(relid);
+	catalog::get_table(relid);
+	if (get_rel_relkind(relid) == RELKIND_RELATION)
+		empty_shell(relid);
+	PG_RETURN_VOID();
+}
+CIVITAS_PG_END
+
+} // namespace civitas::ddl

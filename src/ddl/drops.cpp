@@ -1,0 +1,169 @@
+/*
+ * drops.cpp: following what is dropped.
+ *
+ * DROP TABLE, DROP SCHEMA .. CASCADE, DROP OWNED, DROP TYPE .. CASCADE: every one ends in the
+ * object access hook, once for each object, dependents first. The hook deletes a table's metadata
+ * while the table still has its name and remembers what is to be dropped with it; after the
+ * statement the remembered things go: the other nodes' shells and shards by one text, this node's
+ * shards directly.
+ */
+#include "drops.h"
+
+#include "apply.h"
+#include "civitas/catalog/propagation.h"
+#include "civitas/catalog/writes.h"
+#include "civitas/pg/str.h"
+#include "civitas/txn/transaction.h"
+#include "local_shards.h"
+
+CIVITAS_PG_BEGIN
+#include "catalog/objectaccess.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+namespace {
+
+/* A dropped table's shards on this node. */
+struct DroppedTable
+{
+	const char *schema;
+	const char *name;
+	ColocationId colocation_id;
+	pg::Vec<LocalShard> shards;
+};
+
+/* What one statement dropped. */
+struct Drops
+{
+	pg::Vec<DroppedTable> tables;
+	pg::Str remote_sql;
+};
+
+Drops *collecting = nullptr;
+object_access_hook_type previous_hook = nullptr;
+
+void table_dropped(Oid relid, const catalog::Table& table)
+{
+	catalog::require_coordinator();
+	DroppedTable dropped = {pstrdup(get_namespace_name(get_rel_namespace(relid))),
+							pstrdup(get_rel_name(relid)), table.colocation_id, local_shards(table)};
+	collecting->tables.push(dropped);
+	collecting->remote_sql.raw("SELECT citus_internal.drop_table(pg_catalog.to_regclass(");
+	collecting->remote_sql.literal(quote_qualified_identifier(dropped.schema, dropped.name))
+		.raw("));");
+	catalog::delete_shards(relid);
+	catalog::delete_partition(relid);
+}
+
+/* How DROP calls the kinds of objects that are kept on every node; null for others. */
+const char *drop_keyword(Oid class_id, Oid object_id)
+{
+	switch (class_id)
+	{
+	case NamespaceRelationId:
+		return "SCHEMA";
+	case TypeRelationId:
+		return get_typtype(object_id) == TYPTYPE_DOMAIN ? "DOMAIN" : "TYPE";
+	case ProcedureRelationId:
+		return get_func_prokind(object_id) == PROKIND_PROCEDURE ? "PROCEDURE" : "FUNCTION";
+	case CollationRelationId:
+		return "COLLATION";
+	default:
+		return nullptr;
+	}
+}
+
+void object_dropped(Oid class_id, Oid object_id)
+{
+	const char *keyword = drop_keyword(class_id, object_id);
+	if (keyword == nullptr || !catalog::object_is_distributed(class_id, object_id))
+		return;
+	if (!catalog::is_coordinator())
+		return;
+	ObjectAddress address;
+	ObjectAddressSet(address, class_id, object_id);
+	collecting->remote_sql.raw("DROP ").raw(keyword).raw(" IF EXISTS ");
+	collecting->remote_sql.raw(getObjectIdentity(&address, false)).raw(" CASCADE;");
+	catalog::delete_object(class_id, object_id, 0);
+}
+
+void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *argument)
+{
+	if (previous_hook != nullptr)
+		previous_hook(access, class_id, object_id, sub_id, argument);
+	if (access != OAT_DROP || collecting == nullptr || catalog::propagation_suspended ||
+		sub_id != 0)
+		return;
+	if (class_id == ExtensionRelationId)
+	{
+		const char *name = get_extension_name(object_id);
+		if (name != nullptr && strcmp(name, "citus") == 0 && catalog::all_table_oids() != NIL)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("cannot drop extension citus: tables are distributed"),
+				 errhint(
+					 "Drop them or call undistribute_table() for each table in citus_tables.")));
+		return;
+	}
+	if (!catalog::extension_installed())
+		return;
+	if (class_id != RelationRelationId)
+	{
+		object_dropped(class_id, object_id);
+		return;
+	}
+	const catalog::Table *table = catalog::find_table(object_id);
+	if (table != nullptr)
+		table_dropped(object_id, *table);
+}
+
+void finish(const Drops& drops)
+{
+	if (drops.remote_sql.length() > 0)
+		txn::run_on_other_nodes(drops.remote_sql.c_str());
+	for (const DroppedTable& table : drops.tables)
+	{
+		for (const LocalShard& shard : table.shards)
+			drop_shard_relation(table.schema, table.name, shard.shard_id);
+		if (table.colocation_id != INVALID_COLOCATION_ID)
+			catalog::delete_colocation_if_empty(table.colocation_id);
+	}
+}
+
+} // namespace
+
+void run_collecting_drops(void (*statement)(void *), void *argument)
+{
+	Drops *outer = collecting;
+	Drops drops;
+	collecting = &drops;
+	PG_TRY();
+	{
+		statement(argument);
+	}
+	PG_FINALLY();
+	{
+		collecting = outer;
+	}
+	PG_END_TRY();
+	finish(drops);
+}
+
+void drops_init()
+{
+	previous_hook = object_access_hook;
+	object_access_hook = object_access;
+}
+
+} // namespace civitas::ddl

@@ -1,0 +1,17 @@
+/*
+ * drops.h: tables and other distributed objects that a statement drops, whichever way it reaches
+ * them.
+ */
+#pragma once
+
+#include "civitas/pg/server.h"
+
+namespace civitas::ddl {
+
+/* Runs statement(argument); metadata of what it dropped goes with it, shards and the other nodes'
+ * copies right after. */
+void run_collecting_drops(void (*statement)(void *), void *argument);
+
+void drops_init();
+
+} // namespace civitas::ddl

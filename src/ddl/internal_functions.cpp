@@ -1,0 +1,165 @@
+/*
+ * internal_functions.cpp: what nodes call on each other for DDL.
+ *
+ * Callers are the sessions that another node opened, or superusers. The functions act as the
+ * current user and check ownership as PostgreSQL would, so they give nobody a right that plain
+ * statements on this node would not.
+ */
+#include "apply.h"
+#include "civitas/catalog/metadata_sql.h"
+#include "civitas/catalog/nodes.h"
+#include "civitas/catalog/propagation.h"
+#include "civitas/catalog/writes.h"
+#include "civitas/ddl/shard_ddl.h"
+#include "civitas/pg/sql_text.h"
+#include "civitas/pg/str.h"
+#include "civitas/txn/transaction.h"
+#include "local_shards.h"
+#include "shard_names.h"
+
+CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_sequence.h"
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+bool is_internal_session()
+{
+	return application_name != nullptr &&
+		   strncmp(application_name, "citus_internal gpid=", 20) == 0;
+}
+
+static void require_internal()
+{
+	if (!is_internal_session() && !superuser())
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("this function is for the nodes of the cluster to call")));
+}
+
+static void require_owner(Oid relid)
+{
+	if (!pg_class_ownercheck(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+}
+
+static Form_pg_sequence sequence_form(HeapTuple tuple)
+{
+	return reinterpret_cast<Form_pg_sequence>(GETSTRUCT(tuple));
+}
+
+/* Room for one node: 2^48 values each. */
+static constexpr int SEQUENCE_GROUP_SHIFT = 48;
+
+CIVITAS_PG_BEGIN
+
+PG_FUNCTION_INFO_V1(citus_internal_create_shards);
+PGDLLEXPORT Datum citus_internal_create_shards(PG_FUNCTION_ARGS)
+{
+	const Oid relid = PG_GETARG_OID(0);
+	require_internal();
+	require_owner(relid);
+	create_own_shards(relid);
+	PG_RETURN_VOID();
+}
+
+/* Shards, metadata and shell of a table, on a node that is not the coordinator. */
+PG_FUNCTION_INFO_V1(citus_internal_drop_table);
+PGDLLEXPORT Datum citus_internal_drop_table(PG_FUNCTION_ARGS)
+{
+	const Oid relid = PG_GETARG_OID(0);
+	require_internal();
+	require_owner(relid);
+	drop_table_here(relid);
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(citus_internal_apply_ddl);
+PGDLLEXPORT Datum citus_internal_apply_ddl(PG_FUNCTION_ARGS)
+{
+	require_internal();
+	List *names = NIL;
+	if (!PG_ARGISNULL(1))
+	{
+		Datum *elements;
+		int count;
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &elements,
+						  nullptr, &count);
+		for (int i = 0; i < count; i++)
+			names = lappend(names, TextDatumGetCString(elements[i]));
+	}
+	apply_statement(text_to_cstring(PG_GETARG_TEXT_PP(0)), names);
+	PG_RETURN_VOID();
+}
+
+/* Gives a bigint sequence of this node the range of values that only this node hands out. */
+PG_FUNCTION_INFO_V1(citus_internal_adjust_local_sequence);
+PGDLLEXPORT Datum citus_internal_adjust_local_sequence(PG_FUNCTION_ARGS)
+{
+	const Oid sequence = PG_GETARG_OID(0);
+	require_internal();
+	const int64 group = catalog::local_group_id();
+	if (group == COORDINATOR_GROUP)
+		PG_RETURN_VOID();
+	HeapTuple tuple = SearchSysCache1(SEQRELID, ObjectIdGetDatum(sequence));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("relation with OID %u is not a sequence", sequence)));
+	const int64 first = (group << SEQUENCE_GROUP_SHIFT) + 1;
+	const int64 last = (group + 1) << SEQUENCE_GROUP_SHIFT;
+	const bool adjusted =
+		sequence_form(tuple)->seqmin == first && sequence_form(tuple)->seqmax == last;
+	const bool descending = sequence_form(tuple)->seqincrement < 0;
+	ReleaseSysCache(tuple);
+	if (adjusted)
+		PG_RETURN_VOID();
+	const int64 start = descending ? last : first;
+	pg::Str sql;
+	sql.raw("ALTER SEQUENCE ");
+	sql.qualified(get_namespace_name(get_rel_namespace(sequence)), get_rel_name(sequence));
+	sql.raw(" MINVALUE ")
+		.num(first)
+		.raw(" MAXVALUE ")
+		.num(last)
+		.raw(" START WITH ")
+		.num(start)
+		.raw(" RESTART WITH ")
+		.num(start);
+	catalog::with_propagation_suspended([&] { pg::sql_run(sql.c_str()); });
+	PG_RETURN_VOID();
+}
+
+/* nextval() of a sequence too narrow to be cut into ranges: the coordinator's is the only one. */
+PG_FUNCTION_INFO_V1(citus_internal_coordinator_nextval);
+PGDLLEXPORT Datum citus_internal_coordinator_nextval(PG_FUNCTION_ARGS)
+{
+	const Oid sequence = PG_GETARG_OID(0);
+	if (catalog::is_coordinator())
+		PG_RETURN_INT64(nextval_internal(sequence, true));
+	pg::Str sql;
+	sql.raw("SELECT pg_catalog.nextval(");
+	sql.literal(quote_qualified_identifier(get_namespace_name(get_rel_namespace(sequence)),
+										   get_rel_name(sequence)));
+	sql.raw("::pg_catalog.regclass)");
+	remote::Session *session = txn::session_for(catalog::get_primary(COORDINATOR_GROUP));
+	PGresult *result = remote::query(session, sql.c_str());
+	const int64 value = strtoll(PQgetvalue(result, 0, 0), nullptr, 10);
+	remote::release(result);
+	PG_RETURN_INT64(value);
+}
+
+CIVITAS_PG_END
+
+} // namespace civitas::ddl

@@ -1,0 +1,243 @@
+/*
+ * maintenance.cpp: VACUUM and ANALYZE on shards, and shell statistics.
+ *
+ * VACUUM cannot run in a transaction block: each other node gets one VACUUM that lists its shards,
+ * outside the transaction; this node's shards follow by name. ANALYZE stays inside the transaction.
+ * Afterwards the shell's pg_class row says how many rows the shards have, which is what the planner
+ * estimates from.
+ */
+#include "maintenance.h"
+
+#include "civitas/catalog/propagation.h"
+#include "civitas/catalog/tables.h"
+#include "civitas/pg/compat.h"
+#include "civitas/pg/sql_text.h"
+#include "civitas/pg/str.h"
+#include "civitas/txn/transaction.h"
+#include "concurrent_index.h"
+#include "shard_names.h"
+
+CIVITAS_PG_BEGIN
+#include "access/table.h"
+#include "access/xact.h"
+#include "commands/defrem.h"
+#include "commands/vacuum.h"
+#include "tcop/dest.h"
+#include "utils/lsyscache.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+CIVITAS_PG_END
+
+#include <cstdlib>
+
+namespace civitas::ddl {
+
+static bool has_placement(const catalog::Table& table, int index, GroupId group)
+{
+	for (const catalog::Placement& placement : table.placements_of(index))
+		if (placement.group_id == group)
+			return true;
+	return false;
+}
+
+/* "shard, shard": the table's shards on a group, each followed by `suffix`; empty where there are
+ * none. */
+static void append_shards(pg::Str *sql, Oid relid, GroupId group, const char *suffix,
+						  bool as_literals)
+{
+	const catalog::Table& table = catalog::get_table(relid);
+	for (int index = 0; index < table.shard_count; index++)
+	{
+		if (!has_placement(table, index, group))
+			continue;
+		const char *name = catalog::qualified_shard_name(relid, table.shards[index].shard_id);
+		sql->raw(sql->empty() ? "" : ", ");
+		if (as_literals)
+			sql->literal(name);
+		else
+			sql->raw(name);
+		sql->raw(suffix);
+	}
+}
+
+static const char *verb_and_options(const VacuumStmt *statement)
+{
+	pg::Str sql;
+	sql.raw(statement->is_vacuumcmd ? "VACUUM " : "ANALYZE ");
+	ListCell *cell;
+	foreach (cell, statement->options)
+	{
+		auto *option = lfirst_node(DefElem, cell);
+		sql.raw(foreach_current_index(cell) == 0 ? "(" : ", ").raw(option->defname);
+		if (option->arg != nullptr)
+			sql.ch(' ').raw(defGetString(option));
+	}
+	return sql.raw(statement->options != NIL ? ") " : "").c_str();
+}
+
+/* "shard (a, b), ..." of all tables of the statement that have shards on the group. */
+static char *vacuum_targets(const VacuumStmt *statement, GroupId group)
+{
+	pg::Str all;
+	ListCell *cell;
+	foreach (cell, statement->rels)
+	{
+		const auto *target = lfirst_node(VacuumRelation, cell);
+		const Oid relid =
+			target->relation == nullptr ? InvalidOid : metadata_table_of(target->relation);
+		if (!OidIsValid(relid))
+			continue;
+		pg::Str columns;
+		ListCell *column;
+		foreach (column, target->va_cols)
+			columns.raw(foreach_current_index(column) == 0 ? " (" : ", ")
+				.ident(strVal(lfirst(column)));
+		columns.raw(target->va_cols != NIL ? ")" : "");
+		pg::Str shards;
+		append_shards(&shards, relid, group, columns.c_str(), false);
+		if (!shards.empty())
+			all.raw(all.empty() ? "" : ", ").raw(shards.c_str());
+	}
+	return all.empty() ? nullptr : all.c_str();
+}
+
+/* --- statistics of the shell
+ * ------------------------------------------------------------------------ */
+
+struct Size
+{
+	double rows;
+	double pages;
+};
+
+static char *size_query(Oid relid, GroupId group)
+{
+	pg::Str shards;
+	append_shards(&shards, relid, group, "::pg_catalog.regclass", true);
+	if (shards.empty())
+		return nullptr;
+	pg::Str sql;
+	sql.raw("SELECT pg_catalog.sum(GREATEST(reltuples, 0)) || ' ' || pg_catalog.sum(relpages) "
+			"FROM pg_catalog.pg_class WHERE oid IN (");
+	return sql.raw(shards.c_str()).raw(")").c_str();
+}
+
+static Size parse_size(const char *text)
+{
+	char *rest = nullptr;
+	const double rows = strtod(text, &rest);
+	return {rows, strtod(rest, nullptr)};
+}
+
+static void update_shell_statistics(Oid relid)
+{
+	const catalog::Table& table = catalog::get_table(relid);
+	Size total = {0, 0};
+	const char *sql = size_query(relid, catalog::local_group_id());
+	if (sql != nullptr)
+	{
+		const Size size = parse_size(pg::sql_text(sql));
+		total = {total.rows + size.rows, total.pages + size.pages};
+	}
+	for (const catalog::Node& node : catalog::other_metadata_nodes())
+	{
+		sql = size_query(relid, node.group_id);
+		if (sql == nullptr)
+			continue;
+		PGresult *result = remote::query(txn::session_for(node), sql);
+		const Size size = parse_size(PQgetvalue(result, 0, 0));
+		remote::release(result);
+		total = {total.rows + size.rows, total.pages + size.pages};
+	}
+	/* A reference table's rows are on every node. */
+	double copies = 0;
+	for (int index = 0; index < table.shard_count; index++)
+		copies += table.shards[index].placement_count;
+	copies = copies > 0 ? copies / table.shard_count : 1;
+	Relation relation = table_open(relid, ShareUpdateExclusiveLock);
+	pg::update_relation_statistics(relation, static_cast<BlockNumber>(total.pages / copies),
+								   total.rows / copies);
+	table_close(relation, NoLock);
+}
+
+/* --- VACUUM and ANALYZE
+ * ------------------------------------------------------------------------------ */
+
+static void run_local(const char *sql, bool top_level)
+{
+	PlannedStmt *wrapper = makeNode(PlannedStmt);
+	wrapper->commandType = CMD_UTILITY;
+	wrapper->utilityStmt = parse_one(sql);
+	wrapper->stmt_location = -1;
+	if (!ActiveSnapshotSet())
+		PushActiveSnapshot(GetTransactionSnapshot());
+	catalog::with_propagation_suspended([&] {
+		ProcessUtility(wrapper, sql, false,
+					   top_level ? PROCESS_UTILITY_TOPLEVEL : PROCESS_UTILITY_QUERY, nullptr,
+					   nullptr, None_Receiver, nullptr);
+	});
+}
+
+static void run_vacuum(const UtilityCall& call, List *tables)
+{
+	const auto *statement = castNode(VacuumStmt, call.statement->utilityStmt);
+	const bool top_level = call.context == PROCESS_UTILITY_TOPLEVEL;
+	if (statement->is_vacuumcmd)
+		PreventInTransactionBlock(top_level, "VACUUM");
+
+	/* VACUUM commits on the way: what is needed afterwards must not be in the transaction's memory.
+	 */
+	const MemoryContext previous = MemoryContextSwitchTo(PortalContext);
+	tables = list_copy(tables);
+	const char *verb = verb_and_options(statement);
+	const char *local = vacuum_targets(statement, catalog::local_group_id());
+	const std::span<const catalog::Node> nodes = catalog::other_metadata_nodes();
+	const int count = static_cast<int>(nodes.size());
+	auto *commands =
+		static_cast<txn::NodeCommand *>(palloc(sizeof(txn::NodeCommand) * (count + 1)));
+	auto *node_ids = static_cast<NodeId *>(palloc(sizeof(NodeId) * (count + 1)));
+	int used = 0;
+	for (const catalog::Node& node : nodes)
+	{
+		const char *targets = vacuum_targets(statement, node.group_id);
+		if (targets == nullptr)
+			continue;
+		node_ids[used] = node.node_id;
+		commands[used++] = {&node, psprintf("%s%s", verb, targets)};
+	}
+	const char *local_sql = local != nullptr ? psprintf("%s%s", verb, local) : nullptr;
+	MemoryContextSwitchTo(previous);
+
+	catalog::with_propagation_suspended([&] { run_plain(call); });
+	if (!statement->is_vacuumcmd)
+		txn::run_on_nodes({commands, static_cast<size_t>(used)});
+	else
+		for (int i = 0; i < used; i++)
+			txn::run_outside_transaction(*catalog::find_node(node_ids[i]), commands[i].sql);
+	if (local_sql != nullptr)
+	{
+		MemoryContextSwitchTo(PortalContext);
+		run_local(local_sql, top_level);
+		MemoryContextSwitchTo(previous);
+	}
+	ListCell *cell;
+	foreach (cell, tables)
+		update_shell_statistics(lfirst_oid(cell));
+}
+
+void run_maintenance(const UtilityCall& call, List *tables)
+{
+	switch (nodeTag(call.statement->utilityStmt))
+	{
+	case T_VacuumStmt:
+		run_vacuum(call, tables);
+		break;
+	case T_IndexStmt:
+		create_index_concurrently(call, linitial_oid(tables));
+		break;
+	default:
+		drop_index_concurrently(call);
+	}
+}
+
+} // namespace civitas::ddl

@@ -1,0 +1,44 @@
+/*
+ * settings.cpp: settings of table creation.
+ */
+#include "settings.h"
+
+#include "civitas/base/ids.h"
+#include "civitas/pg/server.h"
+
+CIVITAS_PG_BEGIN
+#include "utils/guc.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+int shard_count_setting = 32;
+int shard_replication_factor = 1;
+bool use_citus_managed_tables = false;
+bool enable_local_reference_table_foreign_keys = true;
+
+void define_settings()
+{
+	DefineCustomIntVariable(
+		"citus.shard_count", "Number of shards of a new hash-distributed table.",
+		"Choose two to four times the number of cores that the cluster will grow to.",
+		&shard_count_setting, 32, 1, MAX_SHARD_COUNT, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomIntVariable(
+		"citus.shard_replication_factor",
+		"Number of placements of each shard of a new hash-distributed table.",
+		"Streaming replication of whole nodes is the better way to have copies.",
+		&shard_replication_factor, 1, 1, 100, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomBoolVariable("citus.use_citus_managed_tables",
+							 "Adds new plain tables of the coordinator to the metadata.",
+							 "Turn it on when every node must be able to query them.",
+							 &use_citus_managed_tables, false, PGC_USERSET, 0, nullptr, nullptr,
+							 nullptr);
+	DefineCustomBoolVariable(
+		"citus.enable_local_reference_table_foreign_keys",
+		"Allows foreign keys between plain tables and reference tables.",
+		"The plain table is added to the metadata; turn it off to get an error instead.",
+		&enable_local_reference_table_foreign_keys, true, PGC_USERSET, 0, nullptr, nullptr,
+		nullptr);
+}
+
+} // namespace civitas::ddl

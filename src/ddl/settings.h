@@ -1,0 +1,20 @@
+/*
+ * settings.h: settings of table creation.
+ */
+#pragma once
+
+namespace civitas::ddl {
+
+/* citus.shard_count: shards of a new hash-distributed table. */
+extern int shard_count_setting;
+/* citus.shard_replication_factor: placements of each of its shards. */
+extern int shard_replication_factor;
+/* citus.use_citus_managed_tables: new plain tables are added to the metadata. */
+extern bool use_citus_managed_tables;
+/* citus.enable_local_reference_table_foreign_keys: plain tables may reference reference tables;
+ * they are added to the metadata. */
+extern bool enable_local_reference_table_foreign_keys;
+
+void define_settings();
+
+} // namespace civitas::ddl

@@ -1,0 +1,277 @@
+/*
+ * shard_names.cpp: renaming in raw parse trees.
+ *
+ * A raw tree holds names as the user wrote them; RangeVarGetRelid resolves each under the
+ * search_path in force and the shard's qualified name takes its place. One function per statement
+ * kind, found by node tag. A constraint that exists already is looked up on the shard itself, which
+ * tells whether it carries the suffix (index-backed) or not, whatever has happened to the shell
+ * meanwhile.
+ */
+#include "shard_names.h"
+
+#include "civitas/catalog/propagation.h"
+#include "civitas/catalog/tables.h"
+
+CIVITAS_PG_BEGIN
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "nodes/makefuncs.h"
+#include "nodes/plannodes.h"
+#include "parser/parser.h"
+#include "tcop/dest.h"
+#include "tcop/utility.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+ShardId shard_of(Oid relid, int index)
+{
+	const catalog::Table *table = catalog::find_table(relid);
+	if (table == nullptr || table->shard_count == 0)
+		return INVALID_SHARD_ID;
+	return table->shards[table->shard_count == 1 ? 0 : index].shard_id;
+}
+
+static Oid table_behind(Oid relid)
+{
+	const char kind = get_rel_relkind(relid);
+	if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
+		return IndexGetRelation(relid, true);
+	return relid;
+}
+
+Oid metadata_table_of(const RangeVar *relation)
+{
+	const Oid relid = RangeVarGetRelid(relation, NoLock, true);
+	if (!OidIsValid(relid))
+		return InvalidOid;
+	const Oid table = table_behind(relid);
+	return OidIsValid(table) && catalog::find_table(table) != nullptr ? table : InvalidOid;
+}
+
+/* The shard's id, or 0 where the name is not a metadata table's or index's and stays as it is. */
+static ShardId rename_range_var(RangeVar *relation, int index)
+{
+	if (relation == nullptr)
+		return INVALID_SHARD_ID;
+	const Oid relid = RangeVarGetRelid(relation, NoLock, true);
+	if (!OidIsValid(relid))
+		return INVALID_SHARD_ID;
+	const ShardId shard = shard_of(table_behind(relid), index);
+	if (shard == INVALID_SHARD_ID)
+		return INVALID_SHARD_ID;
+	relation->catalogname = nullptr;
+	relation->schemaname = get_namespace_name(get_rel_namespace(relid));
+	relation->relname = catalog::shard_relation_name(get_rel_name(relid), shard);
+	return shard;
+}
+
+static bool is_index_backed(ConstrType type)
+{
+	return type == CONSTR_PRIMARY || type == CONSTR_UNIQUE || type == CONSTR_EXCLUSION;
+}
+
+static void rename_new_constraint(Constraint *constraint, ShardId shard, int index)
+{
+	if (is_index_backed(constraint->contype))
+	{
+		if (constraint->conname != nullptr)
+			constraint->conname = catalog::shard_relation_name(constraint->conname, shard);
+		if (constraint->indexname != nullptr)
+			constraint->indexname = catalog::shard_relation_name(constraint->indexname, shard);
+	}
+	else if (constraint->contype == CONSTR_FOREIGN)
+		rename_range_var(constraint->pktable, index);
+}
+
+static void rename_new_constraints(List *constraints, ShardId shard, int index)
+{
+	ListCell *cell;
+	foreach (cell, constraints)
+		if (IsA(lfirst(cell), Constraint))
+			rename_new_constraint(lfirst_node(Constraint, cell), shard, index);
+}
+
+/* How the shard calls the constraint that the table calls `name`. */
+static char *existing_constraint_name(const RangeVar *shard_relation, char *name, ShardId shard)
+{
+	const Oid relid = RangeVarGetRelid(shard_relation, NoLock, true);
+	char *suffixed = catalog::shard_relation_name(name, shard);
+	if (OidIsValid(relid) && OidIsValid(get_relation_constraint_oid(relid, suffixed, true)))
+		return suffixed;
+	return name;
+}
+
+static void rename_alter_table_cmd(AlterTableCmd *cmd, const RangeVar *relation, ShardId shard,
+								   int index)
+{
+	switch (cmd->subtype)
+	{
+	case AT_AddConstraint:
+		rename_new_constraint(castNode(Constraint, cmd->def), shard, index);
+		break;
+	case AT_AddColumn:
+		rename_new_constraints(castNode(ColumnDef, cmd->def)->constraints, shard, index);
+		break;
+	case AT_AlterConstraint: {
+		auto *constraint = castNode(Constraint, cmd->def);
+		constraint->conname = existing_constraint_name(relation, constraint->conname, shard);
+		break;
+	}
+	case AT_DropConstraint:
+	case AT_ValidateConstraint:
+		cmd->name = existing_constraint_name(relation, cmd->name, shard);
+		break;
+	case AT_ClusterOn:
+		cmd->name = catalog::shard_relation_name(cmd->name, shard);
+		break;
+	case AT_ReplicaIdentity: {
+		auto *identity = castNode(ReplicaIdentityStmt, cmd->def);
+		if (identity->name != nullptr)
+			identity->name = catalog::shard_relation_name(identity->name, shard);
+		break;
+	}
+	case AT_AttachPartition:
+	case AT_DetachPartition:
+	case AT_DetachPartitionFinalize:
+		rename_range_var(castNode(PartitionCmd, cmd->def)->name, index);
+		break;
+	default:
+		break;
+	}
+}
+
+static void rename_alter_table(Node *node, int index)
+{
+	auto *statement = castNode(AlterTableStmt, node);
+	const ShardId shard = rename_range_var(statement->relation, index);
+	ListCell *cell;
+	foreach (cell, statement->cmds)
+		rename_alter_table_cmd(lfirst_node(AlterTableCmd, cell), statement->relation, shard, index);
+}
+
+static void rename_create(Node *node, int index)
+{
+	auto *statement = castNode(CreateStmt, node);
+	const ShardId shard = rename_range_var(statement->relation, index);
+	rename_new_constraints(statement->constraints, shard, index);
+}
+
+static void rename_index(Node *node, int index)
+{
+	auto *statement = castNode(IndexStmt, node);
+	const ShardId shard = rename_range_var(statement->relation, index);
+	if (statement->idxname != nullptr)
+		statement->idxname = catalog::shard_relation_name(statement->idxname, shard);
+}
+
+static void rename_rename(Node *node, int index)
+{
+	auto *statement = castNode(RenameStmt, node);
+	const ShardId shard = rename_range_var(statement->relation, index);
+	switch (statement->renameType)
+	{
+	case OBJECT_TABLE:
+	case OBJECT_INDEX:
+		statement->newname = catalog::shard_relation_name(statement->newname, shard);
+		break;
+	case OBJECT_TABCONSTRAINT: {
+		char *name = existing_constraint_name(statement->relation, statement->subname, shard);
+		if (name != statement->subname)
+			statement->newname = catalog::shard_relation_name(statement->newname, shard);
+		statement->subname = name;
+		break;
+	}
+	default:
+		break;
+	}
+}
+
+static void rename_set_schema(Node *node, int index)
+{
+	rename_range_var(castNode(AlterObjectSchemaStmt, node)->relation, index);
+}
+
+static void rename_drop(Node *node, int index)
+{
+	auto *statement = castNode(DropStmt, node);
+	ListCell *cell;
+	foreach (cell, statement->objects)
+	{
+		RangeVar *relation = makeRangeVarFromNameList(lfirst_node(List, cell));
+		if (rename_range_var(relation, index) != INVALID_SHARD_ID)
+			lfirst(cell) =
+				list_make2(makeString(relation->schemaname), makeString(relation->relname));
+	}
+	/* A shard that another session dropped meanwhile is gone, which is what is wanted. */
+	statement->missing_ok = true;
+}
+
+static void rename_reindex(Node *node, int index)
+{
+	rename_range_var(castNode(ReindexStmt, node)->relation, index);
+}
+
+static void rename_vacuum(Node *node, int index)
+{
+	ListCell *cell;
+	foreach (cell, castNode(VacuumStmt, node)->rels)
+		rename_range_var(lfirst_node(VacuumRelation, cell)->relation, index);
+}
+
+struct Renamer
+{
+	NodeTag tag;
+	void (*rename)(Node *statement, int index);
+};
+
+static constexpr Renamer RENAMERS[] = {
+	{T_AlterTableStmt, rename_alter_table},
+	{T_CreateStmt, rename_create},
+	{T_IndexStmt, rename_index},
+	{T_RenameStmt, rename_rename},
+	{T_AlterObjectSchemaStmt, rename_set_schema},
+	{T_DropStmt, rename_drop},
+	{T_ReindexStmt, rename_reindex},
+	{T_VacuumStmt, rename_vacuum},
+};
+
+void rename_to_shards(Node *statement, int index)
+{
+	for (const Renamer& renamer : RENAMERS)
+		if (nodeTag(statement) == renamer.tag)
+		{
+			renamer.rename(statement, index);
+			return;
+		}
+	ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+					errmsg("statement kind %d cannot be applied to shards",
+						   static_cast<int>(nodeTag(statement)))));
+}
+
+Node *parse_one(const char *sql)
+{
+	List *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
+	if (list_length(statements) != 1)
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("expected exactly one statement")));
+	return linitial_node(RawStmt, statements)->stmt;
+}
+
+void execute_tree(Node *statement, const char *sql)
+{
+	PlannedStmt *wrapper = makeNode(PlannedStmt);
+	wrapper->commandType = CMD_UTILITY;
+	wrapper->utilityStmt = statement;
+	wrapper->stmt_location = -1;
+	catalog::with_propagation_suspended([&] {
+		ProcessUtility(wrapper, sql, false, PROCESS_UTILITY_QUERY, nullptr, nullptr, None_Receiver,
+					   nullptr);
+	});
+	CommandCounterIncrement();
+}
+
+} // namespace civitas::ddl

@@ -1,0 +1,226 @@
+/*
+ * statement_kinds.cpp: the table of utility statements.
+ *
+ * A statement that names a table of the metadata and has no row runs as on a plain server, on the
+ * shell of this node alone (LOCK, for one). What would be wrong that way has a row that refuses it.
+ */
+#include "statement_kinds.h"
+
+#include "alter_table.h"
+#include "shard_names.h"
+
+CIVITAS_PG_BEGIN
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "nodes/makefuncs.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+/* --- what a statement is about ------------------------------------------------------------------
+ */
+
+static List *one(RangeVar *relation)
+{
+	return relation == nullptr ? NIL : list_make1(relation);
+}
+
+template <typename Statement> static List *of_relation(Node *node)
+{
+	return one(reinterpret_cast<Statement *>(node)->relation);
+}
+
+static List *of_truncate(Node *node)
+{
+	return castNode(TruncateStmt, node)->relations;
+}
+
+static List *of_grant(Node *node)
+{
+	return castNode(GrantStmt, node)->objects;
+}
+
+static List *of_vacuum(Node *node)
+{
+	List *relations = NIL;
+	ListCell *cell;
+	foreach (cell, castNode(VacuumStmt, node)->rels)
+		if (lfirst_node(VacuumRelation, cell)->relation != nullptr)
+			relations = lappend(relations, lfirst_node(VacuumRelation, cell)->relation);
+	return relations;
+}
+
+static List *of_drop(Node *node)
+{
+	List *relations = NIL;
+	ListCell *cell;
+	foreach (cell, castNode(DropStmt, node)->objects)
+		relations = lappend(relations, makeRangeVarFromNameList(lfirst_node(List, cell)));
+	return relations;
+}
+
+/* COMMENT, SECURITY LABEL: a name list, whose last part is a column or constraint for some kinds.
+ */
+static List *of_object(ObjectType type, Node *object)
+{
+	switch (type)
+	{
+	case OBJECT_TABLE:
+	case OBJECT_INDEX:
+		return one(makeRangeVarFromNameList(castNode(List, object)));
+	case OBJECT_COLUMN:
+	case OBJECT_TABCONSTRAINT: {
+		List *names = list_truncate(list_copy(castNode(List, object)),
+									list_length(castNode(List, object)) - 1);
+		return names == NIL ? NIL : one(makeRangeVarFromNameList(names));
+	}
+	default:
+		return NIL;
+	}
+}
+
+static List *of_comment(Node *node)
+{
+	auto *statement = castNode(CommentStmt, node);
+	return of_object(statement->objtype, statement->object);
+}
+
+static List *of_security_label(Node *node)
+{
+	auto *statement = castNode(SecLabelStmt, node);
+	return of_object(statement->objtype, statement->object);
+}
+
+static List *of_policy(Node *node)
+{
+	return one(castNode(CreatePolicyStmt, node)->table);
+}
+
+static List *of_alter_policy(Node *node)
+{
+	return one(castNode(AlterPolicyStmt, node)->table);
+}
+
+static List *of_statistics(Node *node)
+{
+	List *relations = NIL;
+	ListCell *cell;
+	foreach (cell, castNode(CreateStatsStmt, node)->relations)
+		if (IsA(lfirst(cell), RangeVar))
+			relations = lappend(relations, lfirst(cell));
+	return relations;
+}
+
+static List *of_inheritance(Node *node)
+{
+	return castNode(CreateStmt, node)->inhRelations;
+}
+
+/* --- which statements of a tag -------------------------------------------------------------------
+ */
+
+static bool drops_indexes(Node *node)
+{
+	auto *statement = castNode(DropStmt, node);
+	return statement->removeType == OBJECT_INDEX && !statement->concurrent;
+}
+
+static bool drops_indexes_concurrently(Node *node)
+{
+	auto *statement = castNode(DropStmt, node);
+	return statement->removeType == OBJECT_INDEX && statement->concurrent;
+}
+
+static bool grants_on_tables(Node *node)
+{
+	auto *statement = castNode(GrantStmt, node);
+	return statement->targtype == ACL_TARGET_OBJECT && statement->objtype == OBJECT_TABLE;
+}
+
+static bool is_concurrent(Node *node)
+{
+	return castNode(IndexStmt, node)->concurrent;
+}
+
+static bool inherits_without_bound(Node *node)
+{
+	return castNode(CreateStmt, node)->partbound == nullptr;
+}
+
+static bool reindexes_concurrently(Node *node)
+{
+	ListCell *cell;
+	foreach (cell, castNode(ReindexStmt, node)->params)
+		if (strcmp(lfirst_node(DefElem, cell)->defname, "concurrently") == 0)
+			return true;
+	return false;
+}
+
+static bool renames_other_part(Node *node)
+{
+	const ObjectType type = castNode(RenameStmt, node)->renameType;
+	return type == OBJECT_TRIGGER || type == OBJECT_RULE || type == OBJECT_POLICY;
+}
+
+/* --- the table -----------------------------------------------------------------------------------
+ */
+
+/* The first row whose tag and condition fit counts. */
+static constexpr StatementKind KINDS[] = {
+	{T_AlterTableStmt, Reach::ShellThenShards, "ALTER TABLE", of_relation<AlterTableStmt>, nullptr,
+	 check_alter_table},
+	{T_IndexStmt, Reach::OwnTransactions, "CREATE INDEX CONCURRENTLY", of_relation<IndexStmt>,
+	 is_concurrent, nullptr},
+	{T_IndexStmt, Reach::ShellThenShards, "CREATE INDEX", of_relation<IndexStmt>, nullptr, nullptr},
+	{T_DropStmt, Reach::ShardsThenShell, "DROP INDEX", of_drop, drops_indexes, nullptr},
+	{T_DropStmt, Reach::OwnTransactions, "DROP INDEX CONCURRENTLY", of_drop,
+	 drops_indexes_concurrently, nullptr},
+	{T_RenameStmt, Reach::Refused, "ALTER .. RENAME", of_relation<RenameStmt>, renames_other_part,
+	 nullptr},
+	{T_RenameStmt, Reach::ShardsThenShell, "ALTER TABLE .. RENAME", of_relation<RenameStmt>,
+	 nullptr, nullptr},
+	{T_AlterObjectSchemaStmt, Reach::ShardsThenShell, "ALTER TABLE .. SET SCHEMA",
+	 of_relation<AlterObjectSchemaStmt>, nullptr, nullptr},
+	{T_TruncateStmt, Reach::AllShardsAtOnce, "TRUNCATE", of_truncate, nullptr, nullptr},
+	{T_GrantStmt, Reach::AllShardsAtOnce, "GRANT", of_grant, grants_on_tables, nullptr},
+	{T_VacuumStmt, Reach::OwnTransactions, "VACUUM", of_vacuum, nullptr, nullptr},
+	{T_CommentStmt, Reach::ShellOnly, "COMMENT", of_comment, nullptr, nullptr},
+	{T_CreateStatsStmt, Reach::ShellOnly, "CREATE STATISTICS", of_statistics, nullptr, nullptr},
+	{T_ReindexStmt, Reach::Refused, "REINDEX CONCURRENTLY", of_relation<ReindexStmt>,
+	 reindexes_concurrently, nullptr},
+	{T_ReindexStmt, Reach::ShardsThenShell, "REINDEX", of_relation<ReindexStmt>, nullptr, nullptr},
+	{T_CreateStmt, Reach::Refused, "CREATE TABLE .. INHERITS", of_inheritance,
+	 inherits_without_bound, nullptr},
+	{T_CreateTrigStmt, Reach::Refused, "CREATE TRIGGER", of_relation<CreateTrigStmt>, nullptr,
+	 nullptr},
+	{T_RuleStmt, Reach::Refused, "CREATE RULE", of_relation<RuleStmt>, nullptr, nullptr},
+	{T_CreatePolicyStmt, Reach::Refused, "CREATE POLICY", of_policy, nullptr, nullptr},
+	{T_AlterPolicyStmt, Reach::Refused, "ALTER POLICY", of_alter_policy, nullptr, nullptr},
+	{T_SecLabelStmt, Reach::Refused, "SECURITY LABEL", of_security_label, nullptr, nullptr},
+	{T_ClusterStmt, Reach::Refused, "CLUSTER", of_relation<ClusterStmt>, nullptr, nullptr},
+};
+
+const StatementKind *statement_kind(Node *statement)
+{
+	for (const StatementKind& kind : KINDS)
+		if (kind.tag == nodeTag(statement) && (kind.applies == nullptr || kind.applies(statement)))
+			return &kind;
+	return nullptr;
+}
+
+List *metadata_tables(const StatementKind& kind, Node *statement)
+{
+	List *tables = NIL;
+	List *relations = kind.relations(statement);
+	ListCell *cell;
+	foreach (cell, relations)
+	{
+		const Oid table = metadata_table_of(lfirst_node(RangeVar, cell));
+		if (OidIsValid(table))
+			tables = list_append_unique_oid(tables, table);
+	}
+	return tables;
+}
+
+} // namespace civitas::ddl

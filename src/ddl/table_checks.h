@@ -1,0 +1,43 @@
+/*
+ * table_checks.h: may this table become a table of the metadata?
+ *
+ * Each check raises before anything was changed.
+ */
+#pragma once
+
+#include "civitas/catalog/tables.h"
+
+namespace civitas::ddl {
+
+/* Locks the table (AccessExclusiveLock) and makes sure that it is there, an ordinary or partitioned
+ * permanent table, not part of the system, and the caller's. 42P01, 42501, 42809, 0A000. */
+void open_for_distribution(Oid relid);
+
+/* What no table of the metadata may have: inheritance, rules, triggers, row security, an extension
+ * as owner. 0A000. 42P16 where the table is in the metadata already. is_partition: the parent is
+ * being distributed, so a partition is fine. */
+void check_distributable(Oid relid, bool is_partition);
+
+/* The distribution column: 42703 where it doesn't exist, 0A000 where it is generated, 42704 where
+ * its type has no hash operator class. */
+struct DistributionColumn
+{
+	AttrNumber attno;
+	Oid type;
+	Oid collation;
+};
+DistributionColumn check_distribution_column(Oid relid, const char *name);
+
+/* Primary key, unique and exclusion constraints and unique indexes hold the distribution column.
+ * 0A000. */
+void check_unique_indexes(Oid relid, AttrNumber attno);
+
+/* Foreign keys of the table itself: to a colocated table on the distribution columns or to a
+ * reference table. The table's kind and colocation as they will be. 0A000. */
+void check_foreign_keys(Oid relid, catalog::TableKind kind, ColocationId colocation,
+						AttrNumber attno);
+
+/* Tables that the table's foreign keys point at (oid list; itself too). */
+List *referenced_tables(Oid relid);
+
+} // namespace civitas::ddl

@@ -1,0 +1,162 @@
+/*
+ * undistribute.cpp: a table of the metadata becomes a plain table of the coordinator again.
+ *
+ * Its rows are read through the distributed plan into a temporary table, then shards, metadata and
+ * the other nodes' shells go, and the rows are put back into the coordinator's own table, which
+ * keeps its oid, indexes, rights and everything that depends on it.
+ */
+#include "civitas/catalog/metadata_sql.h"
+#include "civitas/catalog/propagation.h"
+#include "civitas/ddl/shard_ddl.h"
+#include "civitas/pg/sql_text.h"
+#include "civitas/pg/str.h"
+#include "civitas/txn/transaction.h"
+#include "distribute.h"
+#include "local_shards.h"
+#include "table_checks.h"
+
+CIVITAS_PG_BEGIN
+#include "access/xact.h"
+#include "catalog/pg_inherits.h"
+#include "executor/spi.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+static const char *qualified_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+/* Tables at the other end of a foreign key, whichever side. */
+static List *tables_connected_by_foreign_keys(Oid relid)
+{
+	pg::Str sql;
+	sql.raw("SELECT CASE WHEN conrelid = ")
+		.oid(relid)
+		.raw(" THEN confrelid ELSE conrelid END::oid FROM pg_constraint "
+			 "WHERE contype = 'f' AND conparentid = 0 AND conrelid <> confrelid AND ")
+		.oid(relid)
+		.raw(" IN (conrelid, confrelid)");
+	List *connected = NIL;
+	List *texts = pg::sql_texts(sql.c_str());
+	ListCell *cell;
+	foreach (cell, texts)
+	{
+		const Oid other = static_cast<Oid>(strtoul(static_cast<char *>(lfirst(cell)), nullptr, 10));
+		if (catalog::find_table(other) != nullptr)
+			connected = list_append_unique_oid(connected, other);
+	}
+	return connected;
+}
+
+static void collect(Oid relid, bool with_foreign_keys, List **tables)
+{
+	if (list_member_oid(*tables, relid))
+		return;
+	List *connected = tables_connected_by_foreign_keys(relid);
+	const catalog::Table& table = catalog::get_table(relid);
+	if (connected != NIL && !with_foreign_keys && table.kind != catalog::TableKind::Local)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("cannot undistribute table \"%s\": foreign keys connect it with other tables",
+					get_rel_name(relid)),
+			 errhint("Use cascade_via_foreign_keys => true to undistribute all of them.")));
+	*tables = lappend_oid(*tables, relid);
+	List *partitions = find_inheritance_children(relid, AccessExclusiveLock);
+	ListCell *cell;
+	foreach (cell, partitions)
+		collect(lfirst_oid(cell), with_foreign_keys, tables);
+	if (!with_foreign_keys)
+		return;
+	foreach (cell, connected)
+	{
+		open_for_distribution(lfirst_oid(cell));
+		collect(lfirst_oid(cell), true, tables);
+	}
+}
+
+static const char *column_list(Oid relid)
+{
+	pg::Str sql;
+	sql.raw("SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE "
+			"attnum > 0 "
+			"AND NOT attisdropped AND attgenerated = '' AND attrelid = ")
+		.oid(relid);
+	return pg::sql_text(sql.c_str());
+}
+
+static const char *temporary_name(Oid relid)
+{
+	return psprintf("citus_undistribute_%u", relid);
+}
+
+static void save_rows(Oid relid)
+{
+	const char *columns = column_list(relid);
+	pg::Str sql;
+	sql.raw("CREATE TEMPORARY TABLE ").raw(temporary_name(relid)).raw(" ON COMMIT DROP AS SELECT ");
+	sql.raw(columns != nullptr ? columns : "").raw(" FROM ").raw(qualified_name(relid));
+	pg::sql_run(sql.c_str());
+}
+
+static void restore_rows(Oid relid)
+{
+	const char *columns = column_list(relid);
+	if (columns == nullptr)
+		return;
+	pg::Str sql;
+	sql.raw("INSERT INTO ")
+		.raw(qualified_name(relid))
+		.raw(" (")
+		.raw(columns)
+		.raw(") OVERRIDING SYSTEM VALUE SELECT ");
+	sql.raw(columns).raw(" FROM pg_temp.").raw(temporary_name(relid));
+	pg::Str drop;
+	drop.raw("DROP TABLE pg_temp.").raw(temporary_name(relid));
+	catalog::with_propagation_suspended([&] {
+		pg::sql_run(sql.c_str());
+		pg::sql_run(drop.c_str());
+	});
+}
+
+/* Shards, shells elsewhere, metadata. */
+static void leave_metadata(Oid relid)
+{
+	const catalog::Table& table = catalog::get_table(relid);
+	const ColocationId colocation = table.colocation_id;
+	txn::run_on_other_nodes(call_on_table("citus_internal.drop_table", relid));
+	pg::Vec<ShardId> ids;
+	for (const LocalShard& shard : local_shards(table))
+		ids.push(shard.shard_id);
+	drop_local_shards(relid, ids.span());
+	catalog::delete_shards(relid);
+	catalog::delete_partition(relid);
+	if (colocation != INVALID_COLOCATION_ID)
+		catalog::delete_colocation_if_empty(colocation);
+}
+
+void undistribute(Oid relid, bool with_foreign_keys)
+{
+	catalog::get_table(relid);
+	List *tables = NIL;
+	collect(relid, with_foreign_keys, &tables);
+	ListCell *cell;
+	foreach (cell, tables)
+		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
+			save_rows(lfirst_oid(cell));
+	/* Partitions and referencing tables before what they rest on. */
+	for (int i = list_length(tables) - 1; i >= 0; i--)
+		leave_metadata(list_nth_oid(tables, i));
+	CommandCounterIncrement();
+	/* Foreign keys are checked at the end of each INSERT: referenced tables first would need an
+	 * order that cycles do not have, so they are checked once everything is back. */
+	foreach (cell, tables)
+		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
+			restore_rows(lfirst_oid(cell));
+}
+
+} // namespace civitas::ddl

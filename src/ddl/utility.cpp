@@ -1,0 +1,392 @@
+/*
+ * utility.cpp: the utility hook.
+ *
+ * A statement about a table of the metadata is carried out by its row in statement_kinds.cpp:
+ *
+ *   check (0A000 before anything changed)
+ *   -> this node's shell, with the caller's own parse tree     \  in the order that
+ *   -> this node's shards, with a renamed copy of the tree     /  the row's reach says
+ *   -> every other node: citus_internal.apply_ddl(text, names chosen here), in the same distributed
+ * transaction
+ *
+ * Everything else passes: suspended (part of such a change), parts of a bigger statement, sessions
+ * that another node opened. Some statements need a hand afterwards (new partitions, schemas).
+ */
+#include "civitas/ddl/utility.h"
+
+#include "alter_table.h"
+#include "apply.h"
+#include "civitas/catalog/propagation.h"
+#include "civitas/catalog/writes.h"
+#include "civitas/deparse/table_definition.h"
+#include "civitas/executor/copy.h"
+#include "civitas/pg/str.h"
+#include "civitas/txn/transaction.h"
+#include "distribute.h"
+#include "drops.h"
+#include "maintenance.h"
+#include "settings.h"
+#include "shard_names.h"
+#include "shard_reach.h"
+#include "statement_kinds.h"
+#include "table_checks.h"
+#include "utility_call.h"
+
+CIVITAS_PG_BEGIN
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "tcop/cmdtag.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+static ProcessUtility_hook_type previous_hook = nullptr;
+
+void run_plain(const UtilityCall& call)
+{
+	auto next = previous_hook != nullptr ? previous_hook : standard_ProcessUtility;
+	next(call.statement, call.sql, call.read_only_tree, call.context, call.parameters,
+		 call.environment, call.destination, call.completion);
+}
+
+/* The statement's own text, without what stands before and after it in a multi-statement query. */
+static char *statement_text(const UtilityCall& call)
+{
+	const int start = call.statement->stmt_location < 0 ? 0 : call.statement->stmt_location;
+	const int length = call.statement->stmt_len > 0 ? call.statement->stmt_len
+													: static_cast<int>(strlen(call.sql)) - start;
+	return pnstrdup(call.sql + start, length);
+}
+
+/* --- the common flow ----------------------------------------------------------------------------
+ */
+
+/* TRUNCATE may list plain tables too, which other nodes do not have. */
+static char *truncate_text(const TruncateStmt *statement, List *tables)
+{
+	pg::Str sql;
+	sql.raw("TRUNCATE ");
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		sql.raw(foreach_current_index(cell) > 0 ? ", " : "");
+		sql.qualified(get_namespace_name(get_rel_namespace(lfirst_oid(cell))),
+					  get_rel_name(lfirst_oid(cell)));
+	}
+	return sql.raw(statement->behavior == DROP_CASCADE ? " CASCADE" : " RESTRICT").c_str();
+}
+
+static char *apply_call(const char *text, List *names)
+{
+	pg::Str sql;
+	sql.raw("SELECT citus_internal.apply_ddl(").literal(text);
+	if (names != NIL)
+	{
+		sql.raw(", ARRAY[");
+		ListCell *cell;
+		foreach (cell, names)
+			sql.raw(foreach_current_index(cell) > 0 ? ", " : "")
+				.literal(static_cast<char *>(lfirst(cell)));
+		sql.raw("]::pg_catalog.text[]");
+	}
+	return sql.raw(")").c_str();
+}
+
+/* Types and functions that the statement made the tables need. */
+static void send_new_dependencies(List *tables)
+{
+	pg::Str sql;
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		List *objects = NIL;
+		List *commands = deparse::dependency_commands(lfirst_oid(cell), &objects);
+		ListCell *command;
+		ListCell *object;
+		forboth(command, commands, object, objects)
+		{
+			const auto *address = static_cast<const ObjectAddress *>(lfirst(object));
+			if (catalog::object_is_distributed(address->classId, address->objectId))
+				continue;
+			sql.raw(static_cast<char *>(lfirst(command))).raw(";");
+			catalog::insert_object(address->classId, address->objectId, 0);
+		}
+	}
+	if (!sql.empty())
+		txn::run_on_other_nodes(sql.c_str());
+}
+
+static bool may_need_types(Node *tree)
+{
+	return IsA(tree, AlterTableStmt) || IsA(tree, IndexStmt);
+}
+
+static void run_on_metadata_tables(const UtilityCall& call, const StatementKind& kind, List *tables)
+{
+	auto *tree = static_cast<Node *>(copyObjectImpl(call.statement->utilityStmt));
+	const char *text = statement_text(call);
+	const bool one_table = kind.reach == Reach::ShellThenShards;
+	const Oid partition = partition_to_attach(tree);
+	if (OidIsValid(partition))
+		distribute_partition(partition, linitial_oid(tables));
+	if (IsA(tree, TruncateStmt))
+		text = truncate_text(castNode(TruncateStmt, tree), tables);
+
+	List *existing = one_table ? existing_object_ids(linitial_oid(tables)) : NIL;
+	if (kind.reach == Reach::ShardsThenShell)
+		apply_to_shards(kind, tree, text, tables);
+	catalog::with_propagation_suspended([&] { run_plain(call); });
+	CommandCounterIncrement();
+	List *names = NIL;
+	if (one_table)
+	{
+		ListCell *cell;
+		foreach (cell, tables)
+			check_altered(lfirst_oid(cell));
+		names = chosen_names(tree, linitial_oid(tables), existing);
+		fill_names(tree, names);
+	}
+	if (kind.reach != Reach::ShardsThenShell)
+		apply_to_shards(kind, tree, text, tables);
+	if (may_need_types(tree))
+		send_new_dependencies(tables);
+	txn::run_on_other_nodes(apply_call(text, names));
+}
+
+/* --- statements that are about tables of the metadata by their effect
+ * ------------------------------- */
+
+/* A foreign key of the table points at a reference table or another local table of the metadata. */
+static bool references_metadata(Oid relid)
+{
+	List *referenced = referenced_tables(relid);
+	ListCell *cell;
+	foreach (cell, referenced)
+	{
+		const catalog::Table *table = catalog::find_table(lfirst_oid(cell));
+		if (table != nullptr && !table->is_distributed())
+			return true;
+	}
+	return false;
+}
+
+static void after_create_table(const CreateStmt *statement)
+{
+	const Oid relid = RangeVarGetRelid(statement->relation, NoLock, true);
+	if (!OidIsValid(relid) || catalog::find_table(relid) != nullptr || !catalog::is_coordinator() ||
+		get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
+		return;
+	if (statement->partbound != nullptr)
+	{
+		const Oid parent = metadata_table_of(linitial_node(RangeVar, statement->inhRelations));
+		if (OidIsValid(parent))
+			distribute_partition(relid, parent);
+		return;
+	}
+	const bool managed = use_citus_managed_tables && !catalog::other_metadata_nodes().empty();
+	const bool references = enable_local_reference_table_foreign_keys && references_metadata(relid);
+	if (!managed && !references)
+		return;
+	open_for_distribution(relid);
+	check_distributable(relid, false);
+	Distribution distribution = {.kind = catalog::TableKind::Local};
+	distribution.autoconverted = true;
+	check_foreign_keys(relid, distribution.kind, INVALID_COLOCATION_ID, InvalidAttrNumber);
+	distribute_table(relid, distribution);
+}
+
+static void after_create_schema(const CreateSchemaStmt *statement)
+{
+	if (!catalog::is_coordinator() || catalog::other_metadata_nodes().empty())
+		return;
+	const char *owner = statement->authrole != nullptr ? get_rolespec_name(statement->authrole)
+													   : GetUserNameFromId(GetUserId(), false);
+	const char *name = statement->schemaname != nullptr ? statement->schemaname : owner;
+	const Oid schema = get_namespace_oid(name, true);
+	if (!OidIsValid(schema) || catalog::object_is_distributed(NamespaceRelationId, schema))
+		return;
+	pg::Str sql;
+	sql.raw("CREATE SCHEMA IF NOT EXISTS ").ident(name);
+	if (statement->authrole != nullptr)
+		sql.raw(" AUTHORIZATION ").ident(owner);
+	txn::run_on_other_nodes(sql.c_str());
+	catalog::insert_object(NamespaceRelationId, schema, 0);
+}
+
+/* ALTER TABLE of a plain table that adds a foreign key to a table of the metadata. */
+static void before_alter_plain_table(const AlterTableStmt *statement)
+{
+	ListCell *cell;
+	foreach (cell, statement->cmds)
+	{
+		const auto *cmd = lfirst_node(AlterTableCmd, cell);
+		if (cmd->subtype == AT_AttachPartition)
+		{
+			const Oid partition = metadata_table_of(castNode(PartitionCmd, cmd->def)->name);
+			if (OidIsValid(partition))
+				ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+								errmsg("cannot attach distributed table \"%s\" to a plain table",
+									   get_rel_name(partition)),
+								errhint("Distribute the partitioned table first.")));
+		}
+		if (cmd->subtype != AT_AddConstraint ||
+			castNode(Constraint, cmd->def)->contype != CONSTR_FOREIGN)
+			continue;
+		const Oid referenced = metadata_table_of(castNode(Constraint, cmd->def)->pktable);
+		if (!OidIsValid(referenced))
+			continue;
+		catalog::require_coordinator();
+		const Oid relid = RangeVarGetRelid(statement->relation, NoLock, true);
+		if (!OidIsValid(relid))
+			continue;
+		if (catalog::get_table(referenced).is_distributed() ||
+			!enable_local_reference_table_foreign_keys)
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("plain table \"%s\" cannot reference distributed table \"%s\"",
+								   get_rel_name(relid), get_rel_name(referenced)),
+							errhint("Distribute the referencing table first.")));
+		open_for_distribution(relid);
+		check_distributable(relid, false);
+		Distribution distribution = {.kind = catalog::TableKind::Local};
+		distribution.autoconverted = true;
+		distribute_table(relid, distribution);
+		return;
+	}
+}
+
+/* --- the hook
+ * -------------------------------------------------------------------------------------- */
+
+/* Statements that the hook has any business with: others must not cost a catalog lookup, and some
+ * run where none is possible (ROLLBACK). */
+static bool is_of_interest(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+	case T_CopyStmt:
+	case T_CreateStmt:
+	case T_CreateSchemaStmt:
+	case T_DropStmt:
+	case T_DropOwnedStmt:
+		return true;
+	default:
+		return statement_kind(statement) != nullptr;
+	}
+}
+
+static void run_plain_statement(const UtilityCall& call)
+{
+	/* The tree may be changed by running it. */
+	auto *tree = static_cast<Node *>(copyObjectImpl(call.statement->utilityStmt));
+	switch (nodeTag(tree))
+	{
+	case T_DropStmt:
+	case T_DropOwnedStmt:
+		run_collecting_drops(
+			[](void *argument) { run_plain(*static_cast<const UtilityCall *>(argument)); },
+			const_cast<UtilityCall *>(&call));
+		break;
+	case T_CreateStmt: {
+		auto *create = castNode(CreateStmt, tree);
+		if (create->partbound != nullptr &&
+			OidIsValid(metadata_table_of(linitial_node(RangeVar, create->inhRelations))))
+			catalog::require_coordinator();
+		run_plain(call);
+		CommandCounterIncrement();
+		after_create_table(create);
+		break;
+	}
+	case T_CreateSchemaStmt:
+		run_plain(call);
+		CommandCounterIncrement();
+		after_create_schema(castNode(CreateSchemaStmt, tree));
+		break;
+	default:
+		run_plain(call);
+	}
+}
+
+static void run_ddl(const UtilityCall& call)
+{
+	Node *statement = call.statement->utilityStmt;
+	const StatementKind *kind = statement_kind(statement);
+	List *tables = kind == nullptr ? NIL : metadata_tables(*kind, statement);
+	if (tables == NIL && IsA(statement, AlterTableStmt))
+	{
+		before_alter_plain_table(castNode(AlterTableStmt, statement));
+		tables = metadata_tables(*kind, statement);
+	}
+	if (tables == NIL)
+	{
+		run_plain_statement(call);
+		return;
+	}
+	catalog::require_coordinator();
+	if (kind->reach == Reach::Refused)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("%s is not supported on distributed table \"%s\"", kind->name,
+							   get_rel_name(linitial_oid(tables))),
+						errhint("Use undistribute_table() first.")));
+	if (kind->check != nullptr)
+		kind->check(statement, tables);
+	if (kind->reach == Reach::OwnTransactions)
+		run_maintenance(call, tables);
+	else
+		run_on_metadata_tables(call, *kind, tables);
+}
+
+static void utility_hook(PlannedStmt *statement, const char *sql, bool read_only_tree,
+						 ProcessUtilityContext context, ParamListInfo parameters,
+						 QueryEnvironment *environment, DestReceiver *destination,
+						 QueryCompletion *completion)
+{
+	const UtilityCall call = {statement,  sql,		   read_only_tree, context,
+							  parameters, environment, destination,	   completion};
+	Node *utility = statement->utilityStmt;
+	if (catalog::propagation_suspended || context == PROCESS_UTILITY_SUBCOMMAND ||
+		!is_of_interest(utility) || !IsTransactionState() || !catalog::extension_installed())
+	{
+		run_plain(call);
+		return;
+	}
+	if (IsA(utility, CopyStmt))
+	{
+		auto *copy = castNode(CopyStmt, utility);
+		if (!executor::is_distributed_copy(copy))
+		{
+			run_plain(call);
+			return;
+		}
+		if (read_only_tree)
+			copy = static_cast<CopyStmt *>(copyObjectImpl(copy));
+		ParseState *state = make_parsestate(nullptr);
+		state->p_sourcetext = sql;
+		state->p_queryEnv = environment;
+		const uint64 rows = executor::run_distributed_copy(state, copy, statement->stmt_location,
+														   statement->stmt_len);
+		free_parsestate(state);
+		if (completion != nullptr)
+			SetQueryCompletion(completion, CMDTAG_COPY, rows);
+		return;
+	}
+	if (is_internal_session())
+	{
+		run_plain(call);
+		return;
+	}
+	run_ddl(call);
+}
+
+void utility_init()
+{
+	define_settings();
+	drops_init();
+	previous_hook = ProcessUtility_hook;
+	ProcessUtility_hook = utility_hook;
+}
+
+} // namespace civitas::ddl
