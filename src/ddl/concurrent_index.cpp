@@ -21,6 +21,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"

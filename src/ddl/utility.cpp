@@ -35,6 +35,7 @@
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "tcop/cmdtag.h"
