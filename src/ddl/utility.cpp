@@ -161,18 +161,21 @@ static void run_on_metadata_tables(const UtilityCall& call, const StatementKind&
 /* --- statements that are about tables of the metadata by their effect
  * ------------------------------- */
 
-/* A foreign key of the table points at a reference table or another local table of the metadata. */
+/* Foreign keys of the table point at reference or local tables of the metadata, and at no
+ * distributed one (the table is about to be distributed then). */
 static bool references_metadata(Oid relid)
 {
+	bool found = false;
 	List *referenced = referenced_tables(relid);
 	ListCell *cell;
 	foreach (cell, referenced)
 	{
 		const catalog::Table *table = catalog::find_table(lfirst_oid(cell));
-		if (table != nullptr && !table->is_distributed())
-			return true;
+		if (table != nullptr && table->is_distributed())
+			return false;
+		found = found || table != nullptr;
 	}
-	return false;
+	return found;
 }
 
 static void after_create_table(const CreateStmt *statement)
