@@ -31,6 +31,7 @@ void _PG_init(void)
 						 "server.")));
 
 	/* Modules, in dependency order: pg, catalog, remote, plan, deparse, planner, txn, executor,
+	 * ddl, cluster, stats, daemon. */
 	civitas::catalog::nodes_init();
 	civitas::catalog::tables_init();
 	civitas::remote::session_init();
