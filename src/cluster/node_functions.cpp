@@ -86,7 +86,8 @@ void register_coordinator()
 	catalog::insert_node(node);
 }
 
-GroupId group_for(GroupId wanted, const Node& node)
+/* Checks the wanted group; -1 stays -1: a new one. */
+GroupId check_group(GroupId wanted, const Node& node)
 {
 	if (wanted < -1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -109,13 +110,7 @@ GroupId group_for(GroupId wanted, const Node& node)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("group %d already has a primary node", wanted),
 						errdetail("It is %s:%d.", primary->name, primary->port)));
-	if (wanted >= 0)
-		return wanted;
-	GroupId group;
-	do
-		group = catalog::next_group_id();
-	while (catalog::find_primary(group) != nullptr);
-	return group;
+	return wanted;
 }
 
 /* The node is in no group of this cluster yet. */
@@ -138,11 +133,16 @@ NodeId add_node(Node node, GroupId group, bool active)
 	}
 	if (group != COORDINATOR_GROUP)
 		register_coordinator();
-	node.group_id = group_for(group, node);
+	node.group_id = check_group(group, node);
 	const bool joins =
 		active && node.role == NodeRole::Primary && node.group_id != COORDINATOR_GROUP;
 	if (joins)
 		check_joining_node(node);
+	while (node.group_id < 0)
+	{
+		const GroupId next = catalog::next_group_id();
+		node.group_id = catalog::find_primary(next) == nullptr ? next : -1;
+	}
 	node.node_id = catalog::next_node_id();
 	node.rack = "default";
 	node.is_active = active;

@@ -74,10 +74,14 @@ PGDLLEXPORT Datum citus_update_node(PG_FUNCTION_ARGS)
 						   node.group_id != catalog::local_group_id();
 	if (node.role == catalog::NodeRole::Primary)
 		pause(node.node_id, PG_GETARG_BOOL(3), PG_GETARG_INT32(4));
-	const bool reached = is_member && is_reachable(node);
-	if (is_member)
-		node.metadata_synced = reached;
+	node.metadata_synced = !is_member;
 	catalog::update_node(node);
+	const bool reached = is_member && is_reachable(node);
+	if (reached)
+	{
+		node.metadata_synced = true;
+		catalog::update_node(node);
+	}
 	send_node_rows(node.node_id);
 	if (reached)
 		txn::run_on_node(node, node_rows_sql());

@@ -243,13 +243,17 @@ void end_participant(Participant *participant)
 
 remote::Endpoint endpoint_of(const catalog::Node& node)
 {
+	/* A change of the node's address makes us wait here, and then counts. */
+	catalog::lock_nodes(catalog::NodeLock::Use);
+	const catalog::Node *now = node.node_id != 0 ? catalog::find_node(node.node_id) : nullptr;
+	const catalog::Node& target = now != nullptr ? *now : node;
 	remote::Endpoint endpoint;
-	endpoint.node_id = node.node_id;
-	endpoint.host = node.name;
-	endpoint.port = node.port;
+	endpoint.node_id = target.node_id;
+	endpoint.host = target.name;
+	endpoint.port = target.port;
 	endpoint.user = GetUserNameFromId(GetUserId(), false);
 	endpoint.database = get_database_name(MyDatabaseId);
-	endpoint.authinfo = catalog::authinfo(node.node_id, endpoint.user);
+	endpoint.authinfo = catalog::authinfo(target.node_id, endpoint.user);
 	return endpoint;
 }
 
