@@ -38,7 +38,7 @@ struct Stream
 	int read = 0;
 	bool ended = false;
 };
-Stream stream;
+constinit Stream stream = {};
 
 /* Next piece of COPY data into stream.pending; waits. False at the end. */
 bool receive_piece()
