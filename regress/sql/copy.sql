@@ -34,7 +34,6 @@ SELECT * FROM items WHERE id IN (8, 9) ORDER BY id;
 \copy items (id, added) TO PROGRAM 'LC_ALL=C sort' CSV
 COPY (SELECT id, name FROM items WHERE id < 4 ORDER BY id) TO STDOUT WITH (FORMAT csv, HEADER, FORCE_QUOTE (name));
 COPY (SELECT count(*), sum(price) FROM items) TO STDOUT;
-COPY items (id, name) TO STDOUT (FORMAT csv, FORCE_QUOTE (price));
 
 -- The tag counts the rows.
 \set QUIET off
@@ -177,8 +176,8 @@ SELECT count(*), sum(n), count(DISTINCT key), min(length(filler)), sum(filler::b
 SELECT n FROM many WHERE key = 'key31415';
 
 -- Rights.
-CREATE ROLE copy_reader;
-CREATE ROLE copy_writer;
+SELECT DISTINCT result FROM run_command_on_all_nodes('CREATE ROLE copy_reader LOGIN');
+SELECT DISTINCT result FROM run_command_on_all_nodes('CREATE ROLE copy_writer LOGIN');
 GRANT USAGE ON SCHEMA copy_tests TO copy_reader, copy_writer;
 GRANT SELECT ON items TO copy_reader;
 GRANT INSERT (id, name) ON items TO copy_writer;
@@ -190,6 +189,9 @@ COPY items FROM STDIN;
 \.
 COPY many TO STDOUT;
 SET ROLE copy_writer;
+COPY items (name, id) FROM STDIN;
+written by a role with rights on columns	500
+\.
 COPY items FROM '/dev/null';
 COPY items FROM PROGRAM 'cat';
 COPY items (id, price) FROM STDIN;
@@ -198,14 +200,6 @@ COPY items (id, name) FROM STDIN WHERE price > 1;
 \.
 COPY items TO STDOUT;
 RESET ROLE;
-ALTER TABLE colors ENABLE ROW LEVEL SECURITY;
-CREATE ROLE copy_limited;
-GRANT USAGE ON SCHEMA copy_tests TO copy_limited;
-GRANT ALL ON colors TO copy_limited;
-SET ROLE copy_limited;
-COPY colors FROM STDIN;
-\.
-RESET ROLE;
 BEGIN READ ONLY;
 COPY items FROM STDIN;
 \.
@@ -213,4 +207,4 @@ ROLLBACK;
 
 SET client_min_messages TO warning;
 DROP SCHEMA copy_tests CASCADE;
-DROP ROLE copy_reader, copy_writer, copy_limited;
+SELECT DISTINCT result FROM run_command_on_all_nodes('DROP ROLE copy_reader, copy_writer');

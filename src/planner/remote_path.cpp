@@ -14,6 +14,7 @@
 #include "civitas/executor/scan.h"
 
 CIVITAS_PG_BEGIN
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -112,6 +113,9 @@ List *query_range_table(PlannerInfo *root, Relids relids)
 		{
 			*copy = *planner_rt_fetch(i, root);
 			copy->securityQuals = NIL;
+			/* The rows of a partitioned table's shard are in its partitions. */
+			if (copy->rtekind == RTE_RELATION)
+				copy->inh = get_rel_relkind(copy->relid) == RELKIND_PARTITIONED_TABLE;
 		}
 		else
 		{
