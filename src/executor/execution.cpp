@@ -148,6 +148,7 @@ Execution *begin_execution(ScanState *state)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Execution *execution = new (palloc0(sizeof(Execution))) Execution{};
 	execution->context = context;
+	execution->owner = CurrentResourceOwner;
 	execution->query = state->query;
 	execution->row_type = state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
 	execution->write = !state->query->read_only && state->query->command != CMD_SELECT;
@@ -175,7 +176,11 @@ Tuplestorestate *store_of(Execution *execution)
 	if (execution->store)
 		return execution->store;
 	MemoryContext old = MemoryContextSwitchTo(execution->context);
+	/* Its temporary file must outlive the statement that makes an older one put its rows aside. */
+	ResourceOwner current = CurrentResourceOwner;
+	CurrentResourceOwner = execution->owner;
 	execution->store = tuplestore_begin_heap(true, false, work_mem);
+	CurrentResourceOwner = current;
 	execution->store_slot = MakeSingleTupleTableSlot(execution->row_type, &TTSOpsMinimalTuple);
 	MemoryContextSwitchTo(old);
 	return execution->store;

@@ -24,6 +24,7 @@ CIVITAS_PG_BEGIN
 #include "nodes/execnodes.h"
 #include "portability/instr_time.h"
 #include "storage/latch.h"
+#include "utils/resowner.h"
 #include "utils/tuplestore.h"
 CIVITAS_PG_END
 
@@ -96,6 +97,7 @@ struct Execution
 
 	MemoryContext context;	   /* everything of this run */
 	MemoryContext row_context; /* the row handed out last */
+	ResourceOwner owner;	   /* of the portal that it runs in */
 	const plan::RemoteQuery *query;
 	const catalog::Table *anchor; /* null where the query has no table of the metadata */
 	TupleDesc row_type;

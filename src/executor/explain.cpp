@@ -233,6 +233,12 @@ void print_plan(ExplainState *es, const char *text)
 	}
 }
 
+/* Deparsed text begins with a blank. */
+const char *without_indent(const char *sql)
+{
+	return sql + strspn(sql, " \n");
+}
+
 char *node_name(GroupId group)
 {
 	if (group == catalog::local_group_id())
@@ -256,7 +262,7 @@ void explain_task(ScanState *state, Task& task, bool executed, ExplainState *es)
 	ExplainPropertyText("Node", node_name(group), es);
 	if (es->verbose)
 		for (int index = 0; index < task.statement_count; index++)
-			ExplainPropertyText("Remote SQL", task.statements[index].sql, es);
+			ExplainPropertyText("Remote SQL", without_indent(task.statements[index].sql), es);
 	if (es->analyze && executed)
 	{
 		if (state->query->returns_rows)
@@ -316,7 +322,7 @@ void explain_unknown_tasks(ScanState *state, ExplainState *es)
 	if (!es->verbose || query->pieces == NIL)
 		return;
 	if (state->rows == NIL)
-		ExplainPropertyText("Remote SQL", plan::task_sql(query, 0, nullptr), es);
+		ExplainPropertyText("Remote SQL", without_indent(plan::task_sql(query, 0, nullptr)), es);
 	else
 		ExplainPropertyInteger("Rows", nullptr, list_length(state->rows), es);
 }

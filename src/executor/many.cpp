@@ -51,6 +51,7 @@ struct Many
 	int phase_end;
 	int current;			 /* worker read last */
 	remote::Session *failed; /* why a node could not be reached */
+	bool failed_to_connect;
 	pg::Vec<ManyNode> nodes;
 	pg::Vec<Worker> workers;
 	pg::Vec<int> task_numbers; /* flow's number of a task -> index into Execution::tasks */
@@ -264,6 +265,7 @@ void report_failed(Execution *execution, Worker& worker)
 		if (many->failed)
 			remote::close(many->failed);
 		many->failed = worker.session;
+		many->failed_to_connect = remote::failed(worker.session);
 		worker.session = nullptr;
 	}
 	pg::call_core([&] { flow::session_failed(many->flow, session, now_ms()); });
@@ -324,8 +326,12 @@ void close_worker(Execution *execution, const flow::Action& action)
 [[noreturn]] void raise_unreachable(Execution *execution, const flow::Action& action)
 {
 	Many *many = execution->many;
-	if (many->failed)
-		remote::raise_connection_lost(many->failed);
+	remote::Session *failed = many->failed;
+	many->failed = nullptr;
+	if (failed && many->failed_to_connect)
+		remote::finish_connect(failed); /* raises what went wrong, and closes */
+	if (failed)
+		remote::raise_connection_lost(failed);
 	const ManyNode& node = many->nodes[action.node];
 	if (node.node == nullptr)
 		catalog::get_primary(node.group);
@@ -378,6 +384,7 @@ void session_lost(Execution *execution, Worker& worker)
 	if (many->failed)
 		remote::close(many->failed);
 	many->failed = worker.session;
+	many->failed_to_connect = false;
 	worker.session = nullptr;
 	pg::call_core([&] { flow::session_lost(many->flow, session, rows_seen, now_ms()); });
 }
