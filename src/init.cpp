@@ -9,7 +9,6 @@
 #include "civitas/catalog/tables.h"
 #include "civitas/cluster/cluster.h"
 #include "civitas/ddl/utility.h"
-#include "civitas/daemon/maintenance.h"
 #include "civitas/executor/scan.h"
 #include "civitas/pg/server.h"
 #include "civitas/plan/remote_query.h"
@@ -43,5 +42,4 @@ void _PG_init(void)
 	civitas::executor::scan_init();
 	civitas::ddl::utility_init();
 	civitas::cluster::cluster_init();
-	civitas::daemon::maintenance_init();
 }

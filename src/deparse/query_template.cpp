@@ -8,8 +8,9 @@
  * literal or quoted name is taken for it; each place found becomes a hole. That every table is
  * found exactly once is checked.
  *
- * The tableoid of a sharded table is the shell's, on every node: it is replaced by that constant,
- * or NULL where an outer join made the row.
+ * The tableoid of a sharded table is the shell's, on every node, and so is its row type: the first
+ * is replaced by that constant, whole rows by ROW(...) of the type; NULL where an outer join made
+ * the row.
  */
 #include "civitas/deparse/query_template.h"
 
@@ -154,6 +155,65 @@ bool name_tables(Node *node, void *context)
 
 /* --- tableoid -------------------------------------------------------------------------------- */
 
+/* The columns whose value or type says which table it is. */
+bool is_shell_column(const Var *var)
+{
+	return var->varattno == TableOidAttributeNumber || var->varattno == 0;
+}
+
+Expr *shell_oid(const RangeTblEntry *rte)
+{
+	return reinterpret_cast<Expr *>(
+		makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(rte->relid), false, true));
+}
+
+/* ROW(column, ...)::shell's row type: the shard's own row type is another one. */
+Expr *whole_row(const Var *var, const RangeTblEntry *rte)
+{
+	RowExpr *row = makeNode(RowExpr);
+	row->row_typeid = get_rel_type_id(rte->relid);
+	row->row_format = COERCE_EXPLICIT_CAST;
+	row->location = -1;
+	const int count = list_length(rte->eref->colnames);
+	for (AttrNumber attno = 1; attno <= count; attno++)
+	{
+		Oid type;
+		int32 typmod;
+		Oid collation;
+		char *name = get_attname(rte->relid, attno, true);
+		if (name == nullptr)
+		{
+			/* A dropped column: PostgreSQL's deparsing leaves it out. */
+			row->args = lappend(row->args, makeNullConst(INT4OID, -1, InvalidOid));
+			continue;
+		}
+		get_atttypetypmodcoll(rte->relid, attno, &type, &typmod, &collation);
+		row->args = lappend(row->args,
+							makeVar(var->varno, attno, type, typmod, collation, var->varlevelsup));
+	}
+	return reinterpret_cast<Expr *>(row);
+}
+
+/* The value, or NULL in the rows that an outer join made up. */
+Node *unless_null_extended(const Var *var, Expr *value)
+{
+	NullTest *test = makeNode(NullTest);
+	test->arg = reinterpret_cast<Expr *>(
+		makeVar(var->varno, TableOidAttributeNumber, OIDOID, -1, InvalidOid, var->varlevelsup));
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	CaseWhen *when = makeNode(CaseWhen);
+	when->expr = reinterpret_cast<Expr *>(test);
+	when->result = value;
+	when->location = -1;
+	CaseExpr *expr = makeNode(CaseExpr);
+	expr->casetype = exprType(reinterpret_cast<Node *>(value));
+	expr->args = list_make1(when);
+	expr->defresult = reinterpret_cast<Expr *>(makeNullConst(expr->casetype, -1, InvalidOid));
+	expr->location = -1;
+	return reinterpret_cast<Node *>(expr);
+}
+
 struct TableOids
 {
 	List *queries; /* innermost first */
@@ -167,29 +227,14 @@ Node *replace_tableoid(Node *node, void *context)
 	if (IsA(node, Var))
 	{
 		const Var *var = castNode(Var, node);
-		if (var->varattno != TableOidAttributeNumber ||
+		if (!is_shell_column(var) ||
 			static_cast<int>(var->varlevelsup) >= list_length(state->queries))
 			return static_cast<Node *>(copyObjectImpl(node));
 		const Query *query = static_cast<const Query *>(list_nth(state->queries, var->varlevelsup));
 		const RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
 		if (!is_sharded_rte(rte))
 			return static_cast<Node *>(copyObjectImpl(node));
-
-		NullTest *test = makeNode(NullTest);
-		test->arg = static_cast<Expr *>(copyObjectImpl(node));
-		test->nulltesttype = IS_NOT_NULL;
-		test->location = -1;
-		CaseWhen *when = makeNode(CaseWhen);
-		when->expr = reinterpret_cast<Expr *>(test);
-		when->result = reinterpret_cast<Expr *>(makeConst(
-			OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(rte->relid), false, true));
-		when->location = -1;
-		CaseExpr *expr = makeNode(CaseExpr);
-		expr->casetype = OIDOID;
-		expr->args = list_make1(when);
-		expr->defresult = reinterpret_cast<Expr *>(makeNullConst(OIDOID, -1, InvalidOid));
-		expr->location = -1;
-		return reinterpret_cast<Node *>(expr);
+		return unless_null_extended(var, var->varattno == 0 ? whole_row(var, rte) : shell_oid(rte));
 	}
 	if (IsA(node, Query))
 	{
@@ -207,7 +252,7 @@ bool uses_tableoid(Node *node, void *context)
 	if (node == nullptr)
 		return false;
 	if (IsA(node, Var))
-		return castNode(Var, node)->varattno == TableOidAttributeNumber;
+		return is_shell_column(castNode(Var, node));
 	if (IsA(node, Query))
 		return pg::walk_query(castNode(Query, node), uses_tableoid, context);
 	return pg::walk_children(node, uses_tableoid, context);

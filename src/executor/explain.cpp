@@ -207,9 +207,7 @@ void print_plan(ExplainState *es, const char *text)
 	switch (es->format)
 	{
 	case EXPLAIN_FORMAT_TEXT:
-		appendStringInfoSpaces(es->str, es->indent * 2);
-		appendStringInfoString(es->str, "->  ");
-		append_indented(es->str, text, es->indent * 2 + 4, false);
+		append_indented(es->str, text, es->indent * 2, true);
 		appendStringInfoChar(es->str, '\n');
 		break;
 	case EXPLAIN_FORMAT_JSON:

@@ -56,13 +56,10 @@ bool prepare_walker(Node *node, void *context)
 			RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
 			if (!deparse::is_sharded_rte(rte))
 				continue;
-			if (rte->relkind == RELKIND_PARTITIONED_TABLE)
-			{
-				rte->inh = false;
+			/* ONLY a partitioned table: no rows, PostgreSQL knows. */
+			if (rte->relkind == RELKIND_PARTITIONED_TABLE && rte->inh)
 				rte->relkind = RELKIND_RELATION;
-			}
-			else
-				rte->inh = false;
+			rte->inh = false;
 		}
 		return pg::walk_query(query, prepare_walker, context);
 	}

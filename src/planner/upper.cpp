@@ -1,8 +1,445 @@
+/*
+ * upper.cpp: aggregation, DISTINCT, ORDER BY and LIMIT over one remote relation.
+ *
+ *   GROUP BY with a shard key among the columns   groups do not cross shards: all of it is done
+ * there, HAVING too other aggregation                             two phases: the nodes compute
+ * transition states, PostgreSQL's own Agg node combines and finishes them; needs a combine function
+ *   DISTINCT                                      there, and again here
+ *   ORDER BY + LIMIT, LIMIT                       the first rows of each shard group, cut again
+ * here
+ *
+ * What a node computes for a partial Aggref: the same aggregate where its result is the transition
+ * state (count, min, sum of integers, ...), else citus_internal.partial_bytes()/partial_text() of
+ * it, see partial_state.cpp. In PostgreSQL's plan the column is the partial Aggref, so that the Agg
+ * node above finds it.
+ *
+ * Nothing is done for grouping sets, set-returning targets, windows and DISTINCT ON: PostgreSQL
+ * does them on the rows.
+ */
 #include "remote_rel.h"
+
+CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planner.h"
+#include "optimizer/prep.h"
+#include "optimizer/tlist.h"
+#include "parser/parse_func.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/selfuncs.h"
+#include "utils/syscache.h"
+CIVITAS_PG_END
+
 namespace civitas::planner {
+
+namespace {
+
+/* --- partial aggregates as SQL ------------------------------------------------------------------
+ */
+
+bool has_final_function(Oid aggregate)
+{
+	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	const bool has = OidIsValid(reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple))->aggfinalfn);
+	ReleaseSysCache(tuple);
+	return has;
+}
+
+/* Implicit casts are not printed; without them the node would see another type. */
+Expr *with_explicit_cast(Expr *expr)
+{
+	Node *node = static_cast<Node *>(copyObjectImpl(expr));
+	switch (nodeTag(node))
+	{
+	case T_FuncExpr:
+		if (castNode(FuncExpr, node)->funcformat == COERCE_IMPLICIT_CAST)
+			castNode(FuncExpr, node)->funcformat = COERCE_EXPLICIT_CAST;
+		break;
+	case T_RelabelType:
+		castNode(RelabelType, node)->relabelformat = COERCE_EXPLICIT_CAST;
+		break;
+	case T_CoerceViaIO:
+		castNode(CoerceViaIO, node)->coerceformat = COERCE_EXPLICIT_CAST;
+		break;
+	case T_ArrayCoerceExpr:
+		castNode(ArrayCoerceExpr, node)->coerceformat = COERCE_EXPLICIT_CAST;
+		break;
+	default:
+		break;
+	}
+	return reinterpret_cast<Expr *>(node);
+}
+
+Oid partial_function(const char *name)
+{
+	Oid types[] = {TEXTOID, ANYOID};
+	return LookupFuncName(
+		list_make2(makeString(pstrdup("citus_internal")), makeString(pstrdup(name))), 2, types,
+		true);
+}
+
+Node *state_aggregate(const Aggref *aggregate)
+{
+	const bool internal = aggregate->aggtranstype == INTERNALOID;
+	Aggref *state = static_cast<Aggref *>(copyObjectImpl(aggregate));
+	state->aggfnoid = partial_function(internal ? "partial_bytes" : "partial_text");
+	state->aggsplit = AGGSPLIT_SIMPLE;
+	state->aggtype = internal ? BYTEAOID : TEXTOID;
+	state->aggcollid = InvalidOid;
+	state->aggtranstype = INTERNALOID;
+	state->aggstar = false;
+	Const *name = makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
+							CStringGetTextDatum(format_procedure_qualified(aggregate->aggfnoid)),
+							false, false);
+	List *arguments =
+		list_make1(makeTargetEntry(reinterpret_cast<Expr *>(name), 1, nullptr, false));
+	List *types = list_make1_oid(TEXTOID);
+	ListCell *cell;
+	foreach (cell, aggregate->args)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		arguments =
+			lappend(arguments, makeTargetEntry(with_explicit_cast(entry->expr),
+											   static_cast<AttrNumber>(list_length(arguments) + 1),
+											   nullptr, false));
+		types = lappend_oid(types, exprType(reinterpret_cast<Node *>(entry->expr)));
+	}
+	state->args = arguments;
+	state->aggargtypes = types;
+	if (internal)
+		return reinterpret_cast<Node *>(state);
+
+	CoerceViaIO *cast = makeNode(CoerceViaIO);
+	cast->arg = reinterpret_cast<Expr *>(state);
+	cast->resulttype = aggregate->aggtranstype;
+	cast->coerceformat = COERCE_EXPLICIT_CAST;
+	cast->location = -1;
+	return reinterpret_cast<Node *>(cast);
+}
+
+Node *partial_mutator(Node *node, void *)
+{
+	if (node == nullptr)
+		return nullptr;
+	if (IsA(node, Aggref) && castNode(Aggref, node)->aggsplit == AGGSPLIT_INITIAL_SERIAL)
+	{
+		const Aggref *aggregate = castNode(Aggref, node);
+		if (has_final_function(aggregate->aggfnoid))
+			return state_aggregate(aggregate);
+		Aggref *plain = static_cast<Aggref *>(copyObjectImpl(aggregate));
+		plain->aggsplit = AGGSPLIT_SIMPLE;
+		return reinterpret_cast<Node *>(plain);
+	}
+	return pg::mutate_children(node, partial_mutator, nullptr);
+}
+
+/* An aggregate whose states the nodes can send. */
+bool can_send_state(const Aggref *aggregate)
+{
+	if (aggregate->aggkind != AGGKIND_NORMAL || aggregate->aggvariadic || aggregate->aggdistinct ||
+		aggregate->aggorder)
+		return false;
+	if (!has_final_function(aggregate->aggfnoid))
+		return aggregate->aggtranstype != INTERNALOID;
+	if (aggregate->args == NIL)
+		return false;
+	return OidIsValid(partial_function("partial_bytes"));
+}
+
+/* --- targets ---------------------------------------------------------------------------------- */
+
+bool target_shippable(PathTarget *target)
+{
+	return is_shippable(reinterpret_cast<Node *>(target->exprs));
+}
+
+bool is_group_column(PathTarget *target, int index, List *clauses)
+{
+	const Index ref = get_pathtarget_sortgroupref(target, index);
+	return ref != 0 && get_sortgroupref_clause_noerr(ref, clauses) != nullptr;
+}
+
+/* The relation's keys that are among the grouped (or distinct) columns. */
+List *grouped_keys(const RemoteRel *remote, PathTarget *target, List *clauses)
+{
+	List *result = NIL;
+	ListCell *cell;
+	int index = 0;
+	foreach (cell, target->exprs)
+	{
+		if (is_group_column(target, index++, clauses) && list_member(remote->keys, lfirst(cell)))
+			result = lappend(result, lfirst(cell));
+	}
+	return result;
+}
+
+/* What a partial aggregation returns: group columns, the other columns needed, partial aggregates.
+ * null where an aggregate cannot be split. */
+PathTarget *partial_target(PlannerInfo *root, PathTarget *target, Node *having)
+{
+	PathTarget *partial = create_empty_pathtarget();
+	List *others = NIL;
+	ListCell *cell;
+	int index = 0;
+	foreach (cell, target->exprs)
+	{
+		Expr *expr = static_cast<Expr *>(lfirst(cell));
+		if (is_group_column(target, index, root->parse->groupClause))
+			add_column_to_pathtarget(partial, expr, get_pathtarget_sortgroupref(target, index));
+		else
+			others = lappend(others, expr);
+		index++;
+	}
+	if (having)
+		others = lappend(others, having);
+	List *columns = pull_var_clause(reinterpret_cast<Node *>(others), PVC_INCLUDE_AGGREGATES |
+																		  PVC_RECURSE_WINDOWFUNCS |
+																		  PVC_INCLUDE_PLACEHOLDERS);
+	add_new_columns_to_pathtarget(partial, columns);
+	foreach (cell, partial->exprs)
+	{
+		if (!IsA(lfirst(cell), Aggref))
+			continue;
+		if (!can_send_state(lfirst_node(Aggref, cell)))
+			return nullptr;
+		Aggref *aggregate = makeNode(Aggref);
+		*aggregate = *lfirst_node(Aggref, cell);
+		mark_partial_aggref(aggregate, AGGSPLIT_INITIAL_SERIAL);
+		lfirst(cell) = aggregate;
+	}
+	return set_pathtarget_cost_width(root, partial);
+}
+
+RemoteRel *derive(const RemoteRel *remote)
+{
+	RemoteRel *copy = static_cast<RemoteRel *>(palloc(sizeof(RemoteRel)));
+	*copy = *remote;
+	return copy;
+}
+
+/* --- stages ------------------------------------------------------------------------------------
+ */
+
+void add_final_aggregate(PlannerInfo *root, RelOptInfo *output, Path *states, List *having,
+						 double groups)
+{
+	Query *parse = root->parse;
+	AggClauseCosts costs = {};
+	if (parse->hasAggs)
+		get_agg_clause_costs(root, AGGSPLIT_FINAL_DESERIAL, &costs);
+	const auto add = [&](Path *input, AggStrategy strategy) {
+		add_path(output, reinterpret_cast<Path *>(create_agg_path(
+							 root, output, input, output->reltarget, strategy,
+							 AGGSPLIT_FINAL_DESERIAL, parse->groupClause, having, &costs, groups)));
+	};
+	if (parse->groupClause == NIL)
+	{
+		add(states, AGG_PLAIN);
+		return;
+	}
+	if (grouping_is_hashable(parse->groupClause))
+		add(states, AGG_HASHED);
+	if (grouping_is_sortable(parse->groupClause))
+		add(reinterpret_cast<Path *>(
+				create_sort_path(root, output, states, root->group_pathkeys, -1.0)),
+			AGG_SORTED);
+}
+
+void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_rel,
+				 RelOptInfo *output, const GroupPathExtraData *extra)
+{
+	Query *parse = root->parse;
+	if (parse->groupingSets != NIL || parse->hasTargetSRFs || input->target)
+		return;
+	List *having = castNode(List, extra->havingQual);
+	double groups = 1;
+	if (parse->groupClause)
+		groups = estimate_num_groups(root,
+									 get_sortgrouplist_exprs(parse->groupClause, extra->targetList),
+									 input_rel->rows, nullptr, nullptr);
+
+	List *keys = grouped_keys(input, output->reltarget, parse->groupClause);
+	if ((keys != NIL || input->spread == route::Spread::Replicated) &&
+		target_shippable(output->reltarget) && is_shippable(reinterpret_cast<Node *>(having)))
+	{
+		RemoteRel *whole = derive(input);
+		whole->target = copy_pathtarget(output->reltarget);
+		whole->group_clause = parse->groupClause;
+		whole->having = having;
+		whole->grouped = true;
+		whole->keys = keys;
+		output->fdw_private = whole;
+		add_path(output, reinterpret_cast<Path *>(
+							 make_remote_path(root, output, whole, output->reltarget, groups)));
+		return;
+	}
+	if (input->spread == route::Spread::Replicated || root->hasNonPartialAggs ||
+		root->hasNonSerialAggs)
+		return;
+	PathTarget *target = partial_target(root, output->reltarget, reinterpret_cast<Node *>(having));
+	if (target == nullptr || !target_shippable(target))
+		return;
+	RelOptInfo *partial_rel = fetch_upper_rel(root, UPPERREL_PARTIAL_GROUP_AGG, nullptr);
+	partial_rel->reltarget = target;
+	RemoteRel *partial = derive(input);
+	partial->target = target;
+	partial->partial = true;
+	partial->group_clause = parse->groupClause;
+	partial->grouped = true;
+	partial->keys = NIL;
+	const double rows = groups * input->anchor->shard_count;
+	Path *states = reinterpret_cast<Path *>(make_remote_path(
+		root, partial_rel, partial, target, rows < input_rel->rows ? rows : input_rel->rows));
+	add_final_aggregate(root, output, states, having, groups);
+}
+
+void distinct_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_rel,
+					RelOptInfo *output)
+{
+	Query *parse = root->parse;
+	PathTarget *target = root->upper_targets[UPPERREL_DISTINCT];
+	if (parse->hasDistinctOn || parse->hasTargetSRFs || parse->hasWindowFuncs || input->limit ||
+		target == nullptr || !target_shippable(target))
+		return;
+	RemoteRel *remote = derive(input);
+	remote->target = copy_pathtarget(target);
+	remote->distinct_clause = parse->distinctClause;
+	const double rows =
+		estimate_num_groups(root, get_sortgrouplist_exprs(parse->distinctClause, parse->targetList),
+							input_rel->rows, nullptr, nullptr);
+	Path *path =
+		reinterpret_cast<Path *>(make_remote_path(root, output, remote, remote->target, rows));
+	if (grouping_is_hashable(parse->distinctClause))
+		add_path(output, reinterpret_cast<Path *>(create_agg_path(
+							 root, output, path, target, AGG_HASHED, AGGSPLIT_SIMPLE,
+							 parse->distinctClause, NIL, nullptr, rows)));
+	if (grouping_is_sortable(parse->distinctClause) && root->distinct_pathkeys != NIL)
+	{
+		Path *sorted = reinterpret_cast<Path *>(
+			create_sort_path(root, output, path, root->distinct_pathkeys, -1.0));
+		add_path(output, reinterpret_cast<Path *>(create_upper_unique_path(
+							 root, output, sorted, list_length(root->distinct_pathkeys), rows)));
+	}
+}
+
+/* How many rows of each shard group are enough: LIMIT + OFFSET; null where that is not known before
+ * the rows are. */
+Node *remote_limit(Query *parse, double *rows)
+{
+	if (parse->limitCount == nullptr || parse->limitOption != LIMIT_OPTION_COUNT)
+		return nullptr;
+	const auto constant = [](Node *node, int64 *value) {
+		if (node == nullptr)
+		{
+			*value = 0;
+			return true;
+		}
+		if (!IsA(node, Const))
+			return false;
+		*value = castNode(Const, node)->constisnull
+					 ? 0
+					 : DatumGetInt64(castNode(Const, node)->constvalue);
+		return true;
+	};
+	int64 count;
+	int64 offset;
+	if (constant(parse->limitCount, &count) && constant(parse->limitOffset, &offset))
+	{
+		if (castNode(Const, parse->limitCount)->constisnull || count < 0 || offset < 0 ||
+			count > PG_INT64_MAX - offset)
+			return nullptr;
+		*rows = static_cast<double>(count + offset);
+		return reinterpret_cast<Node *>(makeConst(INT8OID, -1, InvalidOid, sizeof(int64),
+												  Int64GetDatum(count + offset), false, true));
+	}
+	/* A parameter: known when the plan runs. With an offset the sum could fail where LIMIT would
+	 * not. */
+	if (parse->limitOffset != nullptr || !is_execution_constant(parse->limitCount))
+		return nullptr;
+	*rows = 100;
+	return static_cast<Node *>(copyObjectImpl(parse->limitCount));
+}
+
+/* The first rows of each shard group, or null. */
+Path *limited_path(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_rel,
+				   RelOptInfo *output, PathTarget *target)
+{
+	Query *parse = root->parse;
+	double rows;
+	Node *limit = remote_limit(parse, &rows);
+	if (limit == nullptr || parse->hasTargetSRFs || parse->hasWindowFuncs ||
+		parse->distinctClause || parse->rowMarks || target == nullptr || !target_shippable(target))
+		return nullptr;
+	RemoteRel *remote = derive(input);
+	remote->target = copy_pathtarget(target);
+	remote->sort_clause = parse->sortClause;
+	remote->limit = limit;
+	/* The nodes do not read on after the limit. */
+	remote->input_rows *= 0.5;
+	rows *= input->spread == route::Spread::Replicated ? 1 : input->anchor->shard_count;
+	return reinterpret_cast<Path *>(make_remote_path(
+		root, output, remote, remote->target, rows < input_rel->rows ? rows : input_rel->rows));
+}
+
+} // namespace
+
 Node *remote_partial_aggregates(Node *node)
 {
-	return node;
+	return partial_mutator(node, nullptr);
 }
-void upper_paths(PlannerInfo *, UpperRelationKind, RelOptInfo *, RelOptInfo *, void *) {}
+
+void upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
+				 RelOptInfo *output, void *extra)
+{
+	const RemoteRel *input = remote_rel_of(input_rel);
+	if (input == nullptr || root->parse->commandType != CMD_SELECT || root->parse->setOperations)
+		return;
+	switch (stage)
+	{
+	case UPPERREL_GROUP_AGG:
+		group_paths(root, input, input_rel, output, static_cast<const GroupPathExtraData *>(extra));
+		break;
+	case UPPERREL_DISTINCT:
+		distinct_paths(root, input, input_rel, output);
+		break;
+	case UPPERREL_ORDERED: {
+		Path *path =
+			limited_path(root, input, input_rel, output, root->upper_targets[UPPERREL_ORDERED]);
+		if (path)
+			add_path(output, reinterpret_cast<Path *>(create_sort_path(
+								 root, output, path, root->sort_pathkeys, root->limit_tuples)));
+		break;
+	}
+	case UPPERREL_FINAL: {
+		const FinalPathExtraData *final_extra = static_cast<const FinalPathExtraData *>(extra);
+		if (!final_extra->limit_needed || root->parse->sortClause)
+			break;
+		Path *path =
+			limited_path(root, input, input_rel, output, root->upper_targets[UPPERREL_FINAL]);
+		if (path)
+			add_path(output, reinterpret_cast<Path *>(create_limit_path(
+								 root, output, path, root->parse->limitOffset,
+								 root->parse->limitCount, root->parse->limitOption,
+								 final_extra->offset_est, final_extra->count_est)));
+		break;
+	}
+	default:
+		break;
+	}
+}
+
 } // namespace civitas::planner

@@ -18,11 +18,13 @@ CIVITAS_PG_BEGIN
 #include "catalog/index.h"
 #include "commands/vacuum.h"
 #include "commands/explain.h"
+#include "catalog/pg_proc.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_node.h"
+#include "utils/acl.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
@@ -209,5 +211,18 @@ inline void explain_one_plan(PlannedStmt *plan, ExplainState *es, const char *sq
 	ExplainOnePlan(plan, nullptr, es, sql, parameters, nullptr, planning, nullptr);
 #endif
 }
+
+/* Whether the current user may call a function. 16 made the check generic. */
+#if PG_VERSION_NUM >= 160000
+inline bool may_execute(Oid function)
+{
+	return object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+}
+#else
+inline bool may_execute(Oid function)
+{
+	return pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+}
+#endif
 
 } // namespace civitas::pg

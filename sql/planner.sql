@@ -1,0 +1,23 @@
+-- Transition states of aggregates, as values that travel: see src/planner/partial_state.cpp.
+CREATE FUNCTION citus_internal.partial_transition(internal, text, VARIADIC "any") RETURNS internal
+    LANGUAGE C IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'citus_partial_transition';
+CREATE FUNCTION citus_internal.partial_bytes_final(internal) RETURNS bytea
+    LANGUAGE C IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'citus_partial_bytes';
+CREATE FUNCTION citus_internal.partial_text_final(internal) RETURNS text
+    LANGUAGE C IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'citus_partial_text';
+
+CREATE AGGREGATE citus_internal.partial_bytes(text, VARIADIC "any") (
+    SFUNC = citus_internal.partial_transition,
+    STYPE = internal,
+    FINALFUNC = citus_internal.partial_bytes_final,
+    PARALLEL = SAFE
+);
+CREATE AGGREGATE citus_internal.partial_text(text, VARIADIC "any") (
+    SFUNC = citus_internal.partial_transition,
+    STYPE = internal,
+    FINALFUNC = citus_internal.partial_text_final,
+    PARALLEL = SAFE
+);
