@@ -46,8 +46,19 @@ SELECT count(*) FROM a WHERE k > 10100;
 INSERT INTO a (k, v) SELECT i, 'again' FROM generate_series(999, 1001) i ON CONFLICT (k) DO NOTHING;
 INSERT INTO a (k, v) SELECT i, 'updated' FROM generate_series(999, 1002) i ON CONFLICT (k) DO UPDATE SET v = excluded.v, n = a.n + 1;
 SELECT * FROM a WHERE k BETWEEN 998 AND 1002 ORDER BY k;
-WITH inserted AS (INSERT INTO a (k, v) SELECT i, 'returned' FROM generate_series(50001, 50005) i RETURNING k, v, n)
-SELECT * FROM inserted ORDER BY k;
+INSERT INTO a (k, v) SELECT i, 'returned' FROM generate_series(50000, 50000) i RETURNING k, v, n;
+\copy (INSERT INTO a (k, v) SELECT i, 'returned' FROM generate_series(50001, 50005) i RETURNING k + 1, upper(v), n) TO PROGRAM 'LC_ALL=C sort'
+\copy (INSERT INTO a AS t (k, v) SELECT k, 'twice' FROM a WHERE k BETWEEN 50000 AND 50002 ON CONFLICT (k) DO UPDATE SET v = t.v || ' ' || excluded.v RETURNING *) TO PROGRAM 'LC_ALL=C sort'
+-- more rows than one batch
+\set QUIET off
+INSERT INTO a (k, v) SELECT i, 'batch' FROM generate_series(100001, 103500) i ON CONFLICT DO NOTHING;
+INSERT INTO a (k, v) SELECT i, 'batch' FROM generate_series(103001, 106000) i ON CONFLICT DO NOTHING;
+\set QUIET on
+SELECT count(*), count(DISTINCT k) FROM a WHERE v = 'batch';
+-- a failure in a later batch undoes the earlier ones
+INSERT INTO a (k, n) SELECT i, 1 / (109000 - i) FROM generate_series(107001, 110000) i ON CONFLICT DO NOTHING;
+SELECT count(*) FROM a WHERE k > 107000;
+DELETE FROM a WHERE k > 100000;
 INSERT INTO r SELECT k, v FROM l WHERE k BETWEEN 2001 AND 2002 RETURNING k;
 -- errors: nothing stays
 INSERT INTO a (k) SELECT i FROM generate_series(60000, 60010) i UNION ALL SELECT 1;

@@ -347,6 +347,11 @@ Query *select_of(Query *query, List *columns)
 	*target = *nothing;
 	select->resultRelation = 0;
 	select->canSetTag = true;
+	/* An INSERT's source is not marked as an item of FROM; a SELECT that is to be printed needs it.
+	 */
+	ListCell *item;
+	foreach (item, select->rtable)
+		lfirst_node(RangeTblEntry, item)->inFromCl = true;
 
 	select->targetList = NIL;
 	ListCell *cell;
