@@ -178,7 +178,7 @@ SELECT n FROM many WHERE key = 'key31415';
 -- Rights.
 SELECT DISTINCT result FROM run_command_on_all_nodes('CREATE ROLE copy_reader LOGIN');
 SELECT DISTINCT result FROM run_command_on_all_nodes('CREATE ROLE copy_writer LOGIN');
-GRANT USAGE ON SCHEMA copy_tests TO copy_reader, copy_writer;
+SELECT DISTINCT result FROM run_command_on_all_nodes('GRANT USAGE ON SCHEMA copy_tests TO copy_reader, copy_writer');
 GRANT SELECT ON items TO copy_reader;
 GRANT INSERT (id, name) ON items TO copy_writer;
 SET ROLE copy_reader;

@@ -9,7 +9,7 @@ RESET client_min_messages;
 CREATE TABLE plain (k int, n int NOT NULL CHECK (n < 1000), t text, CONSTRAINT one_of_each UNIQUE (k, n));
 CREATE TABLE spread (LIKE plain INCLUDING ALL);
 ALTER TABLE spread RENAME CONSTRAINT spread_k_n_key TO one_of_each_spread;
-SELECT create_distributed_table('spread', 'k');
+SELECT create_distributed_table('spread', 'k', shard_count => 4);
 
 -- Runs the same COPY on both tables and shows every field of the two errors.
 CREATE FUNCTION fail(command text, options text) RETURNS SETOF text LANGUAGE plpgsql AS $$

@@ -8,7 +8,7 @@ RESET client_min_messages;
 
 CREATE TABLE plain (k text, a text, b text);
 CREATE TABLE spread (k text, a text, b text);
-SELECT create_distributed_table('spread', 'k');
+SELECT create_distributed_table('spread', 'k', shard_count => 4);
 
 -- Loads the output of a shell command into both, says what each got and whether they differ.
 CREATE FUNCTION load(command text, options text) RETURNS text LANGUAGE plpgsql AS $$
@@ -111,7 +111,7 @@ CREATE TABLE typed (
 	pos positive, r int4range, flag bool, cls regclass, bits bit varying, x xml, path point);
 CREATE TABLE typed_spread (LIKE typed);
 CREATE TABLE typed_back (LIKE typed);
-SELECT create_distributed_table('typed_spread', 'i');
+SELECT create_distributed_table('typed_spread', 'i', shard_count => 4);
 INSERT INTO typed SELECT i, i * 10000000000, i, i / 7.0, i / 3.0, 'text' || chr(9) || i || chr(10), 'c' || i,
 	decode(lpad(i::text, 4, '0'), 'hex'), date '2024-01-01' + i, timestamptz '2024-01-01 12:00+00' + i * interval '1 hour',
 	i * interval '1 day 1 second', md5(i::text)::uuid, json_build_object('i', i), jsonb_build_object('a b', i),
@@ -166,7 +166,7 @@ COPY (SELECT * FROM "odd ""table""" WHERE "the key" = 1) TO STDOUT CSV HEADER;
 DO $$ BEGIN
 	EXECUTE (SELECT 'CREATE TABLE wide (' || string_agg('c' || i || ' int', ', ') || ')' FROM generate_series(1, 1000) i);
 END $$;
-SELECT create_distributed_table('wide', 'c500');
+SELECT create_distributed_table('wide', 'c500', shard_count => 4);
 COPY wide FROM PROGRAM 'for r in 1 2 3; do seq -s , $r $((r + 999)); done' CSV;
 SELECT c1, c500, c1000 FROM wide ORDER BY 1;
 SELECT c1000 FROM wide WHERE c500 = 501;
