@@ -351,7 +351,7 @@ bool is_sharded(Oid relid)
 	if (relid < FirstNormalObjectId)
 		return false;
 	const catalog::Table *table = catalog::find_table(relid);
-	return table != nullptr && table->kind != catalog::TableKind::Local;
+	return table != nullptr;
 }
 
 bool is_sharded_rte(const RangeTblEntry *rte)

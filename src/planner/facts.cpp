@@ -76,7 +76,7 @@ void note_relation(Facts *facts, const RangeTblEntry *rte, bool written, bool to
 	const catalog::Table& table = catalog::get_table(rte->relid);
 	if (table.kind == catalog::TableKind::Reference)
 		facts->reference_count++;
-	else if (table.is_distributed())
+	else if (table.kind == catalog::TableKind::Hash || table.is_single())
 		facts->sharded_count++;
 	else
 		facts->unsupported_kind = true;

@@ -78,7 +78,7 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, ParamListInfo params)
 	check_assignments(query, target);
 
 	const char *reason = nullptr;
-	if (target.is_distributed() && query->withCheckOptions == NIL)
+	if (target.kind != catalog::TableKind::Reference && query->withCheckOptions == NIL)
 	{
 		PlannedStmt *routed = plan_router(query, facts, params, &reason);
 		if (routed)

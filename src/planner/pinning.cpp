@@ -367,7 +367,7 @@ void gather_query(Gatherer& g, Query *query, Level *parent)
 		else if (bms_is_member(index, used) && deparse::is_sharded_rte(rte))
 		{
 			const catalog::Table& table = catalog::get_table(rte->relid);
-			if (!table.is_distributed())
+			if (table.kind == catalog::TableKind::Reference)
 				continue;
 			const int column = table.distribution_attno
 								   ? column_number(g, query, index, table.distribution_attno)
@@ -424,7 +424,7 @@ void find_table_values(Gatherer& g, pg::Vec<route::SpreadTable>& spread)
 	for (const SpreadRte& rte : g.tables.span())
 		spread.push({rte.table->colocation_id,
 					 rte.column < 0 ? route::NOT_PINNED : values[rte.column],
-					 rte.table->kind == catalog::TableKind::SingleShard});
+					 rte.table->is_single()});
 }
 
 } // namespace
@@ -555,7 +555,7 @@ Placement place_on_target_shards(Query *query)
 	Placement placement = {};
 	placement.ok = true;
 	placement.anchor = g.tables[target].table;
-	if (g.tables.size() == 1 || placement.anchor->kind == catalog::TableKind::SingleShard)
+	if (g.tables.size() == 1 || placement.anchor->is_single())
 	{
 		for (const SpreadRte& rte : g.tables.span())
 			if (rte.table->colocation_id != placement.anchor->colocation_id)

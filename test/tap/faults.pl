@@ -121,14 +121,14 @@ for my $call (@calls)
 	}
 
 	# Timeouts and cancels at several moments.
-	for my $timeout (15, 60, 200)
+	for my $timeout (30, 150)
 	{
 		reset_table($call);
 		my ($code, $out, $err) = $cluster->try(0, "SET statement_timeout = $timeout;\n$call->{call}");
 		like($err, qr/57014/, "$call->{name}, timeout $timeout ms: query_canceled") if $code != 0;
 		check_state("$call->{name}, timeout $timeout ms", $call);
 	}
-	for my $delay (0.05, 0.2)
+	for my $delay (0.1)
 	{
 		reset_table($call);
 		run_with($call, $delay, $cancel);

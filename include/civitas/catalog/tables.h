@@ -74,6 +74,8 @@ struct Table
 		return {placements + shard.first_placement, static_cast<size_t>(shard.placement_count)};
 	}
 	bool is_distributed() const { return kind == TableKind::Hash || kind == TableKind::SingleShard; }
+	/* All rows are in one placement of one shard; such tables of one colocation belong together. */
+	bool is_single() const { return kind == TableKind::SingleShard || kind == TableKind::Local; }
 };
 CIVITAS_SERVER_STATE(Table);
 

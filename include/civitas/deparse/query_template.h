@@ -18,8 +18,8 @@ struct QueryTemplate
 };
 CIVITAS_SERVER_STATE(QueryTemplate);
 
-/* Whether a relation's name in a statement stands for shards: a table of the metadata that is not
- * just a local one. */
+/* Whether a relation's name in a statement stands for shards: a table of the metadata, also a local
+ * one (its rows are in a shard too). */
 bool is_sharded(Oid relid);
 /* Whether the range table entry is a table of that kind, asked for as a table (and not ON
  * CONFLICT's "excluded"). */
