@@ -14,7 +14,7 @@ $cluster->sql(q{CREATE TABLE t (k int, v text)});
 $cluster->sql(q{SELECT create_distributed_table('t', 'k', shard_count => 8)});
 
 # Rows enough for batches to be under way, then a pause, then more.
-my $rows = q{awk 'BEGIN {for (i = 0; i < 40000; i++) printf "%d\t%0200d\n", i, i}'};
+my $rows = q{awk 'BEGIN {for (i = 0; i < 100000; i++) printf "%d\t%0200d\n", i, i}'};
 my $paused = "COPY t FROM PROGRAM \$\$$rows; sleep 3; $rows\$\$";
 
 sub start_copy
@@ -50,7 +50,10 @@ sub remote_pid
 
 sub wait_for_batches
 {
-	wait_until("batches reached node $_", sub { remote_pid($_) ne '' }) for @_;
+	for my $node (@_)
+	{
+		wait_until("batches reached node $node", sub { remote_pid($node) ne '' });
+	}
 }
 
 sub check_nothing_loaded
