@@ -69,7 +69,7 @@ AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = relation) THEN
         RAISE EXCEPTION USING ERRCODE = 'wrong_object_type',
-            MESSAGE = format('cannot calculate the size because relation %L is not distributed', relation::text);
+            MESSAGE = format('cannot calculate the size because relation %s is not distributed', relation);
     END IF;
     IF NOT has_table_privilege(relation, 'SELECT') THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',

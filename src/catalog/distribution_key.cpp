@@ -1,9 +1,13 @@
 /*
  * distribution_key.cpp: see distribution_key.h.
+ *
+ * Reading does not go through PostgreSQL's node reader: it trusts its input, and crashes on text
+ * that users may hand to column_to_column_name().
  */
 #include "distribution_key.h"
 
 CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
 #include "nodes/makefuncs.h"
 #include "nodes/primnodes.h"
 #include "utils/lsyscache.h"
@@ -22,10 +26,13 @@ char *distribution_key(Oid relid, AttrNumber attno)
 
 AttrNumber column_of_distribution_key(const char *key)
 {
-	auto *node = static_cast<Node *>(stringToNode(key));
-	if (node == nullptr || !IsA(node, Var))
+	static constexpr const char FIELD[] = " :varattno ";
+	const char *field = strncmp(key, "{VAR :", 6) == 0 ? strstr(key, FIELD) : nullptr;
+	char *end = nullptr;
+	const long attno = field != nullptr ? strtol(field + sizeof(FIELD) - 1, &end, 10) : 0;
+	if (attno <= 0 || attno > MaxHeapAttributeNumber || *end != ' ')
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("not a column: %s", key)));
-	return reinterpret_cast<Var *>(node)->varattno;
+	return static_cast<AttrNumber>(attno);
 }
 
 } // namespace civitas::catalog

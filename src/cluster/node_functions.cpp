@@ -132,7 +132,13 @@ NodeId add_node(Node node, GroupId group, bool active)
 		return woken.node_id;
 	}
 	if (group != COORDINATOR_GROUP)
+	{
 		register_coordinator();
+		/* The address may be the coordinator's own. */
+		existing = catalog::find_node(node.name, node.port);
+		if (existing != nullptr)
+			return existing->node_id;
+	}
 	node.group_id = check_group(group, node);
 	const bool joins =
 		active && node.role == NodeRole::Primary && node.group_id != COORDINATOR_GROUP;

@@ -245,18 +245,22 @@ PGDLLEXPORT Datum citus_internal_run_commands(PG_FUNCTION_ARGS)
 
 	Datum *ids;
 	Datum *commands;
+	bool *null_commands;
 	int count;
 	int command_count;
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT4OID, 4, true, TYPALIGN_INT, &ids, nullptr,
 					  &count);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &commands,
-					  nullptr, &command_count);
+					  &null_commands, &command_count);
 	if (count != command_count)
 		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 						errmsg("there must be one command for each node")));
 	pg::Vec<NodeTask> tasks;
 	for (int i = 0; i < count; i++)
 	{
+		if (null_commands[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("command must not be NULL")));
 		NodeTask task = {};
 		const NodeId id = DatumGetInt32(ids[i]);
 		const catalog::Node *node = id == 0 ? nullptr : catalog::find_node(id);
