@@ -1,8 +1,9 @@
 /*
  * metadata_sql.h: metadata rows as SQL for another node.
  *
- * The coordinator is the one writer. Rows that it wrote locally (catalog/writes.h) are sent to the other active
- * nodes inside the same distributed transaction as calls of internal functions, which check that the caller owns the table.
+ * The coordinator is the one writer. Rows that it wrote locally (catalog/writes.h) are sent to the
+ * other active nodes inside the same distributed transaction as calls of internal functions, which
+ * check that the caller owns the table.
  */
 #pragma once
 
@@ -11,8 +12,8 @@
 
 namespace civitas::catalog {
 
-/* SQL that, run on another node, makes its rows for this table (partition, shards, placements, colocation)
- * what they are here; the shell must exist there. In CurrentMemoryContext. */
+/* SQL that, run on another node, makes its rows for this table (partition, shards, placements,
+ * colocation) what they are here; the shell must exist there. In CurrentMemoryContext. */
 char *table_metadata_sql(Oid relid);
 /* Deletes the table's rows there; must run before the shell is dropped. */
 char *delete_table_metadata_sql(Oid relid);

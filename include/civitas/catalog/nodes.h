@@ -61,17 +61,19 @@ const Node& get_primary(GroupId group_id);
 
 /* Active primaries other than this server, by group: where metadata changes and DDL must go. */
 std::span<const Node> other_metadata_nodes();
-/* Active primaries with shouldhaveshards, by group: where new shards go. Falls back to the coordinator
- * (group 0) when it is the only node or no node is registered at all. */
+/* Active primaries with shouldhaveshards, by group: where new shards go. Falls back to the
+ * coordinator (group 0) when it is the only node or no node is registered at all. */
 std::span<const GroupId> shard_groups();
-/* Every group with an active primary, by group id; {0} when no node is registered: where reference tables go. */
+/* Every group with an active primary, by group id; {0} when no node is registered: where reference
+ * tables go. */
 std::span<const GroupId> all_groups();
 
 /* authinfo for connecting to a node as `role`: the pg_dist_authinfo row for (node, role), else for
  * (0, role), else null. In CurrentMemoryContext. Never goes into a message. */
 char *authinfo(NodeId node_id, const char *role);
 
-/* Raises 0A000 "operation is not allowed on this node" with the hint to connect to the coordinator. */
+/* Raises 0A000 "operation is not allowed on this node" with the hint to connect to the coordinator.
+ */
 void require_coordinator();
 
 /*

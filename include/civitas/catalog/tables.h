@@ -3,8 +3,9 @@
  * pg_dist_placement), as this backend sees it.
  *
  * One entry a table, built on first use (also for tables that are not in the metadata, so that
- * the answer "plain table" is cheap), dropped by relcache invalidation of the table. A pointer stays valid until the end of
- * the transaction, even when the entry is rebuilt meanwhile. Memory per shard is under 64 bytes.
+ * the answer "plain table" is cheap), dropped by relcache invalidation of the table. A pointer
+ * stays valid until the end of the transaction, even when the entry is rebuilt meanwhile. Memory
+ * per shard is under 64 bytes.
  */
 #pragma once
 
@@ -25,9 +26,9 @@ enum class TableKind : char
 	Hash,		 /* partmethod h */
 	Reference,	 /* partmethod n, repmodel t: one shard, a replica on every node */
 	SingleShard, /* partmethod n, repmodel s, in a colocation group: one shard, one placement */
-	Local,		 /* partmethod n, repmodel s, no colocation: a coordinator table the metadata knows */
-	Range,		 /* partmethod r */
-	Append		 /* partmethod a */
+	Local, /* partmethod n, repmodel s, no colocation: a coordinator table the metadata knows */
+	Range, /* partmethod r */
+	Append /* partmethod a */
 };
 
 /* A row of pg_dist_placement. */
@@ -58,12 +59,12 @@ struct Table
 	char repmodel;
 	bool autoconverted;
 	ColocationId colocation_id;
-	AttrNumber distribution_attno;	 /* 0 unless hash (or range/append) distributed */
-	Oid distribution_type;			 /* type of that column */
-	Oid distribution_collation;		 /* its collation */
-	Oid hash_function;				 /* support function 1 of the type's default hash opclass */
-	FmgrInfo *hash_finfo;			 /* looked up, lives with the entry */
-	bool uniform;					 /* ranges are the equal ones: index is arithmetic */
+	AttrNumber distribution_attno; /* 0 unless hash (or range/append) distributed */
+	Oid distribution_type;		   /* type of that column */
+	Oid distribution_collation;	   /* its collation */
+	Oid hash_function;			   /* support function 1 of the type's default hash opclass */
+	FmgrInfo *hash_finfo;		   /* looked up, lives with the entry */
+	bool uniform;				   /* ranges are the equal ones: index is arithmetic */
 	int shard_count;
 	const Shard *shards;
 	const Placement *placements;
@@ -73,13 +74,17 @@ struct Table
 		const Shard& shard = shards[shard_index];
 		return {placements + shard.first_placement, static_cast<size_t>(shard.placement_count)};
 	}
-	bool is_distributed() const { return kind == TableKind::Hash || kind == TableKind::SingleShard; }
+	bool is_distributed() const
+	{
+		return kind == TableKind::Hash || kind == TableKind::SingleShard;
+	}
 	/* All rows are in one placement of one shard; such tables of one colocation belong together. */
 	bool is_single() const { return kind == TableKind::SingleShard || kind == TableKind::Local; }
 };
 CIVITAS_SERVER_STATE(Table);
 
-/* The entry of a table of the metadata; null for any other relation (and where the extension is not installed). */
+/* The entry of a table of the metadata; null for any other relation (and where the extension is not
+ * installed). */
 const Table *find_table(Oid relid);
 /* Like find_table(); 42809 "table %s is not distributed" where there is none. */
 const Table& get_table(Oid relid);
@@ -98,7 +103,8 @@ struct ShardOwner
 /* False where there is no such shard. */
 bool find_shard(ShardId shard_id, ShardOwner *owner);
 
-/* Oids of all tables of the metadata / of one colocation group, ordered by oid. In CurrentMemoryContext. */
+/* Oids of all tables of the metadata / of one colocation group, ordered by oid. In
+ * CurrentMemoryContext. */
 List *all_table_oids();
 List *colocated_table_oids(ColocationId colocation_id);
 
@@ -114,8 +120,8 @@ char *qualified_shard_name(Oid relid, ShardId shard_id);
  * knows, and that shard exists. Sets the owner when not null. */
 bool is_known_shard(Oid relid, ShardOwner *owner);
 
-/* Whether this session is not to see shards in pg_class: true unless it is internal, or its application
- * name starts with one of citus.show_shards_for_app_name_prefixes. */
+/* Whether this session is not to see shards in pg_class: true unless it is internal, or its
+ * application name starts with one of citus.show_shards_for_app_name_prefixes. */
 bool shards_are_hidden();
 
 /* Name of the distribution column's attribute; null where there is none. */

@@ -2,8 +2,9 @@
  * writes.h: changing the metadata catalogs of this node.
  *
  * Each call writes the local catalog only, through the catalog's indexes, as the extension's own
- * action (whatever the current role may do: callers check rights first), increments the command counter and
- * invalidates the table, so that every backend sees it at commit. metadata_sql.h gives the SQL that does the same to other nodes.
+ * action (whatever the current role may do: callers check rights first), increments the command
+ * counter and invalidates the table, so that every backend sees it at commit. metadata_sql.h gives
+ * the SQL that does the same to other nodes.
  */
 #pragma once
 
@@ -19,7 +20,8 @@ ColocationId next_colocation_id();
 NodeId next_node_id();
 GroupId next_group_id();
 
-/* partkey is the distribution column's name here; it is stored in the form that column_name_to_column() gives. Null where none. */
+/* partkey is the distribution column's name here; it is stored in the form that
+ * column_name_to_column() gives. Null where none. */
 void insert_partition(Oid relid, char partmethod, const char *column, ColocationId colocation_id,
 					  char repmodel, bool autoconverted);
 void delete_partition(Oid relid);
@@ -47,9 +49,10 @@ void insert_colocation(const Colocation& colocation);
 void delete_colocation(ColocationId id);
 /* False where there is none. */
 bool find_colocation(ColocationId id, Colocation *out);
-/* The oldest group that tables distributed with colocate_with => 'default' share; false where none exists yet.
- * Groups made for colocate_with => 'none' are never returned. */
-bool find_default_colocation(int32 shard_count, int32 replication_factor, Oid type, Oid collation, Colocation *out);
+/* The oldest group that tables distributed with colocate_with => 'default' share; false where none
+ * exists yet. Groups made for colocate_with => 'none' are never returned. */
+bool find_default_colocation(int32 shard_count, int32 replication_factor, Oid type, Oid collation,
+							 Colocation *out);
 /* Deletes the group when no table is in it any more. True if it did. */
 bool delete_colocation_if_empty(ColocationId id);
 
@@ -58,7 +61,8 @@ void update_node(const Node& node); /* by node_id, all columns */
 void delete_node(NodeId node_id);
 void set_local_group(GroupId group_id);
 
-/* pg_dist_object: an object (schema, type, function, extension, ...) that the cluster keeps on every node. */
+/* pg_dist_object: an object (schema, type, function, extension, ...) that the cluster keeps on
+ * every node. */
 void insert_object(Oid class_id, Oid object_id, int32 sub_id);
 void delete_object(Oid class_id, Oid object_id, int32 sub_id);
 bool object_is_distributed(Oid class_id, Oid object_id);
