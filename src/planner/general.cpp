@@ -99,6 +99,7 @@ RemoteRel *make_leaf(PlannerInfo *root, RelOptInfo *rel, Index index, const Rang
 																 : route::Spread::Sharded;
 	remote->anchor = &table;
 	remote->relids = bms_make_singleton(static_cast<int>(index));
+	remote->all_relids = remote->relids;
 	RangeTblRef *from = makeNode(RangeTblRef);
 	from->rtindex = static_cast<int>(index);
 	remote->from = reinterpret_cast<Node *>(from);
@@ -125,7 +126,8 @@ bool all_clauses_shippable(RelOptInfo *rel)
 	foreach (cell, rel->baserestrictinfo)
 	{
 		const RestrictInfo *info = lfirst_node(RestrictInfo, cell);
-		if (info->pseudoconstant || !is_shippable(reinterpret_cast<Node *>(info->clause)))
+		if (info->pseudoconstant || info->security_level > 0 ||
+			!is_shippable(reinterpret_cast<Node *>(info->clause)))
 			return false;
 	}
 	return true;

@@ -127,6 +127,47 @@ List *query_range_table(PlannerInfo *root, Relids relids)
 	return rtable;
 }
 
+/* Columns of the query around an EXISTS are one level up in it. */
+Node *raise_outer_columns(Node *node, void *context)
+{
+	if (node == nullptr)
+		return nullptr;
+	if (IsA(node, Var) && !bms_is_member(castNode(Var, node)->varno, static_cast<Relids>(context)))
+	{
+		Var *var = static_cast<Var *>(copyObjectImpl(node));
+		var->varlevelsup++;
+		return reinterpret_cast<Node *>(var);
+	}
+	return pg::mutate_children(node, raise_outer_columns, context);
+}
+
+Node *exists_clause(PlannerInfo *root, const SemiJoin *semi)
+{
+	const RemoteRel *inner = semi->inner;
+	Query *query = makeNode(Query);
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = query_range_table(root, inner->relids);
+	Node *from = query_expression(inner->from);
+	List *names;
+	List *vars;
+	finish_joins(from, &query->rtable, &names, &vars);
+	List *quals = list_concat_copy(inner->quals, semi->clauses);
+	Node *condition =
+		quals ? query_expression(reinterpret_cast<Node *>(make_ands_explicit(quals))) : nullptr;
+	query->jointree = makeFromExpr(list_make1(from), raise_outer_columns(condition, inner->relids));
+	Const *one = makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true);
+	query->targetList =
+		list_make1(makeTargetEntry(reinterpret_cast<Expr *>(one), 1, pstrdup("one"), false));
+
+	SubLink *link = makeNode(SubLink);
+	link->subLinkType = EXISTS_SUBLINK;
+	link->subselect = reinterpret_cast<Node *>(query);
+	link->location = -1;
+	return semi->anti ? reinterpret_cast<Node *>(make_notclause(reinterpret_cast<Expr *>(link)))
+					  : reinterpret_cast<Node *>(link);
+}
+
 Query *build_query(PlannerInfo *root, RemoteRel *remote, List *clauses, List *target_list)
 {
 	Query *query = makeNode(Query);
@@ -138,9 +179,13 @@ Query *build_query(PlannerInfo *root, RemoteRel *remote, List *clauses, List *ta
 	List *vars;
 	finish_joins(from, &query->rtable, &names, &vars);
 	List *quals = list_concat_copy(remote->quals, clauses);
+	quals = quals ? castNode(List, query_expression(reinterpret_cast<Node *>(quals))) : NIL;
+	ListCell *cell;
+	foreach (cell, remote->semi_joins)
+		quals = lappend(quals, exists_clause(root, static_cast<SemiJoin *>(lfirst(cell))));
+	query->hasSubLinks = remote->semi_joins != NIL;
 	query->jointree = makeFromExpr(
-		list_make1(from),
-		quals ? query_expression(reinterpret_cast<Node *>(make_ands_explicit(quals))) : nullptr);
+		list_make1(from), quals ? reinterpret_cast<Node *>(make_ands_explicit(quals)) : nullptr);
 	query->targetList = castNode(List, query_expression(reinterpret_cast<Node *>(target_list)));
 	query->groupClause = remote->group_clause;
 	if (remote->having)
@@ -221,7 +266,8 @@ void split_clauses(List *clauses, List **shipped, List **local)
 		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
 		if (info->pseudoconstant)
 			continue; /* a gating Result above us checks it */
-		if (is_shippable(reinterpret_cast<Node *>(info->clause)))
+		/* What may leak rows that a security barrier hides runs after the barrier: here. */
+		if (info->security_level == 0 && is_shippable(reinterpret_cast<Node *>(info->clause)))
 			*shipped = lappend(*shipped, info->clause);
 		else
 			*local = lappend(*local, info->clause);
@@ -277,7 +323,7 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	scan->custom_private = list_make1(remote);
 	scan->custom_exprs = list_make3(parameters.exprs, copyObjectImpl(relation->prune_keys), NIL);
 
-	remote->tier = relation->target || bms_membership(relation->relids) == BMS_MULTIPLE
+	remote->tier = relation->target || bms_membership(relation->all_relids) == BMS_MULTIPLE
 					   ? plan::Tier::Pushdown
 					   : plan::Tier::General;
 	remote->target = relation->spread == route::Spread::Replicated ? plan::Target::AnyReplica
@@ -290,7 +336,7 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	remote->parameter_types = parameters.types;
 	remote->binary_results = binary_capable(columns);
 	int index = -1;
-	while ((index = bms_next_member(relation->relids, index)) >= 0)
+	while ((index = bms_next_member(relation->all_relids, index)) >= 0)
 	{
 		const RangeTblEntry *rte = planner_rt_fetch(index, root);
 		if (rte->rtekind == RTE_RELATION)

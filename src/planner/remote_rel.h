@@ -9,6 +9,16 @@
 
 namespace civitas::planner {
 
+struct RemoteRel;
+
+/* WHERE [NOT] EXISTS (SELECT FROM inner WHERE clauses). */
+struct SemiJoin
+{
+	const RemoteRel *inner;
+	List *clauses;
+	bool anti;
+};
+
 /*
  * Hangs on RelOptInfo.fdw_private of base and join relations, and of the upper relations made of
  * them. Says what the remote query is, in terms of the planner's own range table: FROM `from` WHERE
@@ -19,9 +29,11 @@ struct RemoteRel
 	route::Spread spread;
 	const catalog::Table *anchor;
 	List *keys; /* columns (Vars) each of which decides the row's shard; NIL where none is left */
-	Relids relids;
-	Node *from;	 /* RangeTblRef or JoinExpr (rtindex 0: numbered when the query is built) */
-	List *quals; /* AND-ed, bare clauses, shippable */
+	Relids relids;	   /* range table indexes in `from` */
+	Relids all_relids; /* those of semi joins too */
+	List *semi_joins;  /* SemiJoin pointers */
+	Node *from;		   /* RangeTblRef or JoinExpr (rtindex 0: numbered when the query is built) */
+	List *quals;	   /* AND-ed, bare clauses, shippable */
 	List *prune_keys;
 	List *key_is_array;
 	plan::Pruning pruning;

@@ -405,7 +405,7 @@ Node *remote_partial_aggregates(Node *node)
 void upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
 				 RelOptInfo *output, void *extra)
 {
-	/* A set operation has no input relation of its own. */
+	/* Set operations have no input relation. */
 	const RemoteRel *input = input_rel ? remote_rel_of(input_rel) : nullptr;
 	if (input == nullptr || root->parse->commandType != CMD_SELECT || root->parse->setOperations)
 		return;
