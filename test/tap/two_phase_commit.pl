@@ -1,0 +1,251 @@
+# A transaction that writes on two nodes is atomic whatever crashes, and recovery finishes it. Debug points kill or stop
+# the coordinator's session at each step of the commit; workers are killed around it. Errors of workers reach the client
+# with their SQLSTATE and names. Secrets stay secret.
+use strict;
+use warnings;
+use CivitasCluster;
+use Test::More;
+use Time::HiRes qw(sleep time);
+use IPC::Run;
+
+my $cluster = CivitasCluster->new(
+	workers => 2,
+	conf => "citus.recover_2pc_interval = -1\ncitus.node_connection_timeout = 3000\nrestart_after_crash = on\n");
+my $coordinator = $cluster->node(0);
+$cluster->sql(q{CREATE TABLE t (k int CONSTRAINT t_key PRIMARY KEY, v text)});
+$cluster->sql(q{SELECT create_distributed_table('t', 'k', shard_count => 4)});
+
+# Fresh keys that live on worker 1 and worker 2.
+my @keys;
+for my $group (1, 2)
+{
+	push @keys, [ split /\n/, $cluster->sql(
+			"SELECT k FROM generate_series(1, 2000) k WHERE EXISTS (SELECT FROM pg_dist_placement p WHERE p.groupid = $group"
+			  . " AND p.shardid = get_shard_id_for_distribution_column('t', k)) ORDER BY k LIMIT 100") ];
+}
+is(scalar @{ $keys[1] }, 100, 'both workers have shards');
+
+my $used = 0;
+sub next_keys { $used++; return ($keys[0][$used], $keys[1][$used]); }
+
+sub wait_until
+{
+	my ($what, $condition) = @_;
+	for (1 .. 300)
+	{
+		return 1 if $condition->();
+		sleep 0.1;
+	}
+	fail("waiting until $what");
+	return 0;
+}
+
+sub wait_for_server
+{
+	my ($i) = @_;
+	wait_until("node $i accepts connections",
+		sub { $cluster->node($i)->psql('postgres', 'SELECT 1', stdout => \my $out, stderr => \my $err) == 0 });
+}
+
+sub rows { my @wanted = @_; return $cluster->sql('SELECT count(*) FROM t WHERE k IN (' . join(',', @wanted) . ')'); }
+
+sub two_inserts
+{
+	my ($first, $second) = @_;
+	return "BEGIN; INSERT INTO t VALUES ($first, 'a'); INSERT INTO t VALUES ($second, 'b'); COMMIT;";
+}
+
+sub records { return $cluster->sql('SELECT count(*) FROM pg_dist_transaction'); }
+
+# --- the ordinary case -----------------------------------------------------------------------------
+
+$cluster->sql('SELECT recover_prepared_transactions()');
+my ($first, $second) = next_keys();
+$cluster->sql(two_inserts($first, $second));
+is(rows($first, $second), 2, 'committed on both');
+is($cluster->prepared_transactions, 0, 'nothing left prepared');
+is(records(), 2, 'one record for each node');
+is($cluster->sql('SELECT recover_prepared_transactions()'), 0, 'nothing to recover');
+is(records(), 0, 'records are deleted when they are not needed any more');
+
+($first) = next_keys();
+$cluster->sql("BEGIN; INSERT INTO t VALUES ($first, 'a'); UPDATE t SET v = 'c' WHERE k = $first; COMMIT");
+is(records(), 0, 'a single write node needs no two-phase commit');
+
+# --- the coordinator crashes at each step ----------------------------------------------------------
+
+for my $case (
+	[ 'before_commit', 0 ], [ 'prepare_sent', 0 ], [ 'prepared', 0 ],
+	[ 'committed', 2 ], [ 'commit_prepared_sent', 2 ])
+{
+	my ($point, $expected) = @$case;
+	my @k = next_keys();
+	my ($code) = $cluster->try(0, "SET citus.debug_point = '$point:crash'; " . two_inserts(@k));
+	isnt($code, 0, "crash at $point: the client loses its connection");
+	wait_for_server(0);
+	$cluster->sql('SELECT recover_prepared_transactions()');
+	is($cluster->prepared_transactions, 0, "crash at $point: nothing left prepared");
+	is(rows(@k), $expected, "crash at $point: " . ($expected ? 'committed' : 'rolled back'));
+	$cluster->sql('SELECT recover_prepared_transactions()');
+	is(records(), 0, "crash at $point: no record left");
+}
+
+# --- an error at each step that can still fail -----------------------------------------------------
+
+for my $point ('before_commit', 'prepare_sent', 'prepared')
+{
+	my @k = next_keys();
+	my ($code, $out, $err) = $cluster->try(0, "SET citus.debug_point = '$point:error'; " . two_inserts(@k));
+	like($err, qr/debug point $point/, "error at $point is reported");
+	is(rows(@k), 0, "error at $point: rolled back");
+	is($cluster->prepared_transactions, 0, "error at $point: nothing left prepared");
+}
+
+# --- a worker crashes while the coordinator stands at a step ----------------------------------------
+
+sub start_waiting
+{
+	my ($point, @k) = @_;
+	unlink $coordinator->data_dir . '/citus_debug_continue';
+	my %run = (out => '', err => '');
+	$run{handle} = IPC::Run::start(
+		[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d', $coordinator->connstr('postgres'),
+			'-c', "SET citus.debug_point = '$point:wait'", '-c', two_inserts(@k) ],
+		'<', \undef, '>', \$run{out}, '2>', \$run{err}, IPC::Run::timeout(90));
+	return \%run;
+}
+
+sub let_go
+{
+	my ($run) = @_;
+	open my $file, '>', $coordinator->data_dir . '/citus_debug_continue' or die $!;
+	close $file;
+	$run->{handle}->finish;
+	unlink $coordinator->data_dir . '/citus_debug_continue';
+}
+
+# The other nodes' sessions hold their parts of the transaction prepared.
+sub wait_for_prepared { wait_until('both parts are prepared', sub { $cluster->prepared_transactions == 2 }); }
+
+my @k = next_keys();
+my $run = start_waiting('prepared', @k);
+wait_for_prepared();
+is($cluster->sql('SELECT recover_prepared_transactions()'), 0, 'recovery leaves a running transaction alone');
+is($cluster->prepared_transactions, 2, '... and its parts prepared');
+let_go($run);
+is(rows(@k), 2, '... and it commits');
+
+for my $point ('prepared', 'committed')
+{
+	@k = next_keys();
+	$run = start_waiting($point, @k);
+	wait_for_prepared();
+	$cluster->node(2)->stop('immediate');
+	let_go($run);
+	like($run->{err}, qr/WARNING:  08006: could not finish the committed transaction on node/,
+		"worker killed at $point: a warning");
+	unlike($run->{err}, qr/ERROR|FATAL|PANIC/, "worker killed at $point: the transaction is committed");
+	$cluster->node(2)->start;
+	is($cluster->sql('SELECT recover_prepared_transactions()'), 1, "worker killed at $point: recovered");
+	is(rows(@k), 2, "worker killed at $point: both rows");
+	is($cluster->prepared_transactions, 0, "worker killed at $point: nothing left prepared");
+}
+
+@k = next_keys();
+$run = start_waiting('before_commit', @k);
+wait_until('both wrote', sub { $cluster->node(2)->safe_psql('postgres',
+			q{SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%' AND state = 'idle in transaction'}) > 0 });
+sleep 0.3;
+$cluster->node(2)->stop('immediate');
+let_go($run);
+like($run->{err}, qr/ERROR:  08006/, 'worker killed before the commit: error');
+$cluster->node(2)->start;
+is(rows(@k), 0, 'worker killed before the commit: rolled back everywhere');
+is($cluster->prepared_transactions, 0, 'worker killed before the commit: nothing left prepared');
+
+# --- a worker that is down --------------------------------------------------------------------------
+
+@k = next_keys();
+$cluster->node(2)->stop('immediate');
+my ($code, $out, $err) = $cluster->try(0, two_inserts(@k));
+like($err, qr/ERROR:  08006: could not connect to node 127\.0\.0\.1:\d+/, 'worker down: the error names it');
+($code, $out, $err) = $cluster->try(0, 'SELECT recover_prepared_transactions()');
+is($code, 0, 'worker down: recovery goes on');
+like($err, qr/WARNING:  08006/, '... with a warning');
+is(rows($k[0]), 0, 'worker down: nothing on the other one');
+$cluster->node(2)->start;
+$cluster->sql(two_inserts(@k));
+is(rows(@k), 2, 'worker back: works again');
+
+# --- the background worker --------------------------------------------------------------------------
+
+$coordinator->append_conf('postgresql.conf', 'citus.recover_2pc_interval = 500');
+$coordinator->reload;
+@k = next_keys();
+$cluster->try(0, "SET citus.debug_point = 'committed:crash'; " . two_inserts(@k));
+wait_for_server(0);
+wait_until('the background worker has recovered', sub { $cluster->prepared_transactions == 0 });
+is(rows(@k), 2, 'recovered in the background');
+$cluster->sql('CREATE DATABASE other');
+$cluster->sql('DROP DATABASE other');
+$coordinator->append_conf('postgresql.conf', 'citus.recover_2pc_interval = -1');
+$coordinator->reload;
+
+# --- errors of workers ------------------------------------------------------------------------------
+
+@k = next_keys();
+$cluster->sql("INSERT INTO t VALUES ($k[0], 'x')");
+($code, $out, $err) = $cluster->try(0, "INSERT INTO t VALUES ($k[0], 'y')");
+like($err, qr/ERROR:  23505: duplicate key value violates unique constraint "t_key"/, '23505 as on one server');
+like($err, qr/TABLE NAME:  t$/m, '... with the table');
+like($err, qr/CONSTRAINT NAME:  t_key$/m, '... and the constraint');
+($code, $out, $err) = $cluster->try(0, "SET statement_timeout = 500; SELECT pg_sleep(10) FROM t WHERE k = $k[0]");
+like($err, qr/ERROR:  57014/, '57014 as on one server');
+wait_until('the cancelled statement ended on the worker', sub {
+	$cluster->node(1)->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()}) == 0 });
+
+my $conflict = IPC::Run::start(
+	[ 'psql', '-X', '-q', '-v', 'VERBOSITY=verbose', '-d', $coordinator->connstr('postgres'),
+		'-c', "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT v FROM t WHERE k = $k[0]; SELECT pg_sleep(2); UPDATE t SET v = 'z' WHERE k = $k[0]; COMMIT" ],
+	'<', \undef, '>', \my $conflict_out, '2>', \my $conflict_err, IPC::Run::timeout(60));
+sleep 0.8;
+$cluster->sql("UPDATE t SET v = 'other' WHERE k = $k[0]");
+$conflict->finish;
+like($conflict_err, qr/ERROR:  40001/, '40001 as on one server');
+
+# --- sessions ---------------------------------------------------------------------------------------
+
+($code, $out, $err) = $cluster->try(0, "SELECT count(*) FROM t WHERE k = $k[0];\n"
+	  . "\\! psql -XAtq -d '" . $cluster->node(1)->connstr('postgres')
+	  . "' -c \"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%'\" >/dev/null\n"
+	  . "SELECT count(*) FROM t WHERE k = $k[0];");
+is($code, 0, 'a kept session that its server closed is replaced') or diag($err);
+
+# --- secrets ----------------------------------------------------------------------------------------
+
+$_->safe_psql('postgres', q{CREATE ROLE guest LOGIN}) for grep { $_->safe_psql('postgres', q{SELECT count(*) FROM pg_roles WHERE rolname = 'guest'}) eq '0' } @{ $cluster->{nodes} };
+$cluster->sql(q{GRANT SELECT ON t TO guest});
+my $hba = $cluster->node(1)->data_dir . '/pg_hba.conf';
+open my $in, '<', $hba or die $!;
+my @lines = <$in>;
+close $in;
+open my $outfile, '>', $hba or die $!;
+print $outfile "host all guest 127.0.0.1/32 scram-sha-256\n", @lines;
+close $outfile;
+$cluster->node(1)->reload;
+$cluster->sql(q{INSERT INTO pg_dist_authinfo VALUES (0, 'guest', 'password=Geheimnis4711')});
+($code, $out, $err) = $cluster->try(0, "SET ROLE guest; SELECT v FROM t WHERE k = $k[0]");
+like($err, qr/could not connect to node/, 'a wrong password is refused');
+unlike($err, qr/Geheimnis4711/, 'no password in the error');
+my $log = '';
+for my $node (@{ $cluster->{nodes} })
+{
+	open my $logfile, '<', $node->logfile or die $!;
+	$log .= join '', grep { !/pg_dist_authinfo/ } <$logfile>;
+	close $logfile;
+}
+unlike($log, qr/Geheimnis4711/, 'no password in a log');
+($code, $out, $err) = $cluster->try(0, q{ALTER SYSTEM SET citus.node_conninfo = 'sslmode=require hostaddr=10.0.0.1'});
+like($err, qr/The key "hostaddr" is not allowed here/, 'connection parameters cannot redirect');
+
+done_testing();
