@@ -9,6 +9,7 @@
 #include "civitas/catalog/tables.h"
 #include "civitas/cluster/cluster.h"
 #include "civitas/ddl/utility.h"
+#include "civitas/daemon/maintenance.h"
 #include "civitas/executor/scan.h"
 #include "civitas/pg/server.h"
 #include "civitas/plan/remote_query.h"
@@ -42,4 +43,5 @@ void _PG_init(void)
 	civitas::executor::scan_init();
 	civitas::ddl::utility_init();
 	civitas::cluster::cluster_init();
+	civitas::daemon::maintenance_init();
 }

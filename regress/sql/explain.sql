@@ -10,6 +10,7 @@ CREATE TABLE t (k int PRIMARY KEY, v text);
 SELECT create_distributed_table('t', 'k', shard_count => 4, colocate_with => 'none');
 INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, 40) g;
 
+SET citus.explain_analyze_sort_method TO 'taskId';
 -- Ports, times, sizes and shard ids differ from run to run.
 CREATE FUNCTION show_plan(statement text, options text DEFAULT 'COSTS OFF') RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
@@ -48,7 +49,7 @@ BEGIN
 	EXECUTE 'EXPLAIN (FORMAT JSON, COSTS OFF) ' || statement INTO plan;
 	RETURN plan;
 END $$;
-SELECT jsonb_path_query(json_plan('SELECT * FROM t WHERE k = 1'), '$.**."Remote Plan"[0].Plan."Node Type"');
+SELECT jsonb_path_query_first(json_plan('SELECT * FROM t WHERE k = 1'), '$.**."Remote Plan"[0].Plan."Node Type"');
 SELECT jsonb_path_query_first(json_plan('SELECT * FROM t WHERE k = 1'), '$.**.Tier');
 EXPLAIN (FORMAT XML, COSTS OFF) SELECT 1 FROM t WHERE false AND k = 1 \g /dev/null
 EXPLAIN (FORMAT YAML, COSTS OFF) SELECT 1 FROM t WHERE k = 1 \g /dev/null

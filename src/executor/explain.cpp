@@ -207,7 +207,9 @@ void print_plan(ExplainState *es, const char *text)
 	switch (es->format)
 	{
 	case EXPLAIN_FORMAT_TEXT:
-		append_indented(es->str, text, es->indent * 2, true);
+		appendStringInfoSpaces(es->str, es->indent * 2);
+		appendStringInfoString(es->str, "->  ");
+		append_indented(es->str, text, es->indent * 2 + 4, false);
 		appendStringInfoChar(es->str, '\n');
 		break;
 	case EXPLAIN_FORMAT_JSON:

@@ -20,6 +20,9 @@ namespace civitas::pg {
 
 char *debug_point_setting;
 
+/* A file of the data directory that ends every wait. */
+static constexpr const char *CONTINUE_FILE = "citus_debug_continue";
+
 void reach_debug_point(const char *name)
 {
 	const size_t length = strlen(name);
@@ -32,10 +35,11 @@ void reach_debug_point(const char *name)
 		kill(getpid(), SIGKILL);
 	else if (strcmp(action, "wait") == 0)
 	{
-		for (int second = 0; second < 60; second++)
+		/* The process stands in the data directory. */
+		for (int round = 0; round < 600 && access(CONTINUE_FILE, F_OK) != 0; round++)
 		{
-			WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1000L,
-					  PG_WAIT_EXTENSION);
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100L,
+							 PG_WAIT_EXTENSION);
 			ResetLatch(MyLatch);
 			CHECK_FOR_INTERRUPTS();
 		}

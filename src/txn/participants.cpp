@@ -23,6 +23,7 @@ CIVITAS_PG_END
 namespace civitas::txn {
 
 TransactionState current;
+void (*first_use_hook)();
 
 namespace {
 
@@ -207,6 +208,8 @@ static List *preamble_statements(Participant *participant)
 		participant->begun = true;
 		participant->step = Step::Open;
 		current.used = true;
+		if (first_use_hook != nullptr)
+			first_use_hook();
 	}
 	for (int i = participant->savepoint_count; i < open; i++)
 	{

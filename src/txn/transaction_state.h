@@ -134,7 +134,6 @@ void clear_transaction_number();
 uint64 *running_transactions(int *count);
 
 /* recovery.cpp */
-int recover_transactions();
 /* Inserts the commit record of a participant. */
 void insert_commit_record(const Participant *participant);
 

@@ -76,6 +76,14 @@ void run_on_nodes(std::span<const NodeCommand> commands);
 /* Outside of the transaction (its own, committed at once), e.g. CREATE INDEX CONCURRENTLY: each node in turn. */
 void run_outside_transaction(const catalog::Node& node, const char *sql);
 
+/* --- for the background ---------------------------------------------------------------------- */
+
+/* Finishes what crashes left prepared on other nodes; returns how many parts. In a transaction. A node that cannot be
+ * reached is a WARNING. */
+int recover_transactions();
+/* Called when a transaction first uses another node; set by the daemon, to be null otherwise. */
+extern void (*first_use_hook)();
+
 void transaction_init();
 
 } // namespace civitas::txn

@@ -1,0 +1,162 @@
+-- Comments on objects whose own part of the script has none: what docs/reference and \df+ show.
+COMMENT ON FUNCTION pg_catalog.citus_set_coordinator_host(text,integer,noderole,name) IS
+	'Registers this server as the coordinator, under the host name and port by which the workers reach it. Must precede the first citus_add_node(); may be called again after an address change.';
+COMMENT ON FUNCTION pg_catalog.citus_add_node(text,integer,integer,noderole,name) IS
+	'Adds a server to the cluster and activates it: metadata, table shells and reference tables are copied to it. The server must run the same version of the extension. Returns the node id; a node that is there already keeps its id.';
+COMMENT ON FUNCTION pg_catalog.citus_add_inactive_node(text,integer,integer,noderole,name) IS
+	'Adds a server without activating it: it gets no metadata and no shards until citus_activate_node().';
+COMMENT ON FUNCTION pg_catalog.citus_add_secondary_node(text,integer,text,integer,name) IS
+	'Registers a standby of a primary that is in the cluster already.';
+COMMENT ON FUNCTION pg_catalog.citus_activate_node(text,integer) IS
+	'Activates a node: copies metadata, table shells and reference tables to it, and lets new shards go there.';
+COMMENT ON FUNCTION pg_catalog.citus_disable_node(text,integer,boolean) IS
+	'Deactivates a node for a while: its reference table replicas are dropped from the metadata and it is not asked any more. Refused while it holds the only placement of a shard.';
+COMMENT ON FUNCTION pg_catalog.citus_remove_node(text,integer) IS
+	'Removes a node from the cluster. Refused while it holds the only placement of a shard.';
+COMMENT ON FUNCTION pg_catalog.citus_update_node(integer,text,integer,boolean,integer) IS
+	'Changes a node''s host name and port, as a failover does. With force, sessions that hold locks needed for it are ended after lock_cooldown milliseconds.';
+COMMENT ON FUNCTION pg_catalog.citus_set_node_property(text,integer,text,boolean) IS
+	'Sets a property of a node; the one that exists is shouldhaveshards: whether new shards go there.';
+COMMENT ON FUNCTION pg_catalog.citus_get_active_worker_nodes() IS
+	'The active workers: host name and port.';
+COMMENT ON FUNCTION pg_catalog.citus_check_cluster_node_health() IS
+	'Tries every connection between two nodes; one row for each, false where it failed and null where the asking node could not be reached.';
+COMMENT ON FUNCTION pg_catalog.citus_check_connection_to_node(text,integer) IS
+	'Whether this node can connect to another one.';
+COMMENT ON FUNCTION pg_catalog.citus_is_coordinator() IS
+	'Whether this server is the coordinator.';
+COMMENT ON FUNCTION pg_catalog.citus_coordinator_nodeid() IS
+	'The coordinator''s node id, 0 if it is not registered.';
+COMMENT ON FUNCTION pg_catalog.citus_nodename_for_nodeid(integer) IS
+	'The host name of a node; null if there is none.';
+COMMENT ON FUNCTION pg_catalog.citus_nodeport_for_nodeid(integer) IS
+	'The port of a node; null if there is none.';
+COMMENT ON FUNCTION pg_catalog.get_nodeid_for_groupid(integer) IS
+	'The node id of a group''s primary.';
+COMMENT ON FUNCTION pg_catalog.citus_is_primary_node() IS
+	'Whether this server is a primary.';
+COMMENT ON FUNCTION pg_catalog.citus_version() IS
+	'The version of the library and how it was built.';
+COMMENT ON FUNCTION pg_catalog.create_distributed_table(regclass,text,citus.distribution_type,text,integer) IS
+	'Spreads a table over the cluster by the hash of a column. Rows that it has are moved. colocate_with names a table whose shards the new ones go with (''default'': tables of the same column type and shard count; ''none'': a group of its own); shard_count defaults to citus.shard_count. With a null column, the table becomes a single shard.';
+COMMENT ON FUNCTION pg_catalog.create_reference_table(regclass) IS
+	'Copies a table to every node, for tables that others join with and point to. Rows that it has are kept.';
+COMMENT ON FUNCTION pg_catalog.undistribute_table(regclass,boolean) IS
+	'Turns a distributed or reference table into an ordinary table of this server again, rows included. cascade_via_foreign_keys takes along what foreign keys connect.';
+COMMENT ON FUNCTION pg_catalog.citus_add_local_table_to_metadata(regclass,boolean) IS
+	'Makes a table of the coordinator known to the cluster, so that every node can ask it and foreign keys between it and reference tables work.';
+COMMENT ON FUNCTION pg_catalog.truncate_local_data_after_distributing_table(regclass) IS
+	'Deletes the rows that a distributed table''s own, local storage still has from the time before it was distributed.';
+COMMENT ON FUNCTION pg_catalog.get_shard_id_for_distribution_column(regclass,"any") IS
+	'The shard that holds rows with a value in the distribution column.';
+COMMENT ON FUNCTION pg_catalog.citus_table_size(regclass) IS
+	'Disk space of all placements of a table, in bytes, without indexes.';
+COMMENT ON FUNCTION pg_catalog.citus_relation_size(regclass) IS
+	'Disk space of the main fork of all placements of a table or index, in bytes.';
+COMMENT ON FUNCTION pg_catalog.citus_total_relation_size(regclass,boolean) IS
+	'Disk space of all placements of a table with indexes and TOAST, in bytes.';
+COMMENT ON FUNCTION pg_catalog.run_command_on_workers(text,boolean) IS
+	'Runs a command on every worker, outside of this transaction; a row for each with its first result or its error.';
+COMMENT ON FUNCTION pg_catalog.run_command_on_all_nodes(text,boolean,boolean) IS
+	'Runs a command on every node, outside of this transaction; a row for each with its first result or its error.';
+COMMENT ON FUNCTION pg_catalog.run_command_on_coordinator(text,boolean) IS
+	'Runs a command on the coordinator, outside of this transaction.';
+COMMENT ON FUNCTION pg_catalog.run_command_on_shards(regclass,text,boolean) IS
+	'Runs a command for every shard of a table, with %s standing for the shard''s name, outside of this transaction.';
+COMMENT ON FUNCTION pg_catalog.run_command_on_placements(regclass,text,boolean) IS
+	'Runs a command for every placement of a table''s shards, with %s standing for the shard''s name, outside of this transaction.';
+COMMENT ON FUNCTION pg_catalog.run_command_on_colocated_placements(regclass,regclass,text,boolean) IS
+	'Runs a command for every pair of placements of two colocated tables, with two %s standing for the shards'' names, outside of this transaction.';
+COMMENT ON FUNCTION pg_catalog.column_name_to_column(regclass,text) IS
+	'The form in which pg_dist_partition stores a distribution column.';
+COMMENT ON FUNCTION pg_catalog.column_to_column_name(regclass,text) IS
+	'The name of a distribution column stored in pg_dist_partition.';
+COMMENT ON FUNCTION pg_catalog.shard_name(regclass,bigint,boolean) IS
+	'The name of a shard''s table, qualified where needed.';
+COMMENT ON FUNCTION pg_catalog.relation_is_a_known_shard(regclass) IS
+	'Whether a table is a shard that the metadata knows.';
+COMMENT ON FUNCTION pg_catalog.citus_table_is_visible(oid) IS
+	'Whether a table is visible in the search path and not hidden as a shard.';
+COMMENT ON FUNCTION pg_catalog.role_exists(name) IS
+	'Whether a role exists.';
+COMMENT ON FUNCTION pg_catalog.authinfo_valid(text) IS
+	'Whether a text is usable as authinfo of pg_dist_authinfo.';
+COMMENT ON FUNCTION pg_catalog.poolinfo_valid(text) IS
+	'Whether a text is usable as poolinfo of pg_dist_poolinfo.';
+COMMENT ON TABLE pg_catalog.pg_dist_partition IS
+	'The tables of the metadata, one row a table.';
+COMMENT ON COLUMN pg_catalog.pg_dist_partition.logicalrelid IS 'the table';
+COMMENT ON COLUMN pg_catalog.pg_dist_partition.partmethod IS 'h: hash; n: not distributed by a column (reference, single shard, local); r: range; a: append';
+COMMENT ON COLUMN pg_catalog.pg_dist_partition.partkey IS 'the distribution column; column_to_column_name() tells its name';
+COMMENT ON COLUMN pg_catalog.pg_dist_partition.colocationid IS 'colocation group, 0 for none';
+COMMENT ON COLUMN pg_catalog.pg_dist_partition.repmodel IS 't: a replica on every node; s: by streaming replication of the nodes; c: by statement';
+COMMENT ON COLUMN pg_catalog.pg_dist_partition.autoconverted IS 'added to the metadata because of a foreign key, not by a user';
+COMMENT ON TABLE pg_catalog.pg_dist_shard IS
+	'The shards, one row a shard.';
+COMMENT ON COLUMN pg_catalog.pg_dist_shard.logicalrelid IS 'the table it is part of';
+COMMENT ON COLUMN pg_catalog.pg_dist_shard.shardid IS 'unique in the cluster; the end of the shard''s name';
+COMMENT ON COLUMN pg_catalog.pg_dist_shard.shardstorage IS 't: ordinary table';
+COMMENT ON COLUMN pg_catalog.pg_dist_shard.shardminvalue IS 'lowest hash value, inclusive; null where there is one shard';
+COMMENT ON COLUMN pg_catalog.pg_dist_shard.shardmaxvalue IS 'highest hash value, inclusive';
+COMMENT ON TABLE pg_catalog.pg_dist_placement IS
+	'Where the shards are, one row a copy of a shard.';
+COMMENT ON COLUMN pg_catalog.pg_dist_placement.placementid IS 'unique in the cluster';
+COMMENT ON COLUMN pg_catalog.pg_dist_placement.groupid IS 'the group of pg_dist_node that holds it';
+COMMENT ON TABLE pg_catalog.pg_dist_node IS
+	'The servers of the cluster.';
+COMMENT ON COLUMN pg_catalog.pg_dist_node.nodeid IS 'unique, given out when the node is added';
+COMMENT ON COLUMN pg_catalog.pg_dist_node.groupid IS 'a server and its standbys; 0 is the coordinator';
+COMMENT ON COLUMN pg_catalog.pg_dist_node.noderack IS 'where it is, for information';
+COMMENT ON COLUMN pg_catalog.pg_dist_node.hasmetadata IS 'whether it gets the metadata';
+COMMENT ON COLUMN pg_catalog.pg_dist_node.isactive IS 'whether it is in use';
+COMMENT ON COLUMN pg_catalog.pg_dist_node.metadatasynced IS 'whether it has all of the metadata';
+COMMENT ON COLUMN pg_catalog.pg_dist_node.shouldhaveshards IS 'whether new shards go there';
+COMMENT ON TABLE pg_catalog.pg_dist_colocation IS
+	'Colocation groups: tables whose shards line up.';
+COMMENT ON COLUMN pg_catalog.pg_dist_colocation.shardcount IS 'shards of each table in it';
+COMMENT ON COLUMN pg_catalog.pg_dist_colocation.replicationfactor IS 'placements of each shard, -1 for reference tables';
+COMMENT ON COLUMN pg_catalog.pg_dist_colocation.distributioncolumntype IS '0 where there is no distribution column';
+COMMENT ON TABLE pg_catalog.pg_dist_object IS
+	'Objects (schemas, types, functions, ...) that the cluster keeps on every node.';
+COMMENT ON TABLE pg_catalog.pg_dist_local_group IS
+	'The group of this server, one row.';
+COMMENT ON TABLE pg_catalog.pg_dist_transaction IS
+	'Commit records: transactions that were decided to commit and may still be prepared on a node.';
+COMMENT ON COLUMN pg_catalog.pg_dist_transaction.groupid IS 'the node where it was prepared';
+COMMENT ON COLUMN pg_catalog.pg_dist_transaction.gid IS 'the name that it was prepared under';
+COMMENT ON TABLE pg_catalog.pg_dist_authinfo IS
+	'How to log in to other nodes: what is added to the connection string, such as password=..., for a role. Superusers only.';
+COMMENT ON COLUMN pg_catalog.pg_dist_authinfo.nodeid IS 'the node; 0 for all';
+COMMENT ON COLUMN pg_catalog.pg_dist_authinfo.rolename IS 'the role that connects';
+COMMENT ON TABLE pg_catalog.pg_dist_poolinfo IS
+	'Where to connect to instead of a node itself, as through a connection pooler.';
+COMMENT ON TABLE pg_catalog.pg_dist_node_metadata IS
+	'Facts about the cluster as a whole.';
+COMMENT ON TABLE pg_catalog.pg_dist_schema IS
+	'Schemas whose tables are each one shard.';
+COMMENT ON TABLE pg_catalog.pg_dist_cleanup IS
+	'What an operation left to be deleted.';
+COMMENT ON TABLE pg_catalog.pg_dist_rebalance_strategy IS
+	'How the rebalancer judges nodes and shards.';
+COMMENT ON TABLE pg_catalog.pg_dist_background_job IS
+	'Background jobs.';
+COMMENT ON TABLE pg_catalog.pg_dist_background_task IS
+	'Steps of background jobs.';
+COMMENT ON TABLE pg_catalog.pg_dist_background_task_depend IS
+	'Which step waits for which.';
+COMMENT ON VIEW pg_catalog.pg_dist_shard_placement IS
+	'Placements with the node that holds each; kept for older scripts.';
+COMMENT ON VIEW pg_catalog.citus_tables IS
+	'The distributed, reference and local tables of the metadata that the current user may see.';
+COMMENT ON VIEW pg_catalog.citus_shards IS
+	'Every placement of every shard, with its node and its size in bytes.';
+COMMENT ON VIEW pg_catalog.citus_schemas IS
+	'Schemas whose tables are each one shard.';
+COMMENT ON VIEW pg_catalog.citus_nodes IS
+	'The active servers with their role.';
+COMMENT ON TYPE pg_catalog.noderole IS 'Whether a node is a primary or a standby.';
+COMMENT ON TYPE pg_catalog.citus_copy_format IS 'The formats of COPY.';
+COMMENT ON TYPE citus.distribution_type IS 'How a table can be distributed.';
+COMMENT ON TYPE citus.shard_transfer_mode IS 'How shards are moved.';
+COMMENT ON TYPE pg_catalog.citus_job_status IS 'States of a background job.';
+COMMENT ON TYPE pg_catalog.citus_task_status IS 'States of a step of a background job.';

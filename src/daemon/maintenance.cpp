@@ -1,0 +1,336 @@
+/*
+ * maintenance.cpp: background work, database by database.
+ *
+ * One launcher a server; it has no database of its own. Each cycle it lists the databases and
+ * starts, one after another, a short-lived worker for each one that is due: the worker connects,
+ * does the duties whose time has come (recovery of prepared transactions; distributed deadlocks
+ * will be another) and exits. Nothing stays connected, so DROP DATABASE, CREATE DATABASE ..
+ * TEMPLATE and DROP EXTENSION need not know about it, and an error or a crash of a duty costs one
+ * cycle.
+ *
+ * A database without the extension is looked at once after the server's start, and again when
+ * somebody starts a distributed transaction in it (the nudge). What is known of databases lives in
+ * shared memory, because workers report there; when more databases exist than it has room for, the
+ * rest is looked at in every cycle.
+ */
+#include "civitas/pg/server.h"
+
+#include "civitas/catalog/nodes.h"
+#include "civitas/daemon/maintenance.h"
+#include "civitas/txn/transaction.h"
+
+CIVITAS_PG_BEGIN
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+CIVITAS_PG_END
+
+CIVITAS_PG_BEGIN
+PGDLLEXPORT void civitas_maintenance_launcher(Datum argument);
+PGDLLEXPORT void civitas_maintenance_worker(Datum database);
+CIVITAS_PG_END
+
+namespace civitas::daemon {
+
+namespace {
+
+/* ms; -1: never. */
+int recovery_interval;
+
+constexpr int MAX_DATABASES = 128;
+/* How often the launcher looks for databases that are due, ms. */
+constexpr long CYCLE = 1000;
+
+enum class Presence : int
+{
+	Unknown,
+	Absent,
+	Installed
+};
+
+/* What is known of a database. */
+struct DatabaseEntry
+{
+	Oid database; /* InvalidOid: free */
+	Presence presence;
+	TimestampTz last_run;
+};
+
+struct SharedMaintenance
+{
+	slock_t mutex;
+	DatabaseEntry databases[MAX_DATABASES];
+};
+
+SharedMaintenance *shared;
+shmem_request_hook_type previous_request_hook;
+shmem_startup_hook_type previous_startup_hook;
+
+void request_shared_memory()
+{
+	if (previous_request_hook != nullptr)
+		previous_request_hook();
+	RequestAddinShmemSpace(sizeof(SharedMaintenance));
+}
+
+void start_shared_memory()
+{
+	if (previous_startup_hook != nullptr)
+		previous_startup_hook();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	bool found;
+	shared = static_cast<SharedMaintenance *>(
+		ShmemInitStruct("civitas maintenance", sizeof(SharedMaintenance), &found));
+	if (!found)
+	{
+		memset(shared, 0, sizeof(SharedMaintenance));
+		SpinLockInit(&shared->mutex);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* The entry of a database, made if there is room; null where there is none. The mutex is held. */
+DatabaseEntry *find_entry(Oid database)
+{
+	DatabaseEntry *unused = nullptr;
+	for (DatabaseEntry& entry : shared->databases)
+	{
+		if (entry.database == database)
+			return &entry;
+		if (entry.database == InvalidOid && unused == nullptr)
+			unused = &entry;
+	}
+	if (unused != nullptr)
+		*unused = {database, Presence::Unknown, 0};
+	return unused;
+}
+
+void set_presence(Oid database, Presence presence)
+{
+	SpinLockAcquire(&shared->mutex);
+	DatabaseEntry *entry = find_entry(database);
+	if (entry != nullptr)
+		entry->presence = presence;
+	SpinLockRelease(&shared->mutex);
+}
+
+/* The nudge: a distributed transaction begins in a database that may have been found without the
+ * extension. */
+void note_distributed_use()
+{
+	static bool noted;
+	if (noted)
+		return;
+	noted = true;
+	SpinLockAcquire(&shared->mutex);
+	DatabaseEntry *entry = find_entry(MyDatabaseId);
+	if (entry != nullptr && entry->presence == Presence::Absent)
+		entry->presence = Presence::Unknown;
+	SpinLockRelease(&shared->mutex);
+}
+
+/* Whether a database is due; if so its run starts now. */
+bool take_run(Oid database, TimestampTz now)
+{
+	SpinLockAcquire(&shared->mutex);
+	DatabaseEntry *entry = find_entry(database);
+	bool due = true;
+	if (entry != nullptr)
+	{
+		const bool rested = entry->last_run == 0 ||
+							TimestampDifferenceExceeds(entry->last_run, now, recovery_interval);
+		due = rested && entry->presence != Presence::Absent;
+		if (due)
+			entry->last_run = now;
+	}
+	SpinLockRelease(&shared->mutex);
+	return due;
+}
+
+/* Frees the entries of databases that are gone. */
+void forget_missing(const List *databases)
+{
+	for (DatabaseEntry& entry : shared->databases)
+	{
+		SpinLockAcquire(&shared->mutex);
+		const Oid database = entry.database;
+		SpinLockRelease(&shared->mutex);
+		if (database == InvalidOid || list_member_oid(databases, database))
+			continue;
+		SpinLockAcquire(&shared->mutex);
+		if (entry.database == database)
+			entry.database = InvalidOid;
+		SpinLockRelease(&shared->mutex);
+	}
+}
+
+/* Oids of the databases that can be connected to. In `context`. */
+List *connectable_databases(MemoryContext context)
+{
+	List *databases = NIL;
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	Relation relation = table_open(DatabaseRelationId, AccessShareLock);
+	TableScanDesc scan = table_beginscan_catalog(relation, 0, nullptr);
+	for (HeapTuple tuple; (tuple = heap_getnext(scan, ForwardScanDirection)) != nullptr;)
+	{
+		const FormData_pg_database *row =
+			reinterpret_cast<FormData_pg_database *>(GETSTRUCT(tuple));
+		if (!row->datallowconn || row->datistemplate)
+			continue;
+		MemoryContext old = MemoryContextSwitchTo(context);
+		databases = lappend_oid(databases, row->oid);
+		MemoryContextSwitchTo(old);
+	}
+	table_endscan(scan);
+	table_close(relation, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return databases;
+}
+
+/* Runs a worker in a database and waits for it: one at a time, so that a server with many databases
+ * keeps its worker slots. */
+void run_worker(Oid database)
+{
+	BackgroundWorker worker;
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker.bgw_library_name, "citus", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "civitas_maintenance_worker",
+			sizeof(worker.bgw_function_name));
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "Citus Maintenance Daemon: %u", database);
+	strlcpy(worker.bgw_type, "Citus Maintenance Daemon", sizeof(worker.bgw_type));
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	worker.bgw_notify_pid = MyProcPid;
+
+	BackgroundWorkerHandle *handle;
+	/* No free slot: the next cycle tries again. */
+	if (RegisterDynamicBackgroundWorker(&worker, &handle))
+		WaitForBackgroundWorkerShutdown(handle);
+}
+
+void launch_cycle(MemoryContext context)
+{
+	if (recovery_interval < 0)
+		return;
+	List *databases = connectable_databases(context);
+	forget_missing(databases);
+	ListCell *cell;
+	foreach (cell, databases)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!ShutdownRequestPending && take_run(lfirst_oid(cell), GetCurrentTimestamp()))
+			run_worker(lfirst_oid(cell));
+	}
+}
+
+void register_launcher()
+{
+	BackgroundWorker worker;
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 5;
+	strlcpy(worker.bgw_library_name, "citus", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "civitas_maintenance_launcher",
+			sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "Citus Maintenance Launcher", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "Citus Maintenance Launcher", sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
+/* The duties of a database. Errors end the worker and are in the log; the next cycle tries again.
+ */
+void do_duties(Oid database)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	const bool installed = catalog::extension_installed();
+	set_presence(database, installed ? Presence::Installed : Presence::Absent);
+	if (installed && recovery_interval >= 0)
+	{
+		pgstat_report_activity(STATE_RUNNING, "recovering prepared transactions");
+		const int finished = txn::recover_transactions();
+		if (finished > 0)
+			ereport(LOG, (errmsg("recovery finished %d prepared transactions on other nodes",
+								 finished)));
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_activity(STATE_IDLE, nullptr);
+}
+
+} // namespace
+
+void maintenance_init()
+{
+	DefineCustomIntVariable(
+		"citus.recover_2pc_interval",
+		"Time between two looks for prepared transactions to finish on other nodes; "
+		"-1 turns it off.",
+		nullptr, &recovery_interval, 60000, -1, 604800000, PGC_SIGHUP, GUC_UNIT_MS, nullptr,
+		nullptr, nullptr);
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request_shared_memory;
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = start_shared_memory;
+	txn::first_use_hook = note_distributed_use;
+	register_launcher();
+}
+
+} // namespace civitas::daemon
+
+using namespace civitas;
+
+void civitas_maintenance_launcher(Datum argument)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
+
+	MemoryContext context =
+		AllocSetContextCreate(TopMemoryContext, "civitas maintenance", ALLOCSET_DEFAULT_SIZES);
+	for (;;)
+	{
+		MemoryContextReset(context);
+		MemoryContextSwitchTo(context);
+		daemon::launch_cycle(context);
+		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, daemon::CYCLE,
+				  PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+	}
+}
+
+void civitas_maintenance_worker(Datum database)
+{
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+	daemon::do_duties(DatumGetObjectId(database));
+}
