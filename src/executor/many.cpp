@@ -85,7 +85,7 @@ int node_index(Many *many, GroupId group)
 	node.group = group;
 	node.node = catalog::find_primary(group);
 	if (node.node)
-		node.endpoint = txn::endpoint_of(*node.node);
+		node.endpoint = txn::address_of(*node.node);
 	many->nodes.push(node);
 	return many->nodes.size() - 1;
 }
@@ -285,7 +285,7 @@ void open_session(Execution *execution, const flow::Action& action)
 	many->wait_set_stale = true;
 	if (node.node)
 	{
-		worker.session = remote::start_connect(node.endpoint);
+		worker.session = remote::start_connect(txn::endpoint_of(*node.node));
 		remote::set_claimed(worker.session, true);
 	}
 	many->workers.push(worker);

@@ -244,7 +244,7 @@ void end_participant(Participant *participant)
 	participant->gid[0] = '\0';
 }
 
-remote::Endpoint endpoint_of(const catalog::Node& node)
+remote::Endpoint address_of(const catalog::Node& node)
 {
 	/* A change of the node's address makes us wait here, and then counts. */
 	catalog::lock_nodes(catalog::NodeLock::Use);
@@ -256,7 +256,14 @@ remote::Endpoint endpoint_of(const catalog::Node& node)
 	endpoint.port = target.port;
 	endpoint.user = GetUserNameFromId(GetUserId(), false);
 	endpoint.database = get_database_name(MyDatabaseId);
-	endpoint.authinfo = catalog::authinfo(target.node_id, endpoint.user);
+	endpoint.authinfo = nullptr;
+	return endpoint;
+}
+
+remote::Endpoint endpoint_of(const catalog::Node& node)
+{
+	remote::Endpoint endpoint = address_of(node);
+	endpoint.authinfo = catalog::authinfo(endpoint.node_id, endpoint.user);
 	return endpoint;
 }
 
@@ -272,9 +279,8 @@ static remote::Session *start_session_for(const catalog::Node& node)
 		session = participating_session(node.group_id);
 	if (session != nullptr)
 		return session;
-	const remote::Endpoint endpoint = endpoint_of(node);
-	session = remote::find_idle(endpoint);
-	return session != nullptr ? session : remote::start_connect(endpoint);
+	session = remote::find_idle(address_of(node));
+	return session != nullptr ? session : remote::start_connect(endpoint_of(node));
 }
 
 remote::Session *session_for(const catalog::Node& node)

@@ -16,6 +16,8 @@ namespace civitas::txn {
 
 /* The endpoint of a node for the current user and database, with its authinfo. In CurrentMemoryContext. */
 remote::Endpoint endpoint_of(const catalog::Node& node);
+/* Same without the authinfo, which costs a look into a catalog: enough to find a session that exists. */
+remote::Endpoint address_of(const catalog::Node& node);
 
 /*
  * The session to use for a node, not inside a remote transaction yet: the session that this transaction already uses on that
