@@ -7,6 +7,7 @@
  */
 #include "civitas/executor/scan.h"
 
+#include "civitas/txn/transaction.h"
 #include "execution.h"
 
 CIVITAS_PG_BEGIN
@@ -132,6 +133,7 @@ void scan_init()
 {
 	register_settings();
 	RegisterCustomScanMethods(&remote_scan_methods);
+	txn::session_wanted_hook = yield_session;
 	RegisterCustomScanMethods(&insert_select_methods);
 }
 

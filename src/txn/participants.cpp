@@ -24,6 +24,7 @@ namespace civitas::txn {
 
 TransactionState current;
 void (*first_use_hook)();
+void (*session_wanted_hook)(remote::Session *);
 
 namespace {
 
@@ -278,7 +279,11 @@ static remote::Session *start_session_for(const catalog::Node& node)
 	if (session == nullptr)
 		session = participating_session(node.group_id);
 	if (session != nullptr)
+	{
+		if (remote::claimed(session) && session_wanted_hook != nullptr)
+			session_wanted_hook(session);
 		return session;
+	}
 	session = remote::find_idle(address_of(node));
 	return session != nullptr ? session : remote::start_connect(endpoint_of(node));
 }

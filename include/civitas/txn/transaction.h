@@ -25,6 +25,9 @@ remote::Endpoint address_of(const catalog::Node& node);
  * 55000 when the node is this very server and connecting to ourselves would see another transaction: callers run local work locally.
  */
 remote::Session *session_for(const catalog::Node& node);
+/* Called for a session that a running execution still reads from (it is pinned, so there is no other): must leave it idle.
+ * Set by executor. */
+extern void (*session_wanted_hook)(remote::Session *session);
 
 /*
  * Queues (in pipeline mode, nothing is sent yet) or sends what must precede a statement on this session: session settings that
