@@ -73,7 +73,7 @@ bool needs_execution(Node *node, void *context)
 bool can_evaluate(ScanState *state)
 {
 	const CustomScan *scan = reinterpret_cast<const CustomScan *>(state->css.ss.ps.plan);
-	Node *expressions = reinterpret_cast<Node *>(scan->custom_exprs);
+	Node *expressions = reinterpret_cast<Node *>(plan::expressions_of(scan));
 	return !needs_execution(expressions, state->css.ss.ps.ps_ExprContext) &&
 		   !contain_volatile_functions(expressions);
 }

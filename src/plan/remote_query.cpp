@@ -7,6 +7,7 @@
 #include "civitas/plan/remote_query.h"
 
 CIVITAS_PG_BEGIN
+#include "nodes/nodeFuncs.h"
 #include "nodes/readfuncs.h"
 #include "nodes/value.h"
 CIVITAS_PG_END
@@ -156,11 +157,6 @@ const ExtensibleNodeMethods remote_query_methods = {
 	REMOTE_QUERY_NAME, sizeof(RemoteQuery), copy_query, equal_queries, out_query, read_query,
 };
 
-List *expressions_of(const CustomScan *scan, int index)
-{
-	return static_cast<List *>(list_nth(scan->custom_exprs, index));
-}
-
 } // namespace
 
 RemoteQuery *make_remote_query()
@@ -181,19 +177,32 @@ RemoteQuery *remote_query_of(const CustomScan *scan)
 	return reinterpret_cast<RemoteQuery *>(linitial(scan->custom_private));
 }
 
+void set_remote_query(CustomScan *scan, RemoteQuery *query, List *parameters, List *prune_keys,
+					  List *rows)
+{
+	List *expressions = list_make3(parameters, prune_keys, rows);
+	fix_opfuncids(reinterpret_cast<Node *>(expressions));
+	scan->custom_private = list_make2(query, expressions);
+}
+
+List *expressions_of(const CustomScan *scan)
+{
+	return static_cast<List *>(lsecond(scan->custom_private));
+}
+
 List *parameters_of(const CustomScan *scan)
 {
-	return expressions_of(scan, 0);
+	return static_cast<List *>(list_nth(expressions_of(scan), 0));
 }
 
 List *prune_keys_of(const CustomScan *scan)
 {
-	return expressions_of(scan, 1);
+	return static_cast<List *>(list_nth(expressions_of(scan), 1));
 }
 
 List *rows_of(const CustomScan *scan)
 {
-	return expressions_of(scan, 2);
+	return static_cast<List *>(list_nth(expressions_of(scan), 2));
 }
 
 void plan_init()

@@ -389,8 +389,7 @@ PlannedStmt *plan_insert_select(Query *query, List *columns, const Facts& facts,
 	scan->custom_relids = bms_make_singleton(index);
 	scan->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	scan->custom_plans = list_make1(statement->planTree);
-	scan->custom_private = list_make1(remote);
-	scan->custom_exprs = list_make3(parameters, NIL, NIL);
+	plan::set_remote_query(scan, remote, parameters, NIL, NIL);
 	scan->methods = &executor::insert_select_methods;
 	scan->scan.plan.startup_cost = statement->planTree->startup_cost;
 	scan->scan.plan.total_cost = statement->planTree->total_cost;

@@ -168,8 +168,7 @@ PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *targe
 	scan->scan.plan.targetlist = index_var_list(scan->custom_scan_tlist);
 	scan->custom_relids = bms_make_singleton(index);
 	scan->flags = CUSTOMPATH_SUPPORT_PROJECTION;
-	scan->custom_private = list_make1(remote);
-	scan->custom_exprs = list_make3(parameters, prune_keys, rows);
+	plan::set_remote_query(scan, remote, parameters, prune_keys, rows);
 	scan->methods = &executor::remote_scan_methods;
 	scan->scan.plan.startup_cost = 0;
 	scan->scan.plan.total_cost = 0;

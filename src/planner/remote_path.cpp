@@ -320,8 +320,8 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	scan->custom_scan_tlist = columns;
 	scan->flags = path->flags;
 	scan->methods = &executor::remote_scan_methods;
-	scan->custom_private = list_make1(remote);
-	scan->custom_exprs = list_make3(parameters.exprs, copyObjectImpl(relation->prune_keys), NIL);
+	plan::set_remote_query(scan, remote, parameters.exprs,
+						   static_cast<List *>(copyObjectImpl(relation->prune_keys)), NIL);
 
 	remote->tier = relation->target || bms_membership(relation->all_relids) == BMS_MULTIPLE
 					   ? plan::Tier::Pushdown

@@ -420,9 +420,12 @@ void upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_r
 	case UPPERREL_ORDERED: {
 		Path *path =
 			limited_path(root, input, input_rel, output, root->upper_targets[UPPERREL_ORDERED]);
+		/* ORDER BY constants leaves nothing to sort by. */
+		if (path && root->sort_pathkeys != NIL)
+			path = reinterpret_cast<Path *>(
+				create_sort_path(root, output, path, root->sort_pathkeys, root->limit_tuples));
 		if (path)
-			add_path(output, reinterpret_cast<Path *>(create_sort_path(
-								 root, output, path, root->sort_pathkeys, root->limit_tuples)));
+			add_path(output, path);
 		break;
 	}
 	case UPPERREL_FINAL: {

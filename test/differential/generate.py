@@ -57,7 +57,7 @@ class Generator:
         if type_ == "text":
             return "'" + rnd.choice(["", "a", "b", "abc", "ü", "Zed", "it''s", "x1", "%"]) + "'::text"
         if type_ == "numeric":
-            return rnd.choice(["0", "1.50", "(-3.25)", "100.000", "2.5"]) + "::numeric"
+            return rnd.choice(["0.00", "1.50", "(-3.25)", "100.00", "2.50"]) + "::numeric"
         if type_ == "float8":
             return rnd.choice(["0", "1.5", "(-2.25)", "1e10", "'NaN'", "'Infinity'"]) + "::float8"
         if type_ == "bool":

@@ -1,20 +1,21 @@
 /*
  * remote_query.h: what planner and executor agree on.
  *
- * A RemoteQuery is one SQL statement to be run on shard groups: a text with holes, and how to fill them. It is an
- * extensible node in CustomScan.custom_private, so a plan that holds it can be copied, printed, read back and cached. Expressions
- * do not live in it but in CustomScan.custom_exprs (so that PostgreSQL fixes references and finds parameters in
- * them), as three nested lists:
+ * A RemoteQuery is one SQL statement to be run on shard groups: a text with holes, and how to fill
+ * them. It is an extensible node in CustomScan.custom_private, so a plan that holds it can be
+ * copied, printed, read back and cached. Expressions live beside it in custom_private, as three
+ * nested lists (and not in custom_exprs: there the planner would replace any part that equals a
+ * column of custom_scan_tlist by a reference to it, as if it were computed from the rows):
  *
- *     custom_exprs = ( parameters, prune_keys, rows )
+ *     custom_private = ( RemoteQuery, ( parameters, prune_keys, rows ) )
  *
- *   parameters   value of $1, $2, ... of the remote SQL, evaluated once per execution, here: external parameters,
- *                STABLE functions without columns, ...; never holds a Var.
- *   prune_keys   see pruning below.
- *   rows         INSERT .. VALUES: a list of rows, each a list with one expression per column of
- *                insert_columns. Evaluated here, once each. Empty otherwise.
+ *   parameters   value of $1, $2, ... of the remote SQL, evaluated once per execution, here:
+ * external parameters, STABLE functions without columns, ...; never holds a Var. prune_keys   see
+ * pruning below. rows         INSERT .. VALUES: a list of rows, each a list with one expression per
+ * column of insert_columns. Evaluated here, once each. Empty otherwise.
  *
- * A task is (shard index) of the anchor table; its SQL is the template with every relation's shard of that index.
+ * A task is (shard index) of the anchor table; its SQL is the template with every relation's shard
+ * of that index.
  */
 #pragma once
 
@@ -30,7 +31,8 @@ CIVITAS_PG_END
 
 namespace civitas::plan {
 
-/* Which planner made it: see the architecture, "From statement to plan". EXPLAIN prints the names. */
+/* Which planner made it: see the architecture, "From statement to plan". EXPLAIN prints the names.
+ */
 enum class Tier : int
 {
 	FastPath = 1,
@@ -42,19 +44,21 @@ enum class Tier : int
 /* Where the tasks run. */
 enum class Target : int
 {
-	ShardGroups = 0,   /* one task for each shard group of the anchor that pruning leaves */
-	AnyReplica = 1,	   /* one task: only reference tables (or none); on this node if it has a replica */
-	AllReplicas = 2	   /* a write to a reference table: the same task on every placement, rows and count of the first */
+	ShardGroups = 0, /* one task for each shard group of the anchor that pruning leaves */
+	AnyReplica =
+		1, /* one task: only reference tables (or none); on this node if it has a replica */
+	AllReplicas = 2 /* a write to a reference table: the same task on every placement, rows and
+					   count of the first */
 };
 
 /*
  * Pruning, for Target::ShardGroups.
  *   All      every shard group
- *   Keys     the union of the shards of all prune_keys: each an expression of the distribution column's type, or, where
- *            key_is_array says so, of an array of it. NULL keys match nothing.
- *   Nothing  no shard can match (WHERE false): the query still runs, on one shard, when it must return a row
- *            (aggregates without GROUP BY in the remote SQL); else nothing runs.
- *   Routed   INSERT: each row decides, by the value at distribution_position of its row.
+ *   Keys     the union of the shards of all prune_keys: each an expression of the distribution
+ * column's type, or, where key_is_array says so, of an array of it. NULL keys match nothing.
+ *   Nothing  no shard can match (WHERE false): the query still runs, on one shard, when it must
+ * return a row (aggregates without GROUP BY in the remote SQL); else nothing runs. Routed   INSERT:
+ * each row decides, by the value at distribution_position of its row.
  */
 enum class Pruning : int
 {
@@ -72,21 +76,26 @@ struct RemoteQuery
 	CmdType command; /* CMD_SELECT, CMD_INSERT, CMD_UPDATE, CMD_DELETE */
 	Target target;
 	Pruning pruning;
-	bool returns_rows;	  /* SELECT, or RETURNING */
-	bool binary_results;  /* every result column can travel in binary */
-	bool read_only;		  /* no data change and no row lock on the nodes (volatile functions count as change) */
-	bool run_when_empty;  /* Pruning::Nothing and no keys left: run on one shard all the same, to get its one row */
+	bool returns_rows;	 /* SELECT, or RETURNING */
+	bool binary_results; /* every result column can travel in binary */
+	bool read_only;		 /* no data change and no row lock on the nodes (volatile functions count as
+							change) */
+	bool run_when_empty; /* Pruning::Nothing and no keys left: run on one shard all the same, to get
+							its one row */
 
-	Oid anchor;				/* table whose shards are enumerated; InvalidOid with AnyReplica over no table */
-	List *relations;		/* oid list: every metadata table in the statement, once; for affinity and locks */
-	List *pieces;			/* String nodes: template text around the holes, one more than holes */
-	List *holes;			/* oid list: table whose (qualified) shard name fills the hole; InvalidOid = the VALUES rows */
-	List *parameter_types;	/* oid list: type to declare for $n; a user-defined type is sent as text with a cast in the SQL */
-	List *key_is_array;		/* int list, one per prune key */
-	List *insert_columns;	/* String nodes: columns of an INSERT, in row order */
-	List *insert_types;		/* oid list: their types */
+	Oid anchor; /* table whose shards are enumerated; InvalidOid with AnyReplica over no table */
+	List *relations; /* oid list: every metadata table in the statement, once; for affinity and
+						locks */
+	List *pieces;	 /* String nodes: template text around the holes, one more than holes */
+	List *holes; /* oid list: table whose (qualified) shard name fills the hole; InvalidOid = the
+					VALUES rows */
+	List *parameter_types; /* oid list: type to declare for $n; a user-defined type is sent as text
+							  with a cast in the SQL */
+	List *key_is_array;	   /* int list, one per prune key */
+	List *insert_columns;  /* String nodes: columns of an INSERT, in row order */
+	List *insert_types;	   /* oid list: their types */
 	int distribution_position; /* index into insert_columns, -1 where there is none */
-	char *reason;			/* why not a lower tier, for EXPLAIN VERBOSE; null for the first */
+	char *reason;			   /* why not a lower tier, for EXPLAIN VERBOSE; null for the first */
 };
 CIVITAS_SERVER_STATE(RemoteQuery);
 
@@ -94,15 +103,21 @@ inline constexpr const char *REMOTE_QUERY_NAME = "CitusRemoteQuery";
 
 RemoteQuery *make_remote_query();
 
+/* Gives the scan its RemoteQuery and the expressions, made ready to be evaluated. */
+void set_remote_query(CustomScan *scan, RemoteQuery *query, List *parameters, List *prune_keys,
+					  List *rows);
+
 /* The RemoteQuery and the expression lists of a CustomScan that carries one. */
+List *expressions_of(const CustomScan *scan);
 RemoteQuery *remote_query_of(const CustomScan *scan);
 List *parameters_of(const CustomScan *scan);
 List *prune_keys_of(const CustomScan *scan);
 List *rows_of(const CustomScan *scan);
 
 /*
- * Template text of a task: pieces and holes with the shard names of `shard_index` (reference tables: their one
- * shard). `values` fills the VALUES hole (null where there is none). In CurrentMemoryContext.
+ * Template text of a task: pieces and holes with the shard names of `shard_index` (reference
+ * tables: their one shard). `values` fills the VALUES hole (null where there is none). In
+ * CurrentMemoryContext.
  */
 char *task_sql(const RemoteQuery *query, int shard_index, const char *values);
 
