@@ -1,9 +1,9 @@
 -- Isolation tests: isolationtester asks the server whether a session waits for another. A session of the coordinator
--- also waits when a node that works for it does, so the question is put to the workers as well.
-CREATE FUNCTION pg_catalog.civitas_session_is_blocked_here(int, int[]) RETURNS bool
-	LANGUAGE internal VOLATILE STRICT AS 'pg_isolation_test_session_is_blocked';
+-- also waits when a node that works for it does, so the question is put to the workers as well. The server's own function
+-- is renamed, not replaced: a call by its oid would still run the old one.
+ALTER FUNCTION pg_catalog.pg_isolation_test_session_is_blocked(int, int[]) RENAME TO civitas_session_is_blocked_here;
 
-CREATE OR REPLACE FUNCTION pg_catalog.pg_isolation_test_session_is_blocked(pid int, others int[])
+CREATE FUNCTION pg_catalog.pg_isolation_test_session_is_blocked(pid int, others int[])
 RETURNS bool LANGUAGE plpgsql VOLATILE STRICT AS $$
 BEGIN
 	IF pg_catalog.civitas_session_is_blocked_here(pid, others) THEN
