@@ -1,10 +1,10 @@
 /*
  * node_tasks.cpp: commands on nodes outside of the transaction, failures as values.
  *
- * Loop: take a window of tasks; start all their connects, finish them, send every command, collect
- * the results in order. Nodes work at the same time although one process waits for them one after
- * the other. A session belongs to its task and is closed afterwards, whatever happened: commands
- * may have changed its state.
+ * Loop: take a window of tasks, each on a lane of its own; start all connects, finish them, send
+ * every command, collect the results in order. Nodes work at the same time although one process
+ * waits for them one after the other. A lane's session goes from one task to the next, reset in
+ * between, and is closed at the end, whatever happened: it never joins those of the transaction.
  */
 #include "civitas/cluster/cluster.h"
 #include "civitas/pg/str.h"
@@ -27,7 +27,7 @@ namespace civitas::cluster {
 namespace {
 
 /* Sessions that are open at the same time for one call. */
-constexpr int WINDOW = 32;
+constexpr int WINDOW = 16;
 
 char *local_hostname = nullptr;
 
@@ -111,78 +111,135 @@ enum class Step
 	Collect
 };
 
+/* A session that one task after another uses. */
+struct Lane
+{
+	remote::Session *session;
+	bool connected;
+	bool taken; /* by a task of the current window */
+};
+
+/* Starts to undo all state of the last task; the session is then as good as a new one. */
+void start_reset(remote::Session *session)
+{
+	if (PQtransactionStatus(remote::connection(session)) != PQTRANS_IDLE)
+		remote::execute(session, "ROLLBACK");
+	remote::send_simple(session, "DISCARD ALL");
+}
+
 /* One step of one task; a failure of the node ends the task. */
-void run_step(NodeTask& task, remote::Session **session, Step step)
+void run_step(NodeTask& task, Lane *lane, Step step)
 {
 	MemoryContext context = CurrentMemoryContext;
-	if (step != Step::Start && *session == nullptr)
+	if (step != Step::Start && lane->session == nullptr)
 		return;
 	PG_TRY();
 	{
 		switch (step)
 		{
 		case Step::Start:
-			*session = remote::start_connect(txn::endpoint_of(task.node));
-			remote::set_claimed(*session, true);
+			if (lane->session != nullptr)
+			{
+				start_reset(lane->session);
+				break;
+			}
+			lane->connected = false;
+			lane->session = remote::start_connect(txn::endpoint_of(task.node));
+			remote::set_claimed(lane->session, true);
 			break;
-		case Step::Finish: {
-			/* A failed connect closes the session itself. */
-			remote::Session *connecting = *session;
-			*session = nullptr;
-			remote::finish_connect(connecting);
-			*session = connecting;
+		case Step::Finish:
+			if (!lane->connected)
+			{
+				/* A failed connect closes the session itself. */
+				remote::Session *connecting = lane->session;
+				lane->session = nullptr;
+				remote::finish_connect(connecting);
+				lane->session = connecting;
+				lane->connected = true;
+			}
+			else
+				remote::drain(lane->session);
 			task.connected = true;
 			break;
-		}
 		case Step::Send:
-			remote::send_simple(*session, task.sql);
+			remote::send_simple(lane->session, task.sql);
 			break;
 		case Step::Collect:
-			collect(task, *session);
+			collect(task, lane->session);
 			break;
 		}
 	}
 	PG_CATCH();
 	{
 		absorb_error(task, context);
-		if (*session != nullptr)
-			remote::close(*session);
-		*session = nullptr;
+		if (lane->session != nullptr)
+			remote::close(lane->session);
+		lane->session = nullptr;
 	}
 	PG_END_TRY();
 }
 
-void run_steps(std::span<NodeTask> tasks, remote::Session **sessions)
+bool leads_to(const remote::Session *session, const catalog::Node& node)
 {
+	return remote::port(session) == node.port && strcmp(remote::host(session), node.name) == 0;
+}
+
+/* A lane that leads to the node or nowhere yet; else one that must be torn down for it. There are
+ * as many lanes as tasks in a window, so there always is one. */
+Lane *take_lane(Lane *lanes, const catalog::Node& node)
+{
+	Lane *best = nullptr;
+	for (Lane *lane = lanes; lane < lanes + WINDOW; lane++)
+	{
+		if (lane->taken)
+			continue;
+		if (lane->session != nullptr && leads_to(lane->session, node))
+		{
+			best = lane;
+			break;
+		}
+		if (best == nullptr || (best->session != nullptr && lane->session == nullptr))
+			best = lane;
+	}
+	if (best->session != nullptr && !leads_to(best->session, node))
+	{
+		remote::close(best->session);
+		best->session = nullptr;
+	}
+	best->taken = true;
+	return best;
+}
+
+void run_window(std::span<NodeTask> tasks, Lane *lanes)
+{
+	Lane *taken[WINDOW];
+	for (int i = 0; i < WINDOW; i++)
+		lanes[i].taken = false;
+	for (size_t i = 0; i < tasks.size(); i++)
+		taken[i] = take_lane(lanes, tasks[i].node);
 	for (const Step step : {Step::Start, Step::Finish, Step::Send, Step::Collect})
 		for (size_t i = 0; i < tasks.size(); i++)
-			run_step(tasks[i], &sessions[i], step);
+			run_step(tasks[i], taken[i], step);
 }
 
-void close_sessions(remote::Session **sessions)
+void run_windows(std::span<NodeTask> tasks, size_t window, Lane *lanes)
 {
-	for (int i = 0; i < WINDOW; i++)
+	for (size_t first = 0; first < tasks.size(); first += window)
+		run_window(
+			tasks.subspan(first, tasks.size() - first < window ? tasks.size() - first : window),
+			lanes);
+}
+
+void close_lanes(Lane *lanes)
+{
+	for (Lane *lane = lanes; lane < lanes + WINDOW; lane++)
 	{
-		if (sessions[i] == nullptr)
+		if (lane->session == nullptr)
 			continue;
-		if (remote::busy(sessions[i]))
-			remote::send_cancel(sessions[i]);
-		remote::close(sessions[i]);
+		if (remote::busy(lane->session))
+			remote::send_cancel(lane->session);
+		remote::close(lane->session);
 	}
-}
-
-void run_window(std::span<NodeTask> tasks)
-{
-	auto **sessions = static_cast<remote::Session **>(palloc0(sizeof(remote::Session *) * WINDOW));
-	PG_TRY();
-	{
-		run_steps(tasks, sessions);
-	}
-	PG_FINALLY();
-	{
-		close_sessions(sessions);
-	}
-	PG_END_TRY();
 }
 
 } // namespace
@@ -195,9 +252,16 @@ void run_tasks(std::span<NodeTask> tasks, bool parallel)
 		task.success = task.connected = false;
 		task.result = nullptr;
 	}
-	for (size_t first = 0; first < tasks.size(); first += window)
-		run_window(
-			tasks.subspan(first, tasks.size() - first < window ? tasks.size() - first : window));
+	auto *lanes = static_cast<Lane *>(palloc0(sizeof(Lane) * WINDOW));
+	PG_TRY();
+	{
+		run_windows(tasks, window, lanes);
+	}
+	PG_FINALLY();
+	{
+		close_lanes(lanes);
+	}
+	PG_END_TRY();
 }
 
 catalog::Node local_node()
