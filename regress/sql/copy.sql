@@ -167,6 +167,7 @@ SELECT count(*) FROM items;
 COPY items (id, name) FROM STDIN (FREEZE);
 3	not frozen
 \.
+COPY items (id, name) FROM PROGRAM 'echo 3,not frozen' (FORMAT csv, FREEZE) WHERE id > 0;
 
 -- Many rows over many shards and over more batches than one.
 CREATE TABLE many (key text, n int, filler text);
@@ -174,6 +175,16 @@ SELECT create_distributed_table('many', 'key', shard_count => 40);
 COPY many FROM PROGRAM 'seq 1 60000 | awk ''{print "key" $1 "," $1 "," sprintf("%0900d", $1)}''' CSV;
 SELECT count(*), sum(n), count(DISTINCT key), min(length(filler)), sum(filler::bigint) FROM many;
 SELECT n FROM many WHERE key = 'key31415';
+
+-- A table that refers to itself: a row may come before the row that it refers to, however far.
+CREATE TABLE tree (tenant int, id int, parent int, filler text, PRIMARY KEY (tenant, id),
+	CONSTRAINT upwards FOREIGN KEY (tenant, parent) REFERENCES tree);
+SELECT create_distributed_table('tree', 'tenant', shard_count => 4);
+COPY tree FROM PROGRAM 'seq 1 40000 | awk ''{printf "%d,%d,%s,%0900d\n", $1 % 5, $1, ($1 < 39995 ? $1 + 5 : ""), $1}''' CSV;
+SELECT count(*), sum(id), sum(parent), sum(filler::int) FROM tree;
+INSERT INTO tree SELECT 7, i, i + 1 FROM generate_series(1, 20000) i UNION ALL SELECT 7, 20001, NULL;
+COPY tree (tenant, id, parent) FROM PROGRAM 'echo 8,1,2; echo 8,2,3' CSV;
+SELECT count(*), count(*) FILTER (WHERE tenant = 7) FROM tree;
 
 -- Rights.
 SELECT DISTINCT result FROM run_command_on_all_nodes('CREATE ROLE copy_reader LOGIN');

@@ -212,7 +212,7 @@ static ShardCopy *begin_parsed_rows(const CopySource *source, List *defaulted)
 {
 	List *filled = list_concat_copy(source->attributes, defaulted);
 	return shard_copy_begin_rows(*source->table, column_names(source->relation, filled),
-								 RelationGetDescr(source->relation));
+								 RelationGetDescr(source->relation), source->from->opts.freeze);
 }
 
 static ShardCopy *begin_lines(const CopySource *source, const CopyStmt *statement)

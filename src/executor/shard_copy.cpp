@@ -9,6 +9,10 @@
  * once. Between batches the streams are pumped every PUMP_BYTES of input, so nodes write while the
  * reading goes on.
  *
+ * A foreign key of the table to itself is checked at the end of each COPY, and a row may refer to
+ * one that comes later. So the rows of a shard of such a table are kept together until the end, and
+ * go to a temporary file where they would leave memory as batches otherwise.
+ *
  * Memory: at most BUFFER_BYTES + QUEUE_BYTES, plus one row.
  */
 #include "civitas/catalog/nodes.h"
@@ -16,12 +20,15 @@
 #include "shard_copy_internal.h"
 
 CIVITAS_PG_BEGIN
+#include "access/table.h"
 #include "commands/defrem.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "nodes/value.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 CIVITAS_PG_END
 
 #include <cstring>
@@ -114,6 +121,17 @@ static void check_insert_rights(Oid relid, List *columns)
 					   get_rel_name(relid));
 }
 
+static bool refers_to_itself(Oid relid)
+{
+	Relation relation = table_open(relid, AccessShareLock);
+	bool found = false;
+	ListCell *cell;
+	foreach (cell, RelationGetFKeyList(relation))
+		found = found || lfirst_node(ForeignKeyCacheInfo, cell)->confrelid == relid;
+	table_close(relation, NoLock);
+	return found;
+}
+
 ShardCopy *active_copies = nullptr;
 
 /* The copy's context goes away: at its end, or with the transaction that failed. */
@@ -148,6 +166,7 @@ ShardCopy *shard_copy_begin(const catalog::Table& table, List *columns,
 	copy->error_context = error_context_stack;
 	copy->columns = static_cast<List *>(copyObjectImpl(columns));
 	copy->binary = format.binary;
+	copy->one_batch_a_shard = refers_to_itself(table.relid);
 
 	List *options = NIL;
 	ListCell *cell;
@@ -256,6 +275,8 @@ static Batch *new_batch(ShardCopy *copy, int shard_index)
 		batch = static_cast<Batch *>(MemoryContextAllocZero(copy->context, sizeof(Batch)));
 	batch->shard_index = shard_index;
 	batch->references = 0;
+	batch->spill = nullptr;
+	batch->spilled = 0;
 	batch->length = 0;
 	batch->line_count = 0;
 	batch->rows = 0;
@@ -268,6 +289,9 @@ static Batch *new_batch(ShardCopy *copy, int shard_index)
 /* Back to the free list; only memory of the usual size is worth keeping. */
 void release_batch(ShardCopy *copy, Batch *batch)
 {
+	if (batch->spill)
+		BufFileClose(batch->spill);
+	batch->spill = nullptr;
 	if (batch->capacity > 2 * FLUSH_BYTES || batch->capacity < FLUSH_BYTES / 4)
 	{
 		if (batch->data)
@@ -279,6 +303,38 @@ void release_batch(ShardCopy *copy, Batch *batch)
 	}
 	batch->next = copy->free_batches;
 	copy->free_batches = batch;
+}
+
+/* Moves the batch's bytes from memory to its file. */
+static void spill_batch(ShardCopy *copy, Batch *batch)
+{
+	MemoryContext caller_context = MemoryContextSwitchTo(copy->context);
+	if (batch->spill == nullptr)
+		batch->spill = BufFileCreateTemp(false);
+	MemoryContextSwitchTo(caller_context);
+	BufFileWrite(batch->spill, batch->data, batch->length);
+	copy->buffered -= batch->length;
+	batch->spilled += batch->length;
+	batch->length = 0;
+}
+
+size_t batch_bytes(const Batch *batch, size_t offset, size_t length, char *scratch,
+				   const char **bytes)
+{
+	if (offset < batch->spilled)
+	{
+		if (length > batch->spilled - offset)
+			length = batch->spilled - offset;
+		if (BufFileSeek(batch->spill, 0, static_cast<off_t>(offset), SEEK_SET) != 0 ||
+			BufFileRead(batch->spill, scratch, length) != length)
+			ereport(ERROR, (errcode_for_file_access(),
+							errmsg("could not read rows of a COPY from a temporary file: %m")));
+		*bytes = scratch;
+		return length;
+	}
+	offset -= batch->spilled;
+	*bytes = batch->data + offset;
+	return length < batch->length - offset ? length : batch->length - offset;
 }
 
 /* Hands a shard's buffer to its placements. */
@@ -315,24 +371,32 @@ static void flush_buffer(ShardCopy *copy, int shard_index)
 		wait_for_streams(copy, QUEUE_BYTES / 2);
 }
 
-/* Flushes every buffer that holds at least the average of the non-empty ones. */
-static void flush_larger_buffers(ShardCopy *copy)
+/* Makes room: every buffer that holds at least the average of the non-empty ones leaves. */
+static void empty_larger_buffers(ShardCopy *copy)
 {
 	int used = 0;
 	for (int i = 0; i < copy->table->shard_count; i++)
 		used += copy->buffers[i] != nullptr;
 	const size_t average = used ? copy->buffered / used : 0;
 	for (int i = 0; i < copy->table->shard_count; i++)
-		if (copy->buffers[i] && copy->buffers[i]->length >= average)
+	{
+		Batch *batch = copy->buffers[i];
+		if (batch == nullptr || batch->length < average)
+			continue;
+		if (copy->one_batch_a_shard)
+			spill_batch(copy, batch);
+		else
 			flush_buffer(copy, i);
+	}
 }
 
 void shard_copy_row(ShardCopy *copy, int shard_index, const char *data, int length,
 					int64 line_number)
 {
 	Batch *batch = copy->buffers[shard_index];
-	if (batch && (batch->length + length > 2 * FLUSH_BYTES ||
-				  line_number - batch->first_line > PG_UINT32_MAX))
+	if (batch && !copy->one_batch_a_shard &&
+		(batch->length + length > 2 * FLUSH_BYTES ||
+		 line_number - batch->first_line > PG_UINT32_MAX))
 	{
 		flush_buffer(copy, shard_index);
 		batch = nullptr;
@@ -349,10 +413,10 @@ void shard_copy_row(ShardCopy *copy, int shard_index, const char *data, int leng
 	copy->rows++;
 	copy->buffered += length;
 
-	if (batch->length >= FLUSH_BYTES)
+	if (batch->length >= FLUSH_BYTES && !copy->one_batch_a_shard)
 		flush_buffer(copy, shard_index);
 	else if (copy->buffered > BUFFER_BYTES)
-		flush_larger_buffers(copy);
+		empty_larger_buffers(copy);
 	else if ((copy->since_pump += length) > PUMP_BYTES)
 	{
 		copy->since_pump = 0;

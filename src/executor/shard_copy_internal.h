@@ -16,6 +16,7 @@
 
 CIVITAS_PG_BEGIN
 #include "executor/tuptable.h"
+#include "storage/buffile.h"
 #include "utils/elog.h"
 CIVITAS_PG_END
 
@@ -26,7 +27,11 @@ struct Batch
 {
 	int shard_index;
 	int references; /* queues that hold it */
-	char *data;		/* may be longer than 1 GB in capacity terms: allocated huge */
+	/* Rows that were put on disk, before those in `data`; only where a shard's rows must stay
+	 * together. */
+	BufFile *spill;
+	size_t spilled;
+	char *data; /* may be longer than 1 GB in capacity terms: allocated huge */
 	size_t length;
 	size_t capacity;
 	/* Line i (0-based) that the shard's COPY counts came from line first_line + lines[i] of the
@@ -91,6 +96,7 @@ struct ShardCopy
 	char *columns_and_options; /* the same as text: "(a, b) FROM STDIN WITH (..)" */
 	bool binary;
 	bool counts_embedded_newlines; /* csv */
+	bool one_batch_a_shard;		   /* the rows of a shard are one COPY: see shard_copy.cpp */
 	Batch **buffers;			   /* per shard; null = empty */
 	Batch *free_batches;
 	size_t buffered; /* bytes in buffers */
@@ -108,6 +114,10 @@ CIVITAS_SERVER_STATE(ShardCopy);
 /* The copies that run now, innermost first. */
 extern ShardCopy *active_copies;
 void release_batch(ShardCopy *copy, Batch *batch);
+/* Bytes of the batch from `offset` on, at most `length`, without copying where they are in memory.
+ * The number that *bytes points to, 0 at the end. `scratch` holds `length` bytes. */
+size_t batch_bytes(const Batch *batch, size_t offset, size_t length, char *scratch,
+				   const char **bytes);
 
 /* shard_copy_rows.cpp */
 /* shard_copy_slot() with the line of the client's stream that the row came from. */

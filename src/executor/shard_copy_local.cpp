@@ -27,13 +27,23 @@ namespace civitas::executor {
 static const Batch *current_batch = nullptr;
 static size_t current_offset = 0;
 
-static int read_current_batch(void *buffer, int minimum, int maximum)
+static int read_current_batch(void *buffer, int, int maximum)
 {
-	const size_t left = current_batch->length - current_offset;
-	const size_t count = left < static_cast<size_t>(maximum) ? left : maximum;
-	memcpy(buffer, current_batch->data + current_offset, count);
+	auto *target = static_cast<char *>(buffer);
+	int count = 0;
+	while (count < maximum)
+	{
+		const char *bytes;
+		const size_t got = batch_bytes(current_batch, current_offset + count, maximum - count,
+									   target + count, &bytes);
+		if (got == 0)
+			break;
+		if (bytes != target + count)
+			memcpy(target + count, bytes, got);
+		count += static_cast<int>(got);
+	}
 	current_offset += count;
-	return static_cast<int>(count);
+	return count;
 }
 
 struct Progress

@@ -13,6 +13,7 @@ CIVITAS_PG_BEGIN
 #include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
 #include "port/pg_bswap.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -73,7 +74,8 @@ static bool row_travels_in_binary(TupleDesc row_type, const RowEncoder *encoder)
 	return true;
 }
 
-ShardCopy *shard_copy_begin_rows(const catalog::Table& table, List *columns, TupleDesc row_type)
+ShardCopy *shard_copy_begin_rows(const catalog::Table& table, List *columns, TupleDesc row_type,
+								 bool freeze)
 {
 	const int count = list_length(columns);
 	auto *encoder = static_cast<RowEncoder *>(palloc0(sizeof(RowEncoder)));
@@ -109,6 +111,8 @@ ShardCopy *shard_copy_begin_rows(const catalog::Table& table, List *columns, Tup
 
 	ShardCopyFormat format;
 	format.binary = row_travels_in_binary(row_type, encoder);
+	if (freeze)
+		format.options = list_make1(makeDefElem(pstrdup("freeze"), nullptr, -1));
 	for (int i = 0; i < count; i++)
 	{
 		const Oid type = TupleDescAttr(row_type, encoder->attributes[i] - 1)->atttypid;

@@ -130,6 +130,7 @@ static bool send_data(Stream *stream)
 {
 	PGconn *connection = remote::connection(stream->session);
 	const Batch *batch = stream->head->batch;
+	char scratch[PIECE_BYTES];
 	for (;;)
 	{
 		const int flushed = PQflush(connection);
@@ -138,12 +139,11 @@ static bool send_data(Stream *stream)
 		stream->want_write = flushed > 0;
 		if (stream->want_write)
 			return false;
-		if (stream->sent == batch->length)
+		const char *bytes;
+		const size_t piece = batch_bytes(batch, stream->sent, PIECE_BYTES, scratch, &bytes);
+		if (piece == 0)
 			break;
-		const size_t left = batch->length - stream->sent;
-		const size_t piece = left < PIECE_BYTES ? left : PIECE_BYTES;
-		const int given =
-			PQputCopyData(connection, batch->data + stream->sent, static_cast<int>(piece));
+		const int given = PQputCopyData(connection, bytes, static_cast<int>(piece));
 		if (given < 0)
 			remote::raise_connection_lost(stream->session);
 		if (given == 0)

@@ -45,8 +45,9 @@ uint64 shard_copy_finish(ShardCopy *copy);
 
 /* For callers with Datums: columns name what the (not dropped) fields of the row are, in order.
  * Encodes a slot as a binary tuple (text for types without binary I/O) and routes it by the
- * distribution column; 23502 when that is null. Use with begin_rows. */
-ShardCopy *shard_copy_begin_rows(const catalog::Table& table, List *columns, TupleDesc row_type);
+ * distribution column; 23502 when that is null. Use with begin_rows; freeze is COPY's. */
+ShardCopy *shard_copy_begin_rows(const catalog::Table& table, List *columns, TupleDesc row_type,
+								 bool freeze = false);
 void shard_copy_slot(ShardCopy *copy, TupleTableSlot *slot);
 
 /* The session is wanted for a statement while copies are running (a default's function may query):
