@@ -37,6 +37,7 @@ void _PG_init(void)
 	civitas::catalog::tables_init();
 	civitas::remote::session_init();
 	civitas::remote::logical_name_hook = civitas::catalog::logical_name;
+	civitas::catalog::table_changed_hook = civitas::remote::forget_prepared_statements;
 	civitas::plan::plan_init();
 	civitas::planner::planner_init();
 	civitas::txn::transaction_init();

@@ -39,6 +39,8 @@ CIVITAS_PG_END
 
 namespace civitas::catalog {
 
+void (*table_changed_hook)();
+
 namespace {
 
 struct TableEntry
@@ -77,7 +79,11 @@ void forget_entry(TableEntry *entry)
 		hash_search(table_cache, &relid, HASH_REMOVE, nullptr);
 	}
 	else
+	{
+		if (entry->valid && table_changed_hook != nullptr)
+			table_changed_hook();
 		entry->valid = false;
+	}
 }
 
 void forget_table(Datum, Oid relid)

@@ -91,30 +91,66 @@ void settle_sessions()
 				 errdetail("The whole transaction was rolled back.")));
 }
 
-/* COMMIT to those that only read (or to all). */
-void send_commits(bool writers_too)
+enum class Who
+{
+	Readers,
+	Writer
+};
+
+bool is_one_of(const Participant *participant, Who who)
+{
+	return participant->begun && !participant->broken && participant->wrote == (who == Who::Writer);
+}
+
+void send_commits(Who who)
 {
 	for_each_participant([&](Participant *participant) {
-		if (!participant->begun || participant->broken || (participant->wrote && !writers_too))
+		if (!is_one_of(participant, who))
 			return;
 		participant->step = Step::CommitSent;
 		remote::send_simple(participant->session, "COMMIT");
 	});
 }
 
-void finish_commits()
+/*
+ * Reads the answers to COMMIT. What a reader says counts only where its reads can be refused
+ * (serializable). The writer's word is final: without it nobody knows whether the transaction is
+ * committed, and that is what the error says.
+ */
+void finish_commits(Who who)
 {
 	for_each_participant([&](Participant *participant) {
-		if (participant->step != Step::CommitSent)
+		remote::Session *session = participant->session;
+		if (participant->step != Step::CommitSent || !is_one_of(participant, who))
 			return;
-		remote::drain(participant->session);
+		PGresult *error = nullptr;
+		char tag[64];
+		const bool answered = remote::finish_quietly(session, INT_MAX, &error, tag);
 		participant->step = Step::Ended;
+		if (who == Who::Readers && XactIsoLevel != XACT_SERIALIZABLE)
+		{
+			PQclear(error);
+			return;
+		}
+		if (!answered)
+		{
+			PQclear(error);
+			ereport(ERROR, (errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
+							errmsg("node %s:%d did not answer to COMMIT", remote::host(session),
+								   remote::port(session)),
+							errdetail("Whether the transaction is committed there is not known.")));
+		}
+		if (error != nullptr)
+			remote::raise_remote_error(session, error);
+		if (strcmp(tag, "COMMIT") != 0)
+			raise_broken(participant);
 	});
 }
 
 void prepare_writers()
 {
-	/* The record must be on disk before a node is told to commit, whatever synchronous_commit says. */
+	/* The record must be on disk before a node is told to commit, whatever synchronous_commit says.
+	 */
 	ForceSyncCommit();
 	current.number = assign_transaction_number();
 	const GroupId group = catalog::local_group_id();
@@ -135,7 +171,7 @@ void prepare_writers()
 		remote::send_simple(participant->session, sql);
 	});
 	CIVITAS_DEBUG_POINT("prepare_sent");
-	send_commits(false);
+	send_commits(Who::Readers);
 	for_each_participant([&](Participant *participant) {
 		if (participant->step != Step::PrepareSent)
 			return;
@@ -143,7 +179,7 @@ void prepare_writers()
 		participant->step = Step::Prepared;
 		insert_commit_record(participant);
 	});
-	finish_commits();
+	finish_commits(Who::Readers);
 	CIVITAS_DEBUG_POINT("prepared");
 }
 
@@ -156,8 +192,13 @@ void commit_before_local()
 	CIVITAS_DEBUG_POINT("before_commit");
 	if (current.writers == 0 || (current.writers == 1 && !local))
 	{
-		send_commits(true);
-		finish_commits();
+		/* A refused read must keep the writer from committing. */
+		send_commits(Who::Readers);
+		if (XactIsoLevel == XACT_SERIALIZABLE)
+			finish_commits(Who::Readers);
+		send_commits(Who::Writer);
+		finish_commits(Who::Writer);
+		finish_commits(Who::Readers);
 	}
 	else
 		prepare_writers();
@@ -222,14 +263,7 @@ void send_rollback(Participant *participant)
 		else if (participant->step == Step::PrepareSent && strcmp(tag, "PREPARE TRANSACTION") == 0)
 			participant->step = Step::Prepared;
 		else
-		{
-			if (strcmp(tag, "COMMIT") == 0 && participant->wrote)
-				ereport(WARNING, (errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
-								  errmsg("the transaction was committed on node %s:%d before it "
-										 "could be cancelled",
-										 remote::host(session), remote::port(session))));
 			participant->step = Step::Ended;
-		}
 		PQclear(error);
 	}
 	else

@@ -1,10 +1,11 @@
 /*
  * session.h: a libpq session to another node.
  *
- * Sessions live in a per-backend registry (TopMemoryContext) and survive errors and transactions; whoever raises
- * an error half-way leaves the session marked busy, and txn's transaction callback puts it right or closes it.
- * Endpoints are passed in, never looked up. Every wait is on the session's socket and the process
- * latch and checks for interrupts. Nothing here knows about transactions across nodes: see txn.
+ * Sessions live in a per-backend registry (TopMemoryContext) and survive errors and transactions;
+ * whoever raises an error half-way leaves the session marked busy, and txn's transaction callback
+ * puts it right or closes it. Endpoints are passed in, never looked up. Every wait is on the
+ * session's socket and the process latch and checks for interrupts. Nothing here knows about
+ * transactions across nodes: see txn.
  */
 #pragma once
 
@@ -36,28 +37,32 @@ struct Session; /* opaque outside remote; see accessors */
 /* --- opening and closing ------------------------------------------------------------------- */
 
 /*
- * Starts connecting without waiting (citus.node_conninfo and authinfo are applied; TLS by default; application_name is
- * "citus_internal gpid=<global pid>"). The session is in the registry from here on. Several may be started and then
- * finished together. Raises 53200, or F0000 for a bad citus.node_conninfo.
+ * Starts connecting without waiting (citus.node_conninfo and authinfo are applied; TLS by default;
+ * application_name is "citus_internal gpid=<global pid>"). The session is in the registry from here
+ * on. Several may be started and then finished together. Raises 53200, or F0000 for a bad
+ * citus.node_conninfo.
  */
 Session *start_connect(const Endpoint& endpoint);
-/* Advances a connect in progress as its socket allows. True once connected; on failure returns false and failed() is true. */
+/* Advances a connect in progress as its socket allows. True once connected; on failure returns
+ * false and failed() is true. */
 bool poll_connect(Session *session);
-/* Waits for a started connect, bounded by citus.node_connection_timeout (ms). Raises 08006 naming host:port. */
+/* Waits for a started connect, bounded by citus.node_connection_timeout (ms). Raises 08006 naming
+ * host:port. */
 void finish_connect(Session *session);
 /* Same for several at once. */
 void finish_connects(std::span<Session *const> sessions);
 /* start_connect + finish_connect. */
 Session *connect(const Endpoint& endpoint);
-/* A connected, idle session to the same (host, port, user, database) from the registry; null where there is none. A session
- * whose server closed it meanwhile is noticed here and dropped. */
+/* A connected, idle session to the same (host, port, user, database) from the registry; null where
+ * there is none. A session whose server closed it meanwhile is noticed here and dropped. */
 Session *find_idle(const Endpoint& endpoint);
 /* Closes and forgets. Never raises. */
 void close(Session *session);
 
 /* --- accessors ----------------------------------------------------------------------------- */
 
-/* libpq's handle. While a node that is starting up is tried again its socket is -1: poll_connect() now and then. */
+/* libpq's handle. While a node that is starting up is tried again its socket is -1: poll_connect()
+ * now and then. */
 PGconn *connection(Session *session);
 const char *host(const Session *session);
 int32 port(const Session *session);
@@ -74,11 +79,13 @@ TimestampTz connected_at(const Session *session);
 /* Marks as claimed by a running execution, so that find_idle() passes over it. */
 void set_claimed(Session *session, bool claimed);
 bool claimed(const Session *session);
-/* One pointer's worth of state that belongs to txn; palloc'ed in session_context(), freed with the session. */
+/* One pointer's worth of state that belongs to txn; palloc'ed in session_context(), freed with the
+ * session. */
 void set_transaction_state(Session *session, void *state);
 void *transaction_state(const Session *session);
 MemoryContext session_context(Session *session);
-/* Calls visit(session, argument) for every session of the registry; visit may close that session. */
+/* Calls visit(session, argument) for every session of the registry; visit may close that session.
+ */
 void for_each_session(void (*visit)(Session *, void *), void *argument);
 
 /* --- sending (no wait but for socket space; marks busy) ------------------------------------- */
@@ -86,7 +93,8 @@ void for_each_session(void (*visit)(Session *, void *), void *argument);
 /* One or several statements by the simple protocol, text results. */
 void send_simple(Session *session, const char *sql);
 
-/* Values for a parameterised statement. Arrays of `count`; types may hold 0 for "let the node infer". */
+/* Values for a parameterised statement. Arrays of `count`; types may hold 0 for "let the node
+ * infer". */
 struct Parameters
 {
 	int count = 0;
@@ -97,46 +105,58 @@ struct Parameters
 };
 
 /*
- * Pipelined sending: begin_pipeline, any number of queue_*, then flush_pipeline leaves in one flush with one Sync.
- * Results come back in the order queued through next_result(), each statement closed by a null; end with
- * the sync result. Statements after a failed one come back as PGRES_PIPELINE_ABORTED.
+ * Pipelined sending: begin_pipeline, any number of queue_*, then flush_pipeline leaves in one flush
+ * with one Sync. Results come back in the order queued through next_result(), each statement closed
+ * by a null; end with the sync result. Statements after a failed one come back as
+ * PGRES_PIPELINE_ABORTED.
  */
 void begin_pipeline(Session *session);
-void queue_query(Session *session, const char *sql, const Parameters& parameters, bool binary_result);
-/* Prepares under a name that the session keeps (LRU bounded; the same sql and types reuse it) and executes. */
-void queue_prepared(Session *session, const char *sql, const Parameters& parameters, bool binary_result);
+void queue_query(Session *session, const char *sql, const Parameters& parameters,
+				 bool binary_result);
+/* Prepares under a name that the session keeps (LRU bounded; the same sql and types reuse it) and
+ * executes. */
+void queue_prepared(Session *session, const char *sql, const Parameters& parameters,
+					bool binary_result);
 void flush_pipeline(Session *session);
-/* For txn: a statement whose results callers do not see unless it fails (then they are those of the next statement), and a
- * Sync that callers do not see, so that what is queued before it is committed on its own. */
+/* For txn: a statement whose results callers do not see unless it fails (then they are those of the
+ * next statement), and a Sync that callers do not see, so that what is queued before it is
+ * committed on its own. */
 void queue_hidden(Session *session, const char *sql);
 void queue_hidden_sync(Session *session);
-/* The node's prepared statements are made anew before their next use, in all sessions: after a change of a table. */
+/* The node's prepared statements are made anew before their next use, in all sessions: after a
+ * change of a table. */
 void forget_prepared_statements();
 
 /* --- receiving ----------------------------------------------------------------------------- */
 
 /* Turn row-by-row delivery on for the statement whose results come next. */
 void set_single_row(Session *session);
-/* Reads what the socket holds without blocking; flushes pending output. False when the connection is lost. */
+/* Reads what the socket holds without blocking; flushes pending output. False when the connection
+ * is lost. */
 bool consume_input(Session *session);
-/* The next result if it can be had without waiting, into *result (null = end of this statement). False: would block. */
+/* The next result if it can be had without waiting, into *result (null = end of this statement).
+ * False: would block. */
 bool try_next_result(Session *session, PGresult **result);
 /* Like try_next_result but waits. Raises 08006 when the connection is lost. */
 PGresult *next_result(Session *session);
-/* Reads and drops everything until the session is idle; raises the first error among the results. */
+/* Reads and drops everything until the session is idle; raises the first error among the results.
+ */
 void drain(Session *session);
-/* Same, without raising; cancels first when `cancel`. False when the session had to be given up within timeout_ms. */
+/* Same, without raising; cancels first when `cancel`. False when the session had to be given up
+ * within timeout_ms. */
 bool drain_quietly(Session *session, bool cancel, int timeout_ms);
-/* For places where nothing may be raised: sends a command by the simple protocol; false when it cannot be sent. */
+/* For places where nothing may be raised: sends a command by the simple protocol; false when it
+ * cannot be sent. */
 bool send_quietly(Session *session, const char *sql);
-/* ... and reads until the session is idle: the first error (to be PQclear'ed; null: none) and the last command tag. False when
- * the session was lost, had to be given up within timeout_ms, or the wait was interrupted: the outcome is unknown then. */
+/* ... and reads until the session is idle: the first error (to be PQclear'ed; null: none) and the
+ * last command tag. False when the session was lost, had to be given up within timeout_ms, or the
+ * wait was interrupted: the outcome is unknown then. */
 bool finish_quietly(Session *session, int timeout_ms, PGresult **error, char (&tag)[64]);
 /* Asks the server to cancel what the session runs. Never raises. */
 void send_cancel(Session *session);
 
-/* Results hold malloc'ed memory: own() hands one to the registry, which clears it when the memory context goes
- * away or when release() is called, whichever is first. */
+/* Results hold malloc'ed memory: own() hands one to the registry, which clears it when the memory
+ * context goes away or when release() is called, whichever is first. */
 PGresult *own(PGresult *result, MemoryContext context = CurrentMemoryContext);
 void release(PGresult *result);
 
@@ -150,16 +170,19 @@ PGresult *query(Session *session, const char *sql);
 /* --- errors -------------------------------------------------------------------------------- */
 
 /*
- * Raises a failed result as this server's own error: SQLSTATE, message, detail, hint, schema, table, column, data type and
- * constraint fields, the remote context, plus "while executing a command on host:port". Shard names in table,
- * constraint and message are turned back to the names that the user knows through the hook below. Clears the result.
+ * Raises a failed result as this server's own error: SQLSTATE, message, detail, hint, schema,
+ * table, column, data type and constraint fields, the remote context, plus "while executing a
+ * command on host:port". Shard names in table, constraint and message are turned back to the names
+ * that the user knows through the hook below. Clears the result.
  */
 [[noreturn]] void raise_remote_error(Session *session, PGresult *result);
 /* Same fields at a lower level (WARNING, NOTICE) without clearing. */
 void report_remote_error(int level, Session *session, const PGresult *result);
-/* Set by the composition root: maps a shard-level relation or index name to the logical one; returns null to leave it. */
+/* Set by the composition root: maps a shard-level relation or index name to the logical one;
+ * returns null to leave it. */
 extern char *(*logical_name_hook)(const char *shard_level_name);
-/* Raises 08006 for a lost connection; the message of libpq is stripped of anything from the conninfo. */
+/* Raises 08006 for a lost connection; the message of libpq is stripped of anything from the
+ * conninfo. */
 [[noreturn]] void raise_connection_lost(Session *session);
 
 /* This backend's global pid, for application_name; set by txn, which knows the node. */

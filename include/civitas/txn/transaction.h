@@ -1,10 +1,11 @@
 /*
  * transaction.h: the part of this transaction that runs on other nodes.
  *
- * A session takes part in the transaction from the first statement that is sent inside a remote BEGIN.
- * Commit: one write session and no local writes that matter -> its COMMIT is the commit; several -> two-phase commit with
- * records in pg_dist_transaction (see the module README for the state diagram). Abort reaches all.
- * The one transaction callback and the one subtransaction callback of the extension are here.
+ * A session takes part in the transaction from the first statement that is sent inside a remote
+ * BEGIN. Commit: one write session and no local writes that matter -> its COMMIT is the commit;
+ * several -> two-phase commit with records in pg_dist_transaction (see the module README for the
+ * state diagram). Abort reaches all. The one transaction callback and the one subtransaction
+ * callback of the extension are here.
  */
 #pragma once
 
@@ -14,15 +15,17 @@
 
 namespace civitas::txn {
 
-/* The endpoint of a node for the current user and database, with its authinfo. In CurrentMemoryContext. */
+/* The endpoint of a node for the current user and database, with its authinfo. In
+ * CurrentMemoryContext. */
 remote::Endpoint endpoint_of(const catalog::Node& node);
 /* Same without the authinfo, which costs a look into a catalog: enough to find a session that exists. */
 remote::Endpoint address_of(const catalog::Node& node);
 
 /*
- * The session to use for a node, not inside a remote transaction yet: the session that this transaction already uses on that
- * node, else a cached idle one, else a new connection (waits for it; 08006 names the node).
- * 55000 when the node is this very server and connecting to ourselves would see another transaction: callers run local work locally.
+ * The session to use for a node, not inside a remote transaction yet: the session that this
+ * transaction already uses on that node, else a cached idle one, else a new connection (waits for
+ * it; 08006 names the node). 55000 when the node is this very server and connecting to ourselves
+ * would see another transaction: callers run local work locally.
  */
 remote::Session *session_for(const catalog::Node& node);
 /* Called for a session that a running execution still reads from (it is pinned, so there is no other): must leave it idle.
@@ -30,33 +33,38 @@ remote::Session *session_for(const catalog::Node& node);
 extern void (*session_wanted_hook)(remote::Session *session);
 
 /*
- * Queues (in pipeline mode, nothing is sent yet) or sends what must precede a statement on this session: session settings that
- * differ from ours (TimeZone, DateStyle, ...), BEGIN with our isolation level and access mode, SAVEPOINTs of the open
- * subtransactions. How many results precede the statement's own is returned; read_preamble() reads them and raises if one failed.
+ * Queues (in pipeline mode, nothing is sent yet) or sends what must precede a statement on this
+ * session: session settings that differ from ours (TimeZone, DateStyle, ...), BEGIN with our
+ * isolation level and access mode, SAVEPOINTs of the open subtransactions. How many results precede
+ * the statement's own is returned; read_preamble() reads them and raises if one failed.
  * `in_transaction` false: settings only (a statement that runs in the node's implicit transaction).
  */
 int queue_preamble(remote::Session *session, bool in_transaction);
 void read_preamble(remote::Session *session, int count);
 
-/* For simple-protocol and COPY users: makes sure that settings, BEGIN and SAVEPOINTs are in force; waits. */
+/* For simple-protocol and COPY users: makes sure that settings, BEGIN and SAVEPOINTs are in force;
+ * waits. */
 void begin_remote(remote::Session *session);
 
-/* The statement about to be sent changes data on that node: the session needs two-phase commit if it is not alone. */
+/* The statement about to be sent changes data on that node: the session needs two-phase commit if
+ * it is not alone. */
 void note_write(remote::Session *session);
 bool has_written(const remote::Session *session);
 /* Local shards were written in this transaction, through local execution. */
 void note_local_write();
 
 /*
- * Whether the running statement is the whole transaction, so that one that touches a single node can run in that node's
- * implicit transaction: no transaction block, not inside a function or a procedure, not one of several statements of a simple query,
- * not in a pipeline that has more to come.
+ * Whether the running statement is the whole transaction, so that one that touches a single node
+ * can run in that node's implicit transaction: no transaction block, not inside a function or a
+ * procedure, not one of several statements of a simple query, not in a pipeline that has more to
+ * come.
  */
 bool statement_is_whole_transaction();
 
 /*
- * Placement affinity: inside a transaction, a shard group stays with the session that wrote to (or locked) it.
- * key is (colocation id, shard index) or (0, shard id) for reference tables. null: free to choose.
+ * Placement affinity: inside a transaction, a shard group stays with the session that wrote to (or
+ * locked) it. key is (colocation id, shard index) or (0, shard id) for reference tables. null: free
+ * to choose.
  */
 remote::Session *affinity(GroupId group, ColocationId colocation, int64 key);
 void set_affinity(GroupId group, ColocationId colocation, int64 key, remote::Session *session);
@@ -65,8 +73,9 @@ void pin_node(GroupId group, remote::Session *session);
 
 /* --- commands on other nodes, inside this transaction ---------------------------------------- */
 
-/* Runs the same SQL (one or several statements, simple protocol) on every other active primary (catalog::other_metadata_nodes()), in parallel,
- * inside the distributed transaction, as writes. Raises the first error; nothing commits then. */
+/* Runs the same SQL (one or several statements, simple protocol) on every other active primary
+ * (catalog::other_metadata_nodes()), in parallel, inside the distributed transaction, as writes.
+ * Raises the first error; nothing commits then. */
 void run_on_other_nodes(const char *sql);
 /* Same on one node. */
 void run_on_node(const catalog::Node& node, const char *sql);
@@ -78,13 +87,14 @@ struct NodeCommand
 };
 void run_on_nodes(std::span<const NodeCommand> commands);
 
-/* Outside of the transaction (its own, committed at once), e.g. CREATE INDEX CONCURRENTLY: each node in turn. */
+/* Outside of the transaction (its own, committed at once), e.g. CREATE INDEX CONCURRENTLY: each
+ * node in turn. */
 void run_outside_transaction(const catalog::Node& node, const char *sql);
 
 /* --- for the background ---------------------------------------------------------------------- */
 
-/* Finishes what crashes left prepared on other nodes; returns how many parts. In a transaction. A node that cannot be
- * reached is a WARNING. */
+/* Finishes what crashes left prepared on other nodes; returns how many parts. In a transaction. A
+ * node that cannot be reached is a WARNING. */
 int recover_transactions();
 /* Called when a transaction first uses another node; set by the daemon, to be null otherwise. */
 extern void (*first_use_hook)();
