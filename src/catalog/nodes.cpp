@@ -50,6 +50,7 @@ bool changed_while_building = false;
 Oid node_relid = InvalidOid;
 Oid local_group_relid = InvalidOid;
 char *cluster_name = nullptr;
+char *api_version = nullptr;
 
 void forget_nodes(Datum, Oid relid)
 {
@@ -317,6 +318,10 @@ void nodes_init()
 		"citus.cluster_name", "Which cluster of pg_dist_node this server reads from.",
 		"Secondaries may be registered under a cluster name of their own, for read-only copies.",
 		&cluster_name, "default", PGC_SU_BACKEND, 0, nullptr, nullptr, nullptr);
+	DefineCustomStringVariable("citus.version", "The version of the API that this library follows.",
+							   "Read-only; clients ask it to learn what they may call.",
+							   &api_version, "13.2.2", PGC_INTERNAL,
+							   GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr, nullptr, nullptr);
 	CacheRegisterRelcacheCallback(forget_nodes, 0);
 }
 

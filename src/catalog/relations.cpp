@@ -82,13 +82,19 @@ struct State
 };
 State state;
 
+bool is_ours(Oid relid)
+{
+	for (const Oid oid : state.oids)
+		if (oid == relid)
+			return true;
+	return false;
+}
+
+/* Any of our relations counts: DROP EXTENSION takes them away one by one. */
 void forget_relations(Datum, Oid relid)
 {
-	if (state.presence == Presence::Unknown)
-		return;
-	if (state.presence == Presence::Installed && OidIsValid(relid) &&
-		relid != state.oids[static_cast<int>(Catalog::Partition)] &&
-		relid != state.oids[static_cast<int>(Catalog::Node)])
+	if (state.presence == Presence::Unknown ||
+		(state.presence == Presence::Installed && OidIsValid(relid) && !is_ours(relid)))
 		return;
 	state.presence = Presence::Unknown;
 	state.version_matches = false;

@@ -17,7 +17,12 @@ CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
 #include "commands/sequence.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -135,6 +140,15 @@ void invalidate_nodes()
 
 /* --- pg_dist_partition ----------------------------------------------------------------------- */
 
+namespace {
+
+ObjectAddress extension_address()
+{
+	return {ExtensionRelationId, get_extension_oid("citus", false), 0};
+}
+
+} // namespace
+
 void insert_partition(Oid relid, char partmethod, const char *column, ColocationId colocation_id,
 					  char repmodel, bool autoconverted)
 {
@@ -158,6 +172,10 @@ void insert_partition(Oid relid, char partmethod, const char *column, Colocation
 		values[PARTITION_KEY - 1] = CStringGetTextDatum(distribution_key(relid, attno));
 	}
 	insert_row(Catalog::Partition, values, nulls);
+	/* So that DROP EXTENSION does not silently cut tables off from their shards. */
+	const ObjectAddress table = {RelationRelationId, relid, 0};
+	const ObjectAddress extension = extension_address();
+	recordDependencyOn(&table, &extension, DEPENDENCY_NORMAL);
 	invalidate_table(relid);
 	CommandCounterIncrement();
 }
@@ -165,7 +183,9 @@ void insert_partition(Oid relid, char partmethod, const char *column, Colocation
 void delete_partition(Oid relid)
 {
 	ScanKeyData key = equals_oid(PARTITION_RELID, relid);
-	delete_rows(Catalog::Partition, Catalog::PartitionRelidIndex, &key, 1);
+	if (delete_rows(Catalog::Partition, Catalog::PartitionRelidIndex, &key, 1) > 0)
+		deleteDependencyRecordsForSpecific(RelationRelationId, relid, DEPENDENCY_NORMAL,
+										   ExtensionRelationId, extension_address().objectId);
 	invalidate_table(relid);
 	CommandCounterIncrement();
 }

@@ -121,9 +121,17 @@ NodeId add_node(Node node, GroupId group, bool active)
 	const Node *existing = catalog::find_node(node.name, node.port);
 	if (existing != nullptr)
 	{
-		if (!active || existing->is_active)
+		if (!active || (existing->is_active && existing->metadata_synced))
 			return existing->node_id;
 		Node woken = *existing;
+		if (woken.is_active)
+		{
+			/* Its address changed while it did not answer; it missed that and nothing else. */
+			woken.metadata_synced = true;
+			catalog::update_node(woken);
+			send_node_rows(0);
+			return woken.node_id;
+		}
 		if (woken.role == NodeRole::Primary)
 			check_joining_node(woken);
 		woken.is_active = woken.has_metadata = woken.metadata_synced = true;
