@@ -97,6 +97,14 @@ void object_dropped(Oid class_id, Oid object_id)
 	catalog::delete_object(class_id, object_id, 0);
 }
 
+[[noreturn]] void refuse_drop_of_extension()
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("cannot drop extension citus: tables are distributed"),
+			 errhint("Drop them or call undistribute_table() for each table in citus_tables.")));
+}
+
 void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *argument)
 {
 	if (previous_hook != nullptr)
@@ -108,12 +116,7 @@ void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub
 	{
 		const char *name = get_extension_name(object_id);
 		if (name != nullptr && strcmp(name, "citus") == 0 && catalog::all_table_oids() != NIL)
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 errmsg("cannot drop extension citus: tables are distributed"),
-				 errhint(
-					 "Drop them or call undistribute_table() for each table in citus_tables.")));
+			refuse_drop_of_extension();
 		return;
 	}
 	if (!catalog::extension_installed())
@@ -130,6 +133,13 @@ void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub
 
 void finish(const Drops& drops)
 {
+	if (!catalog::extension_installed())
+	{
+		/* DROP EXTENSION .. CASCADE: who is to drop the shards now? */
+		if (!drops.tables.empty())
+			refuse_drop_of_extension();
+		return;
+	}
 	if (drops.remote_sql.length() > 0)
 		txn::run_on_other_nodes(drops.remote_sql.c_str());
 	for (const DroppedTable& table : drops.tables)
