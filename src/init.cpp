@@ -1,15 +1,15 @@
 /*
  * init.cpp: the composition root.
  *
- * The library is loaded by shared_preload_libraries; each module registers its settings, hooks and shared
- * memory in dependency order. Nothing here knows more than that order.
+ * The library is loaded by shared_preload_libraries; each module registers its settings, hooks and
+ * shared memory in dependency order. Nothing here knows more than that order.
  */
 #include "civitas/catalog/logical_names.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/cluster/cluster.h"
-#include "civitas/ddl/utility.h"
 #include "civitas/daemon/maintenance.h"
+#include "civitas/ddl/utility.h"
 #include "civitas/executor/scan.h"
 #include "civitas/pg/server.h"
 #include "civitas/plan/remote_query.h"

@@ -39,8 +39,8 @@ void call_core_function(void (*body)(void *), void *argument)
 
 	if (out_of_memory)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	ereport(ERROR,
-			(errcode(ERRCODE_INTERNAL_ERROR), errmsg("internal error in a core module: %s", message)));
+	ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+					errmsg("internal error in a core module: %s", message)));
 }
 
 } // namespace civitas::pg

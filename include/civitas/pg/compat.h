@@ -16,17 +16,17 @@ CIVITAS_PG_BEGIN
 #include "access/multixact.h"
 #include "access/sysattr.h"
 #include "catalog/index.h"
-#include "commands/vacuum.h"
-#include "commands/explain.h"
 #include "catalog/pg_proc.h"
+#include "commands/explain.h"
+#include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_node.h"
-#include "utils/acl.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -149,15 +149,16 @@ inline void rebuild_indexes(Oid relid)
 	reindex_relation(relid, REINDEX_REL_PROCESS_TOAST, &params);
 #endif
 }
-/* Writes a table's size into pg_class in place, as VACUUM does; 18 added a count of frozen pages. */
+/* Writes a table's size into pg_class in place, as VACUUM does; 18 added a count of frozen pages.
+ */
 inline void update_relation_statistics(Relation relation, BlockNumber pages, double rows)
 {
 #if PG_VERSION_NUM >= 180000
 	vac_update_relstats(relation, pages, rows, 0, 0, relation->rd_rel->relhasindex,
 						InvalidTransactionId, InvalidMultiXactId, nullptr, nullptr, false);
 #else
-	vac_update_relstats(relation, pages, rows, 0, relation->rd_rel->relhasindex, InvalidTransactionId,
-						InvalidMultiXactId, nullptr, nullptr, false);
+	vac_update_relstats(relation, pages, rows, 0, relation->rd_rel->relhasindex,
+						InvalidTransactionId, InvalidMultiXactId, nullptr, nullptr, false);
 #endif
 }
 /* Calls walker for each child of an expression or jointree node. */

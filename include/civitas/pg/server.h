@@ -44,7 +44,8 @@ CIVITAS_PG_END
 #undef Abs
 #undef Min
 #undef Max
-/* Built on operators that only C has; the compiler checks types of the macros that use them (ilist.h). */
+/* Built on operators that only C has; the compiler checks types of the macros that use them
+ * (ilist.h). */
 #undef AssertVariableIsOfType
 #undef AssertVariableIsOfTypeMacro
 #define AssertVariableIsOfType(variable, type) ((void) 0)

@@ -18,7 +18,8 @@ namespace civitas::txn {
 /* The endpoint of a node for the current user and database, with its authinfo. In
  * CurrentMemoryContext. */
 remote::Endpoint endpoint_of(const catalog::Node& node);
-/* Same without the authinfo, which costs a look into a catalog: enough to find a session that exists. */
+/* Same without the authinfo, which costs a look into a catalog: enough to find a session that
+ * exists. */
 remote::Endpoint address_of(const catalog::Node& node);
 
 /*
@@ -28,16 +29,17 @@ remote::Endpoint address_of(const catalog::Node& node);
  * would see another transaction: callers run local work locally.
  */
 remote::Session *session_for(const catalog::Node& node);
-/* Called for a session that a running execution still reads from (it is pinned, so there is no other): must leave it idle.
- * Set by executor. */
+/* Called for a session that a running execution still reads from (it is pinned, so there is no
+ * other): must leave it idle. Set by executor. */
 extern void (*session_wanted_hook)(remote::Session *session);
 
 /*
- * Queues (in pipeline mode, nothing is sent yet) or sends what must precede a statement on this
- * session: session settings that differ from ours (TimeZone, DateStyle, ...), BEGIN with our
- * isolation level and access mode, SAVEPOINTs of the open subtransactions. How many results precede
- * the statement's own is returned; read_preamble() reads them and raises if one failed.
- * `in_transaction` false: settings only (a statement that runs in the node's implicit transaction).
+ * Queues (in pipeline mode, nothing is sent yet) what must precede a statement on this session:
+ * session settings that differ from ours (TimeZone, DateStyle, ...), BEGIN with our isolation level
+ * and access mode, SAVEPOINTs of the open subtransactions. Returns how many results precede the
+ * statement's own, for read_preamble(): none today, because a failure comes as the statement's own
+ * result. `in_transaction` false: settings only (a statement that runs in the node's implicit
+ * transaction).
  */
 int queue_preamble(remote::Session *session, bool in_transaction);
 void read_preamble(remote::Session *session, int count);
