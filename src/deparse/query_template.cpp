@@ -50,9 +50,17 @@ constexpr int TOKEN_PARAM = 267;
 struct Place
 {
 	RangeTblEntry *rte;
-	char *text[2]; /* how it is printed in FROM, and after INSERT INTO */
-	int start;	   /* byte offset in the text, -1 until found */
-	int end;	   /* just after the table's name */
+	char *text[2];	 /* how it is printed in FROM, and after INSERT INTO */
+	int name_length; /* bytes of the table's name in it */
+	bool found;
+};
+
+/* Where the name of a table stands in the text. */
+struct Hit
+{
+	Oid relid;
+	int start; /* byte offset */
+	int end;
 };
 
 struct Namer
@@ -109,8 +117,8 @@ void name_table(Namer& namer, RangeTblEntry *rte)
 	place.rte = rte;
 	place.text[0] = psprintf("%s %s", name, quote_identifier(alias));
 	place.text[1] = psprintf("%s AS %s", name, quote_identifier(alias));
-	place.start = -1;
-	place.end = static_cast<int>(strlen(name));
+	place.found = false;
+	place.name_length = static_cast<int>(strlen(name));
 	namer.places->push(place);
 }
 
@@ -127,6 +135,21 @@ bool find_range_references(Node *node, void *context)
 	if (IsA(node, Query) || IsA(node, SubLink))
 		return false;
 	return pg::walk_children(node, find_range_references, context);
+}
+
+/*
+ * pg_get_querydef() prints columns of a query over one range table entry without their table, and
+ * in ORDER BY such a name means the output column first. A second entry that nothing refers to
+ * makes it print the table.
+ */
+void ask_for_column_prefixes(Query *query)
+{
+	if (list_length(query->rtable) != 1 || query->sortClause == NIL)
+		return;
+	RangeTblEntry *unused = makeNode(RangeTblEntry);
+	unused->rtekind = RTE_RESULT;
+	unused->eref = makeAlias("unused", NIL);
+	query->rtable = lappend(query->rtable, unused);
 }
 
 /* Gives every sharded table that is printed a unique alias, in all levels of the query. */
@@ -148,6 +171,7 @@ bool name_tables(Node *node, void *context)
 			if (is_sharded_rte(rte))
 				name_table(*static_cast<Namer *>(context), rte);
 		}
+		ask_for_column_prefixes(query);
 		return pg::walk_query(query, name_tables, context);
 	}
 	return pg::walk_children(node, name_tables, context);
@@ -276,8 +300,9 @@ bool continues_name(char c)
 		   (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80) != 0;
 }
 
-/* Notes the table that is printed at this offset, if one is. False when it had been seen before. */
-bool match_place(pg::Vec<Place>& places, const char *text, int offset)
+/* Notes the table that is printed at this offset, if one is. One table may be printed several
+ * times: a subquery of the select list comes again in ORDER BY. */
+void match_place(pg::Vec<Place>& places, pg::Vec<Hit>& hits, const char *text, int offset)
 {
 	for (Place& place : places)
 	{
@@ -287,14 +312,11 @@ bool match_place(pg::Vec<Place>& places, const char *text, int offset)
 			if (strncmp(text + offset, printed, length) != 0 ||
 				continues_name(text[offset + length]))
 				continue;
-			if (place.start >= 0)
-				return false;
-			place.start = offset;
-			place.end += offset;
-			return true;
+			place.found = true;
+			hits.push({place.rte->relid, offset, offset + place.name_length});
+			return;
 		}
 	}
-	return true;
 }
 
 struct ValuesList
@@ -304,14 +326,13 @@ struct ValuesList
 };
 
 /* Walks over the text's tokens, finds the tables and the marked VALUES list. */
-bool scan_places(const char *text, pg::Vec<Place>& places, ValuesList *values)
+void scan_places(const char *text, pg::Vec<Place>& places, pg::Vec<Hit>& hits, ValuesList *values)
 {
 	core_yy_extra_type extra;
 	core_yyscan_t scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
 	int previous = 0;
 	int open = -1; /* offset of the latest "(" */
 	bool in_values = false;
-	bool once = true;
 	for (;;)
 	{
 		core_YYSTYPE value;
@@ -332,11 +353,10 @@ bool scan_places(const char *text, pg::Vec<Place>& places, ValuesList *values)
 			in_values = false;
 		}
 		else if (token >= TOKEN_IDENT && previous != '.')
-			once = match_place(places, text, offset) && once;
+			match_place(places, hits, text, offset);
 		previous = token;
 	}
 	scanner_finish(scanner);
-	return once;
 }
 
 void add_piece(QueryTemplate *result, const char *text, int length)
@@ -376,36 +396,32 @@ QueryTemplate make_query_template(Query *query)
 
 	char *text = deparse_qualified(query);
 	ValuesList values;
-	bool complete = scan_places(text, places, &values);
+	pg::Vec<Hit> hits;
+	scan_places(text, places, hits, &values);
+	bool complete = true;
 	for (const Place& place : places.span())
-		complete = complete && place.start >= 0;
+		complete = complete && place.found;
 	if (!complete)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 						errmsg("could not find the tables of a query in its text"),
 						errdetail_internal("%s", text)));
 
-	/* Holes in the order of the text. There are few: a selection sort does. */
+	/* Holes in the order of the text: hits come in that order. */
 	QueryTemplate result = {NIL, NIL};
 	int position = 0;
-	for (;;)
+	const auto add_hole = [&](Oid relid, int start, int end) {
+		add_piece(&result, text + position, start - position);
+		result.holes = lappend_oid(result.holes, relid);
+		position = end;
+	};
+	for (const Hit& hit : hits.span())
 	{
-		const Place *next = nullptr;
-		for (const Place& place : places.span())
-			if (place.start >= position && (next == nullptr || place.start < next->start))
-				next = &place;
-		if (values.start >= position && (next == nullptr || values.start < next->start))
-		{
-			add_piece(&result, text + position, values.start - position);
-			result.holes = lappend_oid(result.holes, InvalidOid);
-			position = values.end;
-			continue;
-		}
-		if (next == nullptr)
-			break;
-		add_piece(&result, text + position, next->start - position);
-		result.holes = lappend_oid(result.holes, next->rte->relid);
-		position = next->end;
+		if (values.start >= position && values.start < hit.start)
+			add_hole(InvalidOid, values.start, values.end);
+		add_hole(hit.relid, hit.start, hit.end);
 	}
+	if (values.start >= position)
+		add_hole(InvalidOid, values.start, values.end);
 	add_piece(&result, text + position, static_cast<int>(strlen(text)) - position);
 	return result;
 }

@@ -140,6 +140,14 @@ class Generator:
         return f"{name} AS {alias}", columns
 
     def from_item(self, depth, names):
+        if self.chance(0.05):
+            alias = self.name("g")
+            return f"generate_series(1, {self.rnd.randint(1, 12)}) AS {alias}(k)", [Column(f"{alias}.k", "int")]
+        if self.chance(0.05):
+            alias = self.name("z")
+            rows = ", ".join(f"({self.literal('int')}::int, {self.literal('text')})" for _ in range(self.rnd.randint(1, 5)))
+            return (f"(VALUES {rows}) AS {alias}(k, b)",
+                    [Column(f"{alias}.k", "int"), Column(f"{alias}.b", "text")])
         if depth > 0 and self.chance(0.2):
             alias = self.name("s")
             sql, types = self.select(depth - 1)
@@ -165,6 +173,11 @@ class Generator:
     def from_clause(self, depth, names=None):
         sql, scope = self.from_item(depth, names)
         for _ in range(self.rnd.choice([0, 0, 0, 1, 1, 1, 2])):
+            if depth > 0 and self.chance(0.08):
+                item, columns = self.lateral(scope)
+                sql = f"{sql} {self.rnd.choice(['JOIN', 'LEFT JOIN'])} LATERAL {item} ON true"
+                scope = scope + columns
+                continue
             item, columns = self.from_item(depth, names)
             condition = self.join_condition(scope, columns)
             if condition is None:
@@ -175,6 +188,38 @@ class Generator:
             sql = f"{sql} {kind} {item} ON {condition}"
             scope = scope + columns
         return sql, scope
+
+    def lateral(self, scope):
+        """A subquery over the columns left of it, with a total order under its LIMIT."""
+        item, inner = self.table()
+        alias = self.name("n")
+        pairs = [(l, r) for l in scope for r in inner if l.type == r.type and l.type != "bool"]
+        keyed = [pair for pair in pairs if pair[0].sql.endswith(".k") and pair[1].sql.endswith(".k")]
+        where = ""
+        if pairs:
+            l, r = self.rnd.choice(keyed if keyed and self.chance(0.6) else pairs)
+            where = f" WHERE {l.sql} = {r.sql}"
+        column = self.rnd.choice(inner)
+        if self.chance(0.5):
+            sql = f"SELECT count(*) AS c0, max({inner[0].sql}) AS c1 FROM {item}{where}"
+            types = ["bigint", inner[0].type]
+        else:
+            sql = (f"SELECT {column.sql} AS c0, {inner[0].sql} AS c1 FROM {item}{where} "
+                   f"ORDER BY 1, 2 LIMIT {self.rnd.randint(1, 4)}")
+            types = [column.type, inner[0].type]
+        return f"({sql}) AS {alias}", [Column(f"{alias}.c{i}", t) for i, t in enumerate(types)]
+
+    def scalar_subquery(self, scope):
+        """A correlated value for the select list."""
+        item, inner = self.table()
+        pairs = [(l, r) for l in scope for r in inner if l.type == r.type and l.type != "bool"]
+        if not pairs:
+            return None
+        l, r = self.rnd.choice(pairs)
+        column = self.rnd.choice([c for c in inner if c.type in ORDERED])
+        kind = self.rnd.choice(["count", "min", "max"])
+        return (f"(SELECT {kind}({column.sql}) FROM {item} WHERE {l.sql} = {r.sql})",
+                "bigint" if kind == "count" else column.type)
 
     # --- sublinks ----------------------------------------------------------------------------
 
@@ -290,6 +335,10 @@ class Generator:
                 outputs.append((self.expr(scope, type_), type_))
             if shape > 0.93:
                 outputs.append(self.window(scope))
+            if depth > 0 and self.chance(0.08):
+                subquery = self.scalar_subquery(scope)
+                if subquery:
+                    outputs.append(subquery)
         distinct = "DISTINCT " if shape >= 0.38 and self.chance(0.15) else ""
         columns = ", ".join(f"{sql} AS c{i}" for i, (sql, _) in enumerate(outputs))
         sql = f"{prefix}SELECT {distinct}{columns} FROM {from_}{where}{tail}"
@@ -343,9 +392,34 @@ class Generator:
             return f"UPDATE {name} SET {column} = {self.expr(scope, type_, 1)}{where}{returning}"
         return f"DELETE FROM {name}{where} AND {self.predicate(scope, 0)}{returning}"
 
+    def recursive(self):
+        """Walks from key to key through a join of the recursion with a table."""
+        item, scope = self.table(["t1", "t2", "t3", "pt", "r1"])
+        integers = [c.sql for c in scope if c.type == "int"]
+        step = self.rnd.choice(integers)
+        return (f"WITH RECURSIVE walk(k, depth) AS (SELECT {self.rnd.randint(0, 9)}, 0 UNION "
+                f"SELECT coalesce({self.rnd.choice(integers)}, 0), depth + 1 FROM walk JOIN {item} ON {step} = walk.k "
+                f"WHERE depth < 3) SELECT k AS c0, depth AS c1 FROM walk ORDER BY 1, 2")
+
+    def insert_select(self):
+        """INSERT of a query's rows."""
+        name = self.rnd.choice(["t1", "t2", "t3", "r1"])
+        columns = TABLES[name]
+        from_, scope = self.from_clause(1)
+        key = columns[0][1]
+        values = [f"coalesce({self.expr(scope, key, 1)}, {'1' if key == 'int' else chr(39) + 'k' + chr(39)})"]
+        values += [self.expr(scope, type_, 1) for _, type_ in columns[1:]]
+        target = ", ".join(column for column, _ in columns)
+        returning = f" RETURNING {columns[0][0]}" if self.chance(0.3) else ""
+        return f"INSERT INTO {name} ({target}) SELECT {', '.join(values)} FROM {from_}{self.where(scope, 0)}{returning}"
+
     def statement(self):
         """(kind, sql): kind is 'select' or 'dml'."""
         if self.chance(0.2):
             return "dml", self.dml()
+        if self.chance(0.04):
+            return "dml", self.insert_select()
+        if self.chance(0.03):
+            return "select", self.recursive()
         sql, _ = self.select(top=True)
         return "select", sql
