@@ -54,8 +54,8 @@ namespace {
 int recovery_interval;
 
 constexpr int MAX_DATABASES = 128;
-/* How often the launcher looks for databases that are due, ms. */
-constexpr long CYCLE = 1000;
+/* How often the launcher looks for databases that are due, ms, unless the interval is shorter. */
+constexpr int CYCLE = 5000;
 
 enum class Presence : int
 {
@@ -243,6 +243,12 @@ void launch_cycle(MemoryContext context)
 	}
 }
 
+/* Time until the next cycle, ms. */
+long cycle_time()
+{
+	return recovery_interval >= 0 && recovery_interval < CYCLE ? recovery_interval + 10 : CYCLE;
+}
+
 void register_launcher()
 {
 	BackgroundWorker worker;
@@ -315,7 +321,7 @@ void civitas_maintenance_launcher(Datum argument)
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
 		daemon::launch_cycle(context);
-		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, daemon::CYCLE,
+		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, daemon::cycle_time(),
 				  PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();

@@ -118,6 +118,22 @@ bool finish_part(remote::Session *session, const char *gid, bool commit)
 	return good;
 }
 
+/* Records of nodes that were removed speak for nothing any more. */
+void forget_removed_nodes(Relation relation)
+{
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, nullptr);
+	for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));)
+	{
+		bool is_null;
+		const Datum group = heap_getattr(tuple, COLUMN_GROUP, RelationGetDescr(relation), &is_null);
+		if (catalog::find_primary(DatumGetInt32(group)) == nullptr)
+			CatalogTupleDelete(relation, &tuple->t_self);
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+}
+
 int recover_node(Relation relation, const catalog::Node& node)
 {
 	const remote::Endpoint endpoint = endpoint_of(node);
@@ -213,6 +229,7 @@ int recover_transactions()
 		}
 		PG_END_TRY();
 	}
+	forget_removed_nodes(relation);
 	table_close(relation, NoLock);
 	return finished;
 }

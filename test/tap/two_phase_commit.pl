@@ -213,6 +213,22 @@ $cluster->sql("UPDATE t SET v = 'other' WHERE k = $k[0]");
 $conflict->finish;
 like($conflict_err, qr/ERROR:  40001/, '40001 as on one server');
 
+# --- a pipeline is one transaction ------------------------------------------------------------------
+
+@k = next_keys();
+$cluster->sql("INSERT INTO t VALUES ($k[1], 'there')");
+my $script = $coordinator->basedir . '/pipeline.sql';
+open my $pipeline, '>', $script or die $!;
+print $pipeline "\\startpipeline\nINSERT INTO t VALUES ($k[0], 'first');\nINSERT INTO t VALUES ($k[1], 'twice');\n\\endpipeline\n";
+close $pipeline;
+for my $mode (qw(extended prepared))
+{
+	IPC::Run::run([ 'pgbench', '-n', '-t', 1, '-M', $mode, '-f', $script, $coordinator->connstr('postgres') ],
+		'<', \undef, '>', \my $bench_out, '2>', \my $bench_err, IPC::Run::timeout(30));
+	like($bench_err, qr/duplicate key/, "$mode pipeline: the second statement fails");
+	is(rows($k[0]), 0, "$mode pipeline: the first one is rolled back with it");
+}
+
 # --- sessions ---------------------------------------------------------------------------------------
 
 ($code, $out, $err) = $cluster->try(0, "SELECT count(*) FROM t WHERE k = $k[0];\n"
