@@ -95,6 +95,13 @@ INSERT INTO pg_dist_partition VALUES ('t', 'n', NULL, 0, 's', false);
 SELECT * FROM pg_dist_authinfo;
 RESET ROLE;
 
+-- The extension does not go while tables depend on it.
+CREATE TABLE kept (k int PRIMARY KEY);
+SELECT create_distributed_table('kept', 'k', shard_count => 2, colocate_with => 'none');
+DROP EXTENSION citus;
 SET client_min_messages TO warning;
+DROP EXTENSION citus CASCADE;
+INSERT INTO kept VALUES (1), (2), (3);
+SELECT count(*) FROM kept;
 DROP SCHEMA metadata_tests CASCADE;
 DROP ROLE metadata_tester;

@@ -80,6 +80,28 @@ SELECT relname FROM pg_class WHERE relnamespace = 'nodes_tests'::regnamespace AN
 \c - - - :coordinator
 SET search_path TO nodes_tests;
 
+-- A table of the same name is in the way: nothing of the cluster stays on that node.
+SELECT success, result FROM run_command_on_all_nodes('SELECT count(*) FROM pg_dist_node');
+\c - - - :worker2
+SET client_min_messages TO warning;
+CREATE SCHEMA IF NOT EXISTS nodes_tests;
+CREATE TABLE nodes_tests.people ();
+\c - - - :coordinator
+SET search_path TO nodes_tests;
+SELECT citus_add_node('localhost', :worker2);
+SELECT * FROM nodes;
+\c - - - :worker2
+SELECT citus_is_coordinator(), (SELECT count(*) FROM pg_dist_node) AS nodes, (SELECT count(*) FROM pg_dist_partition) AS tables;
+SELECT relname FROM pg_class WHERE relnamespace = 'nodes_tests'::regnamespace AND relkind <> 'i';
+DROP TABLE nodes_tests.people;
+\c - - - :coordinator
+SET search_path TO nodes_tests;
+-- Cancelled, nothing is left either.
+SET statement_timeout TO '1ms';
+SELECT citus_add_node('localhost', :worker2);
+RESET statement_timeout;
+SELECT * FROM nodes;
+
 -- Joining: inactive first, then with everything.
 SELECT citus_add_inactive_node('localhost', :worker2) > 0 AS added;
 SELECT * FROM nodes;

@@ -134,7 +134,11 @@ void copy_in(Relation relation, List *columns)
 pg_noinline void transfer(Relation relation, const char *shard)
 {
 	List *columns = copied_columns(RelationGetDescr(relation));
-	remote::execute(stream.session, psprintf("BEGIN; LOCK TABLE %s IN SHARE MODE", shard));
+	/* Only writers from before the coordinator's lock are left. One that never ends is the very
+	 * transaction that adds the node: better an error than a wait for ourselves. */
+	remote::execute(
+		stream.session,
+		psprintf("BEGIN; SET LOCAL lock_timeout = '30s'; LOCK TABLE %s IN SHARE MODE", shard));
 	remote::send_simple(stream.session, copy_out_sql(shard, columns));
 	PGresult *start = remote::next_result(stream.session);
 	if (PQresultStatus(start) != PGRES_COPY_OUT)
