@@ -21,6 +21,22 @@ CREATE FUNCTION pg_catalog.truncate_local_data_after_distributing_table(function
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'truncate_local_data_after_distributing_table';
 
+CREATE FUNCTION pg_catalog.remove_local_tables_from_metadata() RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'remove_local_tables_from_metadata';
+CREATE FUNCTION pg_catalog.distributed_tables_colocated(table1 regclass, table2 regclass) RETURNS boolean
+    LANGUAGE C STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'distributed_tables_colocated';
+CREATE FUNCTION pg_catalog.update_distributed_table_colocation(table_name regclass, colocate_with text) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'update_distributed_table_colocation';
+CREATE FUNCTION pg_catalog.get_colocated_table_array(regclass) RETURNS regclass[]
+    LANGUAGE C STRICT STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'get_colocated_table_array';
+CREATE FUNCTION pg_catalog.get_colocated_shard_array(bigint) RETURNS bigint[]
+    LANGUAGE C STRICT STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'get_colocated_shard_array';
+
 -- Called by nodes on each other; they act as the current user, on what that user owns.
 CREATE FUNCTION citus_internal.create_shards(relation regclass) RETURNS void
     LANGUAGE C STRICT VOLATILE

@@ -264,6 +264,7 @@ static char *creation_sql(Oid relid)
 
 static void distribute_one(Oid relid, const Distribution& distribution)
 {
+	txn::require_one_session_per_node();
 	insert_metadata(relid, distribution);
 	txn::run_on_other_nodes(creation_sql(relid));
 	create_own_shards(relid);

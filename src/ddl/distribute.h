@@ -49,6 +49,9 @@ void empty_shell(Oid relid);
  * foreign keys. */
 void undistribute(Oid relid, bool with_foreign_keys);
 
+/* Whether a foreign key connects the table with another one of the metadata. */
+bool is_connected_by_foreign_keys(Oid relid);
+
 /* The statement that asks a function about the table on another node:
  * function('schema.table'::regclass). */
 char *call_on_table(const char *function, Oid relid);

@@ -6,6 +6,7 @@
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
+#include "local_tables.h"
 #include "settings.h"
 #include "table_checks.h"
 
@@ -131,20 +132,8 @@ PGDLLEXPORT Datum create_reference_table(PG_FUNCTION_ARGS)
 	check_foreign_keys(relid, TableKind::Reference, INVALID_COLOCATION_ID, InvalidAttrNumber);
 	choose_reference_colocation(&distribution);
 	distribute_table(relid, distribution);
-	PG_RETURN_VOID();
-}
-
-PG_FUNCTION_INFO_V1(citus_add_local_table_to_metadata);
-PGDLLEXPORT Datum citus_add_local_table_to_metadata(PG_FUNCTION_ARGS)
-{
-	const Oid relid = PG_GETARG_OID(0);
-	catalog::check_extension_version();
-	catalog::require_coordinator();
-	open_for_distribution(relid);
-	check_distributable(relid, false);
-	Distribution distribution = {.kind = TableKind::Local};
-	check_foreign_keys(relid, TableKind::Local, INVALID_COLOCATION_ID, InvalidAttrNumber);
-	distribute_table(relid, distribution);
+	if (enable_local_reference_table_foreign_keys)
+		add_tables_referencing(relid);
 	PG_RETURN_VOID();
 }
 

@@ -55,6 +55,7 @@ object_access_hook_type previous_hook = nullptr;
 void table_dropped(Oid relid, const catalog::Table& table)
 {
 	catalog::require_coordinator();
+	txn::require_one_session_per_node();
 	DroppedTable dropped = {pstrdup(get_namespace_name(get_rel_namespace(relid))),
 							pstrdup(get_rel_name(relid)), table.colocation_id, local_shards(table)};
 	collecting->tables.push(dropped);

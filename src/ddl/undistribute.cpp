@@ -19,6 +19,7 @@ CIVITAS_PG_BEGIN
 #include "access/xact.h"
 #include "catalog/pg_inherits.h"
 #include "executor/spi.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
 
@@ -50,6 +51,11 @@ static List *tables_connected_by_foreign_keys(Oid relid)
 			connected = list_append_unique_oid(connected, other);
 	}
 	return connected;
+}
+
+bool is_connected_by_foreign_keys(Oid relid)
+{
+	return tables_connected_by_foreign_keys(relid) != NIL;
 }
 
 static void collect(Oid relid, bool with_foreign_keys, List **tables)
@@ -100,7 +106,12 @@ static void save_rows(Oid relid)
 	pg::Str sql;
 	sql.raw("CREATE TEMPORARY TABLE ").raw(temporary_name(relid)).raw(" ON COMMIT DROP AS SELECT ");
 	sql.raw(columns != nullptr ? columns : "").raw(" FROM ").raw(qualified_name(relid));
+	/* One session to each node: the locks of a second one would block the drop of the shards. */
+	const int level = NewGUCNestLevel();
+	set_config_option("citus.max_adaptive_executor_pool_size", "1", PGC_USERSET, PGC_S_SESSION,
+					  GUC_ACTION_SAVE, true, 0, false);
 	pg::sql_run(sql.c_str());
+	AtEOXact_GUC(true, level);
 }
 
 static void restore_rows(Oid relid)
@@ -117,10 +128,16 @@ static void restore_rows(Oid relid)
 	sql.raw(columns).raw(" FROM pg_temp.").raw(temporary_name(relid));
 	pg::Str drop;
 	drop.raw("DROP TABLE pg_temp.").raw(temporary_name(relid));
+	/* The rows satisfied the foreign keys as shards; while other tables of the set are still empty
+	 * here they would not, so the checks are left out. */
+	const int level = NewGUCNestLevel();
+	set_config_option("session_replication_role", "replica", PGC_SUSET, PGC_S_SESSION,
+					  GUC_ACTION_SAVE, true, 0, false);
 	catalog::with_propagation_suspended([&] {
 		pg::sql_run(sql.c_str());
 		pg::sql_run(drop.c_str());
 	});
+	AtEOXact_GUC(true, level);
 }
 
 /* Shards, shells elsewhere, metadata. */
@@ -142,6 +159,7 @@ static void leave_metadata(Oid relid)
 void undistribute(Oid relid, bool with_foreign_keys)
 {
 	catalog::get_table(relid);
+	txn::require_one_session_per_node();
 	List *tables = NIL;
 	collect(relid, with_foreign_keys, &tables);
 	ListCell *cell;
@@ -152,8 +170,6 @@ void undistribute(Oid relid, bool with_foreign_keys)
 	for (int i = list_length(tables) - 1; i >= 0; i--)
 		leave_metadata(list_nth_oid(tables, i));
 	CommandCounterIncrement();
-	/* Foreign keys are checked at the end of each INSERT: referenced tables first would need an
-	 * order that cycles do not have, so they are checked once everything is back. */
 	foreach (cell, tables)
 		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
 			restore_rows(lfirst_oid(cell));

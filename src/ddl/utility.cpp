@@ -24,6 +24,7 @@
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
 #include "drops.h"
+#include "local_tables.h"
 #include "maintenance.h"
 #include "settings.h"
 #include "shard_names.h"
@@ -128,6 +129,7 @@ static bool may_need_types(Node *tree)
 
 static void run_on_metadata_tables(const UtilityCall& call, const StatementKind& kind, List *tables)
 {
+	txn::require_one_session_per_node();
 	auto *tree = static_cast<Node *>(copyObjectImpl(call.statement->utilityStmt));
 	const char *text = statement_text(call);
 	const bool one_table = kind.reach == Reach::ShellThenShards;
@@ -195,12 +197,7 @@ static void after_create_table(const CreateStmt *statement)
 	const bool references = enable_local_reference_table_foreign_keys && references_metadata(relid);
 	if (!managed && !references)
 		return;
-	open_for_distribution(relid);
-	check_distributable(relid, false);
-	Distribution distribution = {.kind = catalog::TableKind::Local};
-	distribution.autoconverted = true;
-	check_foreign_keys(relid, distribution.kind, INVALID_COLOCATION_ID, InvalidAttrNumber);
-	distribute_table(relid, distribution);
+	add_local_tables(relid, true, true);
 }
 
 static void after_create_schema(const CreateSchemaStmt *statement)
@@ -253,11 +250,7 @@ static void before_alter_plain_table(const AlterTableStmt *statement)
 							errmsg("plain table \"%s\" cannot reference distributed table \"%s\"",
 								   get_rel_name(relid), get_rel_name(referenced)),
 							errhint("Distribute the referencing table first.")));
-		open_for_distribution(relid);
-		check_distributable(relid, false);
-		Distribution distribution = {.kind = catalog::TableKind::Local};
-		distribution.autoconverted = true;
-		distribute_table(relid, distribution);
+		add_local_tables(relid, true, true);
 		return;
 	}
 }

@@ -38,9 +38,10 @@ static constexpr const char *SEQUENCE_SET = R"(
 )";
 
 static constexpr const char *CREATE_SEQUENCES = R"(
-	SELECT format('CREATE SEQUENCE IF NOT EXISTS %I.%I AS %s INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s',
+	SELECT format('DO %L', format('BEGIN IF to_regclass(%L) IS NULL THEN CREATE SEQUENCE %I.%I AS %s INCREMENT BY %s '
+		'MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s; END IF; END', format('%I.%I', n.nspname, s.relname),
 		n.nspname, s.relname, format_type(q.seqtypid, NULL), q.seqincrement, q.seqmin, q.seqmax,
-		q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END)
+		q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END))
 	FROM {sequences} AND NOT (coalesce(o.deptype, 'a') = 'i' AND q.seqtypid = 'int8'::regtype)
 	ORDER BY s.oid
 )";

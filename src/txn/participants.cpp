@@ -487,4 +487,25 @@ void run_outside_transaction(const catalog::Node& node, const char *sql)
 	remote::set_claimed(session, false);
 }
 
+void require_one_session_per_node()
+{
+	const Participant *seen = nullptr;
+	for_each_participant([&](const Participant *participant) {
+		if (!participant->begun)
+			return;
+		for_each_participant([&](const Participant *other) {
+			if (other != participant && other->begun && other->group == participant->group)
+				seen = participant;
+		});
+	});
+	if (seen != nullptr)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot change tables after a query that used several connections to a node"),
+			 errdetail("The locks of the earlier query would stand in the way of the change."),
+			 errhint("SET LOCAL citus.max_adaptive_executor_pool_size TO 1 at the start of the "
+					 "transaction.")));
+}
+
 } // namespace civitas::txn
