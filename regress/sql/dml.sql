@@ -152,6 +152,20 @@ SELECT count(*) FROM (SELECT * FROM wide LIMIT 5) s;
 SELECT count(*) FROM wide;
 COMMIT;
 
+-- DDL after reads through several sessions a node, with a cursor open: it does not wait for ourselves.
+BEGIN;
+SET LOCAL statement_timeout TO '20s';
+SET LOCAL citus.remote_task_check_interval TO 1;
+SELECT sum(length(repeat(name, 1000))) > 0 AS read FROM items;
+DECLARE e CURSOR FOR SELECT id FROM items;
+MOVE 1 FROM e;
+ALTER TABLE items ADD COLUMN extra int;
+MOVE ALL FROM e;
+UPDATE items SET extra = 1;
+ALTER TABLE items ALTER COLUMN extra TYPE bigint;
+SELECT count(extra) = count(*) AS all_set FROM items;
+ROLLBACK;
+
 -- Reference tables: every replica changes.
 CREATE TABLE colors (id int PRIMARY KEY, name text UNIQUE);
 SELECT create_reference_table('colors');

@@ -47,7 +47,7 @@ void discard(void *argument)
 /* Whether statements on other nodes can run in those nodes' implicit transactions. */
 bool can_run_outside_transaction(const Execution *execution)
 {
-	if (!txn::statement_is_whole_transaction())
+	if (!execution->alone)
 		return false;
 	if (execution->query->read_only)
 		return true;
@@ -119,6 +119,7 @@ void start(Execution *execution)
 		execution->materialized = true;
 		return;
 	}
+	execution->alone = txn::statement_is_whole_transaction();
 	execution->in_transaction = !can_run_outside_transaction(execution);
 	if (execution->tasks.size() == 1)
 	{
@@ -350,14 +351,13 @@ AffinityKey affinity_key(const Execution *execution, const Task& task)
 
 void note_task(Execution *execution, const Task& task, remote::Session *session)
 {
-	if (!execution->query->read_only)
-		txn::note_write(session);
+	if (execution->query->read_only)
+		return;
+	txn::note_write(session);
 	if (execution->anchor == nullptr)
 		return;
 	const GroupId group = task.ran_on;
 	const bool reference = execution->anchor->kind == catalog::TableKind::Reference;
-	if (reference && execution->query->read_only)
-		return;
 	const AffinityKey key = affinity_key(execution, task);
 	txn::set_affinity(group, key.colocation, key.key, session);
 	if (reference)

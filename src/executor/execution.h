@@ -103,6 +103,7 @@ struct Execution
 	TupleDesc row_type;
 	Decoder *decoder;
 	Values *parameters;
+	bool alone;			 /* the statement is the whole transaction */
 	bool in_transaction; /* remote statements run inside remote transaction blocks */
 	bool sole_node;		 /* the plan is nothing but this node */
 	bool write;

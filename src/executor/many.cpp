@@ -146,9 +146,14 @@ void collect_transaction_session(remote::Session *session, void *argument)
 	all->found[all->count++] = session;
 }
 
+/*
+ * What is written in a transaction that goes on is written through one session a node, so that
+ * whatever comes next, DDL included, finds it in the session that it uses itself.
+ */
 int pool_size_of(const Execution *execution)
 {
-	if (execution->write && multi_shard_modify_mode == MODIFY_SEQUENTIAL)
+	if (!execution->query->read_only &&
+		(!execution->alone || multi_shard_modify_mode == MODIFY_SEQUENTIAL))
 		return 1;
 	return max_adaptive_executor_pool_size;
 }

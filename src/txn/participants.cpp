@@ -411,14 +411,53 @@ void reset_affinity()
 
 /* --- commands --- */
 
+/* Open cursors put the rest of their rows aside, which may begin work on further sessions. */
+static void free_claimed_sessions()
+{
+	if (session_wanted_hook == nullptr)
+		return;
+	pg::Vec<remote::Session *> claimed;
+	for_each_participant([&](Participant *participant) {
+		if (participant->begun && remote::claimed(participant->session))
+			claimed.push(participant->session);
+	});
+	for (remote::Session *session : claimed)
+		if (is_open(session) && remote::claimed(session))
+			session_wanted_hook(session);
+}
+
+/*
+ * Reads may have used several sessions on a node; what they locked there would make DDL through
+ * `keep` wait for ourselves. The other sessions have written nothing, so their part of the
+ * transaction can end now.
+ */
+static void end_other_readers(GroupId group, const remote::Session *keep)
+{
+	pg::Vec<Participant *> readers;
+	for_each_participant([&](Participant *participant) {
+		if (participant->begun && participant->group == group && participant->session != keep &&
+			!participant->wrote && !participant->broken)
+			readers.push(participant);
+	});
+	for (Participant *reader : readers)
+	{
+		remote::execute(reader->session, "COMMIT");
+		end_participant(reader);
+	}
+}
+
 /* Sends every command after what must precede it, then waits for all of them. The sessions are
  * claimed meanwhile. */
 void run_on_nodes(std::span<const NodeCommand> commands)
 {
+	if (current.used)
+		free_claimed_sessions();
 	pg::Vec<remote::Session *> sessions;
 	for (const NodeCommand& command : commands)
 		sessions.push(start_session_for(*command.node));
 	remote::finish_connects({sessions.data(), static_cast<size_t>(sessions.size())});
+	for (int i = 0; current.used && i < sessions.size(); i++)
+		end_other_readers(commands[i].node->group_id, sessions[i]);
 
 	bool waiting = false;
 	for (int i = 0; i < sessions.size(); i++)
