@@ -17,6 +17,7 @@
  */
 #include "civitas/catalog/nodes.h"
 #include "civitas/pg/str.h"
+#include "execution.h"
 #include "shard_copy_internal.h"
 
 CIVITAS_PG_BEGIN
@@ -134,14 +135,19 @@ static bool refers_to_itself(Oid relid)
 
 ShardCopy *active_copies = nullptr;
 
-/* The copy's context goes away: at its end, or with the transaction that failed. */
+/* The copy's context goes away: at its end, or with the transaction that failed. Then sessions are
+ * in the middle of a batch; the transaction callback puts them right, but the claim was ours. */
 static void forget_copy(void *argument)
 {
+	auto *copy = static_cast<ShardCopy *>(argument);
+	for (Stream *stream : *copy->streams)
+		if (stream->state != StreamState::Idle)
+			unclaim(stream->session);
 	ShardCopy **link = &active_copies;
-	while (*link && *link != argument)
+	while (*link && *link != copy)
 		link = &(*link)->older;
 	if (*link)
-		*link = (*link)->older;
+		*link = copy->older;
 }
 
 ShardCopy *shard_copy_begin(const catalog::Table& table, List *columns,

@@ -23,7 +23,8 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
-/* What the callback reads: COPY gives it no argument of its own. Set for the time of one call. */
+/* What the callback reads: COPY gives it no argument of its own. Set for the time of one call;
+ * calls may nest, where a constraint's function writes to another table. */
 static const Batch *current_batch = nullptr;
 static size_t current_offset = 0;
 
@@ -121,6 +122,8 @@ void write_local_batch(ShardCopy *copy, Batch *batch)
 	ErrorContextCallback *outer_context = error_context_stack;
 	error_context_stack = copy->error_context;
 	MemoryContext caller_context = CurrentMemoryContext;
+	const Batch *outer_batch = current_batch;
+	const size_t outer_offset = current_offset;
 	current_batch = batch;
 	current_offset = 0;
 	Relation shard = table_open(shard_oid, RowExclusiveLock);
@@ -130,6 +133,8 @@ void write_local_batch(ShardCopy *copy, Batch *batch)
 	}
 	PG_CATCH();
 	{
+		current_batch = outer_batch;
+		current_offset = outer_offset;
 		MemoryContextSwitchTo(caller_context);
 		ErrorData *error = logical_error(copy, batch);
 		FlushErrorState();
@@ -137,6 +142,8 @@ void write_local_batch(ShardCopy *copy, Batch *batch)
 	}
 	PG_END_TRY();
 	table_close(shard, NoLock);
+	current_batch = outer_batch;
+	current_offset = outer_offset;
 	error_context_stack = outer_context;
 	restore_progress(&progress);
 	pfree(name);
