@@ -1,5 +1,6 @@
 -- Transactions over several nodes: atomicity, savepoints, isolation, settings, what is refused.
 \set SHOW_CONTEXT never
+SET DateStyle = 'ISO';
 CREATE SCHEMA transactions;
 SET search_path = transactions;
 CREATE TABLE accounts (id int CONSTRAINT accounts_key PRIMARY KEY, balance int CHECK (balance >= 0));
