@@ -14,7 +14,8 @@ namespace civitas::executor {
 
 /* Whether the statement copies a table of the metadata and is ours to run. Opens nothing. */
 bool is_distributed_copy(const CopyStmt *statement);
-/* Runs it; rows processed. COPY TO is turned into COPY (SELECT ..) TO and returned to PostgreSQL. */
+/* Runs it; rows processed. COPY TO is turned into COPY (SELECT ..) TO and returned to PostgreSQL.
+ */
 uint64 run_distributed_copy(ParseState *state, CopyStmt *statement, int location, int length);
 
 } // namespace civitas::executor
