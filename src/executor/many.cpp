@@ -778,8 +778,8 @@ void stop_many(Execution *execution)
 		worker.state = Worker::Gone;
 		if (!execution->in_transaction)
 		{
-			if (remote::drain_quietly(session, false, CANCEL_PATIENCE_MS))
-				remote::set_claimed(session, false);
+			remote::drain_quietly(session, false, CANCEL_PATIENCE_MS);
+			remote::set_claimed(session, false);
 			continue;
 		}
 		if (preamble)

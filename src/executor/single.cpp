@@ -156,8 +156,9 @@ void stop_single(Execution *execution)
 	}
 	if (idle)
 	{
-		if (remote::drain_quietly(session, true, PATIENCE_MS))
-			remote::set_claimed(session, false);
+		/* A session that had to be given up is marked failed and dropped at its next look-up. */
+		remote::drain_quietly(session, true, PATIENCE_MS);
+		remote::set_claimed(session, false);
 	}
 	else
 	{

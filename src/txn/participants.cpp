@@ -528,6 +528,20 @@ void run_outside_transaction(const catalog::Node& node, const char *sql)
 
 void require_one_session_per_node()
 {
+	if (!current.used)
+		return;
+	free_claimed_sessions();
+	pg::Vec<GroupId> groups;
+	for_each_participant([&](const Participant *participant) {
+		if (participant->begun)
+			groups.push(participant->group);
+	});
+	for (const GroupId group : groups)
+	{
+		const remote::Session *pinned = pinned_session(group);
+		end_other_readers(group, pinned != nullptr ? pinned : participating_session(group));
+	}
+
 	const Participant *seen = nullptr;
 	for_each_participant([&](const Participant *participant) {
 		if (!participant->begun)

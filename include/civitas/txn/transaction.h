@@ -73,8 +73,8 @@ void set_affinity(GroupId group, ColocationId colocation, int64 key, remote::Ses
 /* After DDL or a write to a reference table, everything on that node goes through one session. */
 void pin_node(GroupId group, remote::Session *session);
 
-/* DDL must see, and not wait for, what this transaction did before: 0A000 where earlier statements of it used several sessions
- * of one node. */
+/* DDL must see, and not wait for, what this transaction did before: sessions that only read end
+ * their part, so that one is left a node. 0A000 where several of one node have written. */
 void require_one_session_per_node();
 
 /* --- commands on other nodes, inside this transaction ---------------------------------------- */
