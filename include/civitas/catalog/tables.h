@@ -127,7 +127,8 @@ bool shards_are_hidden();
 /* Name of the distribution column's attribute; null where there is none. */
 char *distribution_column_name(const Table& table);
 
-/* Called when a table of the metadata may have changed, inside an invalidation: it may not look anything up. */
+/* Called when a table of the metadata may have changed, inside an invalidation: it may not look
+ * anything up. */
 extern void (*table_changed_hook)();
 
 void tables_init();
