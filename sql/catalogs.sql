@@ -204,6 +204,8 @@ CREATE TRIGGER metadata_changed AFTER INSERT OR UPDATE OR DELETE ON citus.pg_dis
     FOR EACH ROW EXECUTE FUNCTION citus_internal.metadata_changed();
 CREATE TRIGGER metadata_changed AFTER INSERT OR UPDATE OR DELETE ON citus.pg_dist_local_group
     FOR EACH ROW EXECUTE FUNCTION citus_internal.metadata_changed();
+CREATE TRIGGER metadata_changed AFTER INSERT OR UPDATE OR DELETE ON citus.pg_dist_authinfo
+    FOR EACH ROW EXECUTE FUNCTION citus_internal.metadata_changed();
 CREATE TRIGGER metadata_changed AFTER INSERT OR UPDATE OR DELETE ON citus.pg_dist_partition
     FOR EACH ROW EXECUTE FUNCTION citus_internal.metadata_changed();
 CREATE TRIGGER metadata_changed AFTER INSERT OR UPDATE OR DELETE ON citus.pg_dist_shard

@@ -49,6 +49,10 @@ bool snapshot_valid = false;
 bool changed_while_building = false;
 Oid node_relid = InvalidOid;
 Oid local_group_relid = InvalidOid;
+Oid authinfo_relid = InvalidOid;
+/* pg_dist_authinfo has no rows, as in most clusters: nothing to look up for each session. */
+bool authinfo_empty = false;
+bool authinfo_changed = false;
 char *cluster_name = nullptr;
 char *api_version = nullptr;
 
@@ -58,6 +62,11 @@ void forget_nodes(Datum, Oid relid)
 	{
 		snapshot_valid = false;
 		changed_while_building = true;
+	}
+	if (!OidIsValid(relid) || relid == authinfo_relid)
+	{
+		authinfo_empty = false;
+		authinfo_changed = true;
 	}
 }
 
@@ -261,34 +270,57 @@ std::span<const GroupId> all_groups()
 	return current().all_groups;
 }
 
-char *authinfo(NodeId node_id, const char *role)
+namespace {
+
+/* The row for exactly this node id and role. */
+char *read_authinfo(Relation relation, NodeId node_id, const char *role)
 {
-	if (!extension_installed())
-		return nullptr;
-	char *found = nullptr;
-	Relation relation = table_open(relation_oid(Catalog::Authinfo), AccessShareLock);
-	const NodeId candidates[] = {node_id, 0};
 	NameData role_name;
 	namestrcpy(&role_name, role);
-	for (NodeId candidate : candidates)
+	ScanKeyData keys[2];
+	ScanKeyInit(&keys[0], AUTHINFO_ROLE, BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&role_name));
+	ScanKeyInit(&keys[1], AUTHINFO_NODE, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(node_id));
+	SysScanDesc scan =
+		systable_beginscan(relation, relation_oid(Catalog::AuthinfoPkey), true, nullptr, 2, keys);
+	HeapTuple tuple = systable_getnext(scan);
+	char *found = nullptr;
+	if (HeapTupleIsValid(tuple))
 	{
-		ScanKeyData keys[2];
-		ScanKeyInit(&keys[0], 2, BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&role_name));
-		ScanKeyInit(&keys[1], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(candidate));
-		SysScanDesc scan = systable_beginscan(relation, relation_oid(Catalog::AuthinfoPkey), true,
-											  nullptr, 2, keys);
-		HeapTuple tuple = systable_getnext(scan);
-		if (HeapTupleIsValid(tuple))
-		{
-			bool is_null;
-			found =
-				TextDatumGetCString(heap_getattr(tuple, 3, RelationGetDescr(relation), &is_null));
-		}
-		systable_endscan(scan);
-		if (found != nullptr)
-			break;
+		bool is_null;
+		found = TextDatumGetCString(
+			heap_getattr(tuple, AUTHINFO_SECRET, RelationGetDescr(relation), &is_null));
+	}
+	systable_endscan(scan);
+	return found;
+}
+
+bool is_empty(Relation relation)
+{
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+	const bool empty = !HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	return empty;
+}
+
+} // namespace
+
+char *authinfo(NodeId node_id, const char *role)
+{
+	if (authinfo_empty || !extension_installed())
+		return nullptr;
+	authinfo_changed = false;
+	authinfo_relid = relation_oid(Catalog::Authinfo);
+	Relation relation = table_open(authinfo_relid, AccessShareLock);
+	char *found = nullptr;
+	const bool empty = is_empty(relation);
+	if (!empty)
+	{
+		found = read_authinfo(relation, node_id, role);
+		if (found == nullptr && node_id != 0)
+			found = read_authinfo(relation, 0, role);
 	}
 	table_close(relation, AccessShareLock);
+	authinfo_empty = empty && !authinfo_changed;
 	return found;
 }
 

@@ -94,6 +94,10 @@ inline constexpr int NODE_SHOULD_HAVE_SHARDS = 11;
 inline constexpr int NODE_PRIMARY_NODE = 12;
 inline constexpr int NODE_COLUMNS = 12;
 
+inline constexpr int AUTHINFO_NODE = 1;
+inline constexpr int AUTHINFO_ROLE = 2;
+inline constexpr int AUTHINFO_SECRET = 3;
+
 inline constexpr int OBJECT_CLASS = 1;
 inline constexpr int OBJECT_ID = 2;
 inline constexpr int OBJECT_SUBID = 3;
