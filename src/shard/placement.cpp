@@ -7,8 +7,8 @@
 
 namespace civitas::shard {
 
-bool place_round_robin(int shard_count, int replicas, int start, std::span<const std::int32_t> groups,
-					   std::span<std::int32_t> out)
+bool place_round_robin(int shard_count, int replicas, int start,
+					   std::span<const std::int32_t> groups, std::span<std::int32_t> out)
 {
 	const std::size_t count = groups.size();
 	if (count == 0 || replicas < 1 || static_cast<std::size_t>(replicas) > count)

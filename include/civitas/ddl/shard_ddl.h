@@ -1,9 +1,9 @@
 /*
  * shard_ddl.h: DDL below the table: on the shards that live on this node.
  *
- * A statement's own text is parsed here, relations that are distributed tables are renamed to the shards of one
- * shard group (index names get the shard's suffix too), and the result is executed, once for each shard group with a
- * placement on this node. Runs as the table's owner. 
+ * A statement's own text is parsed here, relations that are distributed tables are renamed to the
+ * shards of one shard group (index names get the shard's suffix too), and the result is executed,
+ * once for each shard group with a placement on this node. Runs as the table's owner.
  */
 #pragma once
 
@@ -14,8 +14,9 @@
 
 namespace civitas::ddl {
 
-/* Creates the tables of the given shards of relid on this node from the local shell's definition, foreign
- * keys to other tables' shards included (their shards must exist). attach: also attaches a partition's shard to its parent's shard. */
+/* Creates the tables of the given shards of relid on this node from the local shell's definition,
+ * foreign keys to other tables' shards included (their shards must exist). attach: also attaches a
+ * partition's shard to its parent's shard. */
 void create_local_shards(Oid relid, std::span<const ShardId> shard_ids);
 /* Drops them (IF EXISTS). */
 void drop_local_shards(Oid relid, std::span<const ShardId> shard_ids);

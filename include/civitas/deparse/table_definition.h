@@ -1,8 +1,9 @@
 /*
  * table_definition.h: SQL that recreates a table from the catalogs.
  *
- * Used for table shells on other nodes (as they are here) and for shards (under shard names, without what
- * only the shell needs). Statements are schema-qualified and quoted and do not depend on search_path. Lists hold C strings in CurrentMemoryContext.
+ * Used for table shells on other nodes (as they are here) and for shards (under shard names,
+ * without what only the shell needs). Statements are schema-qualified and quoted and do not depend
+ * on search_path. Lists hold C strings in CurrentMemoryContext.
  */
 #pragma once
 
@@ -11,12 +12,14 @@
 
 namespace civitas::deparse {
 
-/* What a shell on another node needs, in order: sequences, CREATE TABLE with defaults, identity and generated columns,
- * storage, CHECK constraints, partition key; indexes, primary key, unique and exclusion constraints, replica identity, statistics
- * objects, comments, owner, grants. Without foreign keys (see below) and ATTACH PARTITION. */
+/* What a shell on another node needs, in order: sequences, CREATE TABLE with defaults, identity and
+ * generated columns, storage, CHECK constraints, partition key; indexes, primary key, unique and
+ * exclusion constraints, replica identity, statistics objects, comments, owner, grants. Without
+ * foreign keys (see below) and ATTACH PARTITION. */
 List *shell_commands(Oid relid);
-/* What a shard of the table needs, still under the table's and its indexes' own names: like shell_commands() without sequences,
- * identity and nextval() defaults, statistics objects and comments. */
+/* What a shard of the table needs, still under the table's and its indexes' own names: like
+ * shell_commands() without sequences, identity and nextval() defaults, statistics objects and
+ * comments. */
 List *shard_commands(Oid relid);
 /* ALTER TABLE .. ADD CONSTRAINT for the table's own foreign keys; run when all tables exist. */
 List *foreign_key_commands(Oid relid);
@@ -24,9 +27,10 @@ List *foreign_key_commands(Oid relid);
 char *attach_partition_command(Oid relid);
 
 /*
- * CREATE statements for what the table needs to exist first and the cluster does not have on every node yet (schema,
- * types, functions in defaults and checks, collations, extensions), in dependency order, safe to run
- * where they exist already. *objects gets their ObjectAddresses, to be recorded in pg_dist_object.
+ * CREATE statements for what the table needs to exist first and the cluster does not have on every
+ * node yet (schema, types, functions in defaults and checks, collations, extensions), in dependency
+ * order, safe to run where they exist already. *objects gets their ObjectAddresses, to be recorded
+ * in pg_dist_object.
  */
 List *dependency_commands(Oid relid, List **objects);
 
