@@ -107,7 +107,7 @@ bool joined_on_keys(const RemoteRel *outer, const RemoteRel *inner, List *on)
 	if (outer->spread != route::Spread::Sharded || inner->spread != route::Spread::Sharded ||
 		outer->anchor->colocation_id != inner->anchor->colocation_id)
 		return false;
-	if (outer->anchor->kind == catalog::TableKind::SingleShard)
+	if (outer->anchor->is_single())
 		return true;
 	ListCell *cell;
 	foreach (cell, on)
