@@ -533,8 +533,9 @@ Placement place_on_one_shard(Query *query, ParamListInfo params)
 		if (spread[i].one_shard)
 			return refused("it uses single-shard tables together with hash-distributed ones");
 	}
-	placement.key = key_expression(
-		*placement.anchor, static_cast<Expr *>(list_nth(g.values, value)), &placement.nothing);
+	placement.key = key_expression(*placement.anchor,
+								   fold(static_cast<Expr *>(list_nth(g.values, value)), nullptr),
+								   &placement.nothing);
 	if (placement.key == nullptr && !placement.nothing)
 		return refused("the distribution column is compared to a value of another type");
 	return placement;
