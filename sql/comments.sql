@@ -160,3 +160,13 @@ COMMENT ON TYPE citus.distribution_type IS 'How a table can be distributed.';
 COMMENT ON TYPE citus.shard_transfer_mode IS 'How shards are moved.';
 COMMENT ON TYPE pg_catalog.citus_job_status IS 'States of a background job.';
 COMMENT ON TYPE pg_catalog.citus_task_status IS 'States of a step of a background job.';
+COMMENT ON FUNCTION pg_catalog.remove_local_tables_from_metadata() IS
+	'Takes tables that were added to the metadata automatically out of it, where no foreign key needs them any more.';
+COMMENT ON FUNCTION pg_catalog.distributed_tables_colocated(regclass,regclass) IS
+	'Whether two tables are colocated: equal values of their distribution columns are on the same node.';
+COMMENT ON FUNCTION pg_catalog.update_distributed_table_colocation(regclass,text) IS
+	'Puts a table into another colocation group: that of the table named (whose shards must match), or one of its own for ''none''. No rows move.';
+COMMENT ON FUNCTION pg_catalog.get_colocated_table_array(regclass) IS
+	'The tables colocated with a table.';
+COMMENT ON FUNCTION pg_catalog.get_colocated_shard_array(bigint) IS
+	'The shards colocated with a shard.';
