@@ -106,10 +106,10 @@ void drop_shells(const char *schema, const char *index)
 }
 
 /* After a failure: the transaction is a new one, everything that was made goes. */
-void clean_up(const pg::Vec<Step>& drops, const char *schema, const char *index)
+void clean_up(const pg::Vec<Step>& drops, int attempted, const char *schema, const char *index)
 {
-	for (const Step& step : drops)
-		run_step(step);
+	for (int i = 0; i < attempted; i++)
+		run_step(drops[i]);
 	drop_shells(schema, index);
 	commit_and_continue();
 }
@@ -182,11 +182,13 @@ void create_index_concurrently(const UtilityCall& call, Oid relid)
 	commit_and_continue();
 	MemoryContextSwitchTo(PortalContext);
 
+	volatile int attempted = 0;
 	PG_TRY();
 	{
 		for (const Step& step : creates)
 		{
 			CHECK_FOR_INTERRUPTS();
+			attempted = attempted + 1;
 			run_step(step);
 			MemoryContextSwitchTo(PortalContext);
 		}
@@ -198,7 +200,7 @@ void create_index_concurrently(const UtilityCall& call, Oid relid)
 		FlushErrorState();
 		AbortCurrentTransaction();
 		StartTransactionCommand();
-		clean_up(drops, schema, index);
+		clean_up(drops, attempted, schema, index);
 		ReThrowError(error);
 	}
 	PG_END_TRY();

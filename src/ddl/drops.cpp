@@ -93,8 +93,10 @@ void object_dropped(Oid class_id, Oid object_id)
 		return;
 	ObjectAddress address;
 	ObjectAddressSet(address, class_id, object_id);
-	collecting->remote_sql.raw("DROP ").raw(keyword).raw(" IF EXISTS ");
-	collecting->remote_sql.raw(getObjectIdentity(&address, false)).raw(" CASCADE;");
+	pg::Str drop;
+	drop.raw("DROP ").raw(keyword).raw(" IF EXISTS ");
+	drop.raw(getObjectIdentity(&address, false)).raw(" CASCADE");
+	collecting->remote_sql.raw("SELECT citus_internal.apply_ddl(").literal(drop.c_str()).raw(");");
 	catalog::delete_object(class_id, object_id, 0);
 }
 

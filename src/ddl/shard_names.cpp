@@ -23,6 +23,7 @@ CIVITAS_PG_BEGIN
 #include "parser/parser.h"
 #include "tcop/dest.h"
 #include "tcop/utility.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
 
@@ -267,10 +268,16 @@ void execute_tree(Node *statement, const char *sql)
 	wrapper->commandType = CMD_UTILITY;
 	wrapper->utilityStmt = statement;
 	wrapper->stmt_location = -1;
+	/* The user has the notices of the table itself; those of every shard would repeat them. */
+	const int level = NewGUCNestLevel();
+	if (client_min_messages < WARNING)
+		set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION,
+						  GUC_ACTION_SAVE, true, 0, false);
 	catalog::with_propagation_suspended([&] {
 		ProcessUtility(wrapper, sql, false, PROCESS_UTILITY_QUERY, nullptr, nullptr, None_Receiver,
 					   nullptr);
 	});
+	AtEOXact_GUC(true, level);
 	CommandCounterIncrement();
 }
 

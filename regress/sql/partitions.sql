@@ -1,0 +1,46 @@
+-- Partitioned tables distribute with their partitions.
+\set SHOW_CONTEXT never
+CREATE SCHEMA parts;
+SET search_path = parts;
+SET timezone = 'UTC';
+CREATE TABLE ev (tenant int, ts timestamptz NOT NULL, v text, PRIMARY KEY (tenant, ts)) PARTITION BY RANGE (ts);
+CREATE TABLE ev1 PARTITION OF ev FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE ev2 PARTITION OF ev FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
+CREATE INDEX ON ev (v);
+INSERT INTO ev SELECT i, '2020-06-01'::timestamptz + i * interval '2 day', 'x' FROM generate_series(1, 200) i;
+SELECT create_distributed_table('ev', 'tenant');
+SELECT count(*) FROM ev;
+SELECT count(*) FROM ev1;
+SELECT count(*) FROM ev WHERE tenant = 5;
+CREATE TABLE ev3 PARTITION OF ev FOR VALUES FROM ('2022-01-01') TO ('2023-01-01');
+INSERT INTO ev VALUES (5, '2022-05-05', 'new');
+SELECT * FROM ev3;
+INSERT INTO ev VALUES (5, '2032-05-05', 'nowhere');
+CREATE TABLE ev4 (LIKE ev INCLUDING ALL);
+INSERT INTO ev4 VALUES (7, '2023-05-05', 'attached');
+ALTER TABLE ev ATTACH PARTITION ev4 FOR VALUES FROM ('2023-01-01') TO ('2024-01-01');
+SELECT count(*) FROM ev;
+ALTER TABLE ev DETACH PARTITION ev4;
+SELECT count(*) FROM ev;
+SELECT * FROM ev4;
+ALTER TABLE ev ATTACH PARTITION ev4 FOR VALUES FROM ('2023-01-01') TO ('2024-01-01');
+ALTER TABLE ev ADD COLUMN extra int DEFAULT 3;
+CREATE INDEX extra_index ON ev (extra);
+SELECT count(*), sum(extra) FROM ev;
+DROP INDEX extra_index;
+-- a partition that is partitioned itself
+CREATE TABLE deep PARTITION OF ev FOR VALUES FROM ('2024-01-01') TO ('2025-01-01') PARTITION BY LIST (tenant);
+CREATE TABLE deep_a PARTITION OF deep FOR VALUES IN (1);
+INSERT INTO ev VALUES (1, '2024-05-05', 'a');
+SELECT * FROM deep_a;
+DROP TABLE ev2;
+SELECT count(*) FROM ev;
+SELECT logicalrelid, count(*) FROM pg_dist_shard JOIN pg_class c ON c.oid = logicalrelid WHERE relnamespace = 'parts'::regnamespace GROUP BY 1 ORDER BY 1;
+TRUNCATE ev1;
+SELECT count(*) FROM ev;
+SELECT create_distributed_table('ev1', 'tenant');
+SELECT undistribute_table('ev');
+SELECT count(*) FROM ev;
+SET client_min_messages = warning;
+DROP SCHEMA parts CASCADE;
+SELECT DISTINCT result FROM run_command_on_workers($$SELECT count(*) FROM pg_namespace WHERE nspname = 'parts'$$);
