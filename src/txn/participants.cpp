@@ -433,10 +433,13 @@ static void free_claimed_sessions()
  */
 static void end_other_readers(GroupId group, const remote::Session *keep)
 {
+	/* In the other levels the snapshot of a session must last as long as the transaction. */
+	if (XactIsoLevel != XACT_READ_COMMITTED)
+		return;
 	pg::Vec<Participant *> readers;
 	for_each_participant([&](Participant *participant) {
 		if (participant->begun && participant->group == group && participant->session != keep &&
-			!participant->wrote && !participant->broken)
+			!participant->wrote && !participant->broken && !remote::failed(participant->session))
 			readers.push(participant);
 	});
 	for (Participant *reader : readers)
