@@ -89,4 +89,20 @@ WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d;
 UPDATE r SET name = name || '!' WHERE id = 1 RETURNING *;
 UPDATE r SET name = random()::text;
 SELECT count(*) FROM t;
+
+-- through an updatable view; backwards in a cursor
+CREATE VIEW large AS SELECT k, v FROM t WHERE v > 40;
+UPDATE large SET v = v + 1 WHERE k = 5 RETURNING *;
+UPDATE large SET v = v + 1;
+INSERT INTO large VALUES (50, 500) RETURNING *;
+DELETE FROM large WHERE k = 50;
+SELECT * FROM large ORDER BY k;
+BEGIN;
+DECLARE one SCROLL CURSOR FOR SELECT k FROM t WHERE k = 5;
+FETCH ALL FROM one;
+FETCH BACKWARD 1 FROM one;
+DECLARE all_rows SCROLL CURSOR FOR SELECT k FROM t ORDER BY k;
+FETCH 3 FROM all_rows;
+FETCH BACKWARD 2 FROM all_rows;
+COMMIT;
 DROP SCHEMA router CASCADE;

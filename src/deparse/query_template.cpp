@@ -163,7 +163,12 @@ bool name_tables(Node *node, void *context)
 		Bitmapset *used = nullptr;
 		find_range_references(reinterpret_cast<Node *>(query->jointree), &used);
 		if (query->resultRelation)
+		{
 			used = bms_add_member(used, query->resultRelation);
+			/* The table below an updatable view comes from a FROM list, and would be printed there.
+			 */
+			rt_fetch(query->resultRelation, query->rtable)->inFromCl = false;
+		}
 		int index = -1;
 		while ((index = bms_next_member(used, index)) >= 0)
 		{

@@ -15,6 +15,7 @@
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/planmain.h"
 #include "optimizer/planner.h"
 CIVITAS_PG_END
 
@@ -50,6 +51,18 @@ PlannedStmt *plan(Query *query, const char *text, int options, ParamListInfo par
 	}
 }
 
+/* Rows of a remote query come once; a cursor that goes backwards keeps them. */
+PlannedStmt *scrollable(PlannedStmt *statement)
+{
+	Plan *keep = materialize_finished_plan(statement->planTree);
+	ListCell *cell;
+	keep->targetlist = castNode(List, copyObjectImpl(keep->targetlist));
+	foreach (cell, keep->targetlist)
+		reinterpret_cast<Var *>(lfirst_node(TargetEntry, cell)->expr)->varno = OUTER_VAR;
+	statement->planTree = keep;
+	return statement;
+}
+
 } // namespace
 
 PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamListInfo params)
@@ -67,7 +80,7 @@ PlannedStmt *plan_select(Query *query, const char *text, int options, ParamListI
 	const char *reason = nullptr;
 	PlannedStmt *routed = plan_router(query, facts, params, &reason);
 	if (routed)
-		return routed;
+		return options & CURSOR_OPT_SCROLL ? scrollable(routed) : routed;
 	ereport(DEBUG2, (errmsg_internal("not a router query: %s", reason)));
 	return plan_general(query, facts, text, options, params, reason);
 }
