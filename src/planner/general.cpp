@@ -175,11 +175,11 @@ void upper_hook(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, R
 		upper_paths(root, stage, input, output, extra);
 }
 
-const char *why_not_general(const Facts& facts)
+const char *why_not_general(const Query *query, const Facts& facts)
 {
 	if (facts.locks)
 		return "Row locks (FOR UPDATE, FOR SHARE) need a statement that one shard group answers.";
-	if (facts.sharded_writes || facts.local_writes)
+	if (facts.sharded_writes || (facts.local_writes && query->commandType == CMD_SELECT))
 		return "WITH changes tables, and the statement needs more than one shard group.";
 	return nullptr;
 }
@@ -194,7 +194,7 @@ bool general_planning()
 PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, int options,
 						  ParamListInfo params, const char *reason)
 {
-	const char *refused = query->commandType == CMD_SELECT ? why_not_general(facts) : nullptr;
+	const char *refused = why_not_general(query, facts);
 	if (refused)
 		raise_unsupported(refused, "Restrict all distributed tables to one value of their "
 								   "distribution columns.");
