@@ -89,6 +89,10 @@ like($output, qr/step 4 of 7 failed/, 'a port that is taken: the step');
 like($output, qr/port ${\($port + 1)} is taken/, 'a port that is taken: the reason');
 like($output, qr/the whole log is \S+/, 'a port that is taken: the log');
 unlink $1 if $output =~ /the whole log is (\S+)/;
+($status, $output) = quickstart('--port', $port + 1, '--build-dir', $build);
+isnt($status, 0, 'another port that is taken');
+like($output, qr/is taken/, 'after a failure another port may be tried');
+unlink $1 if $output =~ /the whole log is (\S+)/;
 close $squatter;
 
 # The real thing.
