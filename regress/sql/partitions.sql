@@ -39,6 +39,7 @@ SELECT logicalrelid, count(*) FROM pg_dist_shard JOIN pg_class c ON c.oid = logi
 TRUNCATE ev1;
 SELECT count(*) FROM ev;
 SELECT create_distributed_table('ev1', 'tenant');
+SELECT undistribute_table('ev1');
 SELECT undistribute_table('ev');
 SELECT count(*) FROM ev;
 SET client_min_messages = warning;

@@ -17,6 +17,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
+#include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "executor/spi.h"
 #include "utils/guc.h"
@@ -159,6 +160,12 @@ static void leave_metadata(Oid relid)
 void undistribute(Oid relid, bool with_foreign_keys)
 {
 	catalog::get_table(relid);
+	if (get_rel_relispartition(relid) &&
+		catalog::find_table(get_partition_parent(relid, false)) != nullptr)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot undistribute partition \"%s\" by itself", get_rel_name(relid)),
+				 errhint("Undistribute the partitioned table, or detach the partition first.")));
 	txn::require_one_session_per_node();
 	List *tables = NIL;
 	collect(relid, with_foreign_keys, &tables);
