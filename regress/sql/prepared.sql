@@ -46,10 +46,11 @@ EXECUTE change(1, 11);
 EXECUTE change(2, 22);
 PREPARE change_all(int) AS UPDATE t SET v = v + $1;
 EXECUTE change_all(1);
-PREPARE add(int, int, color) AS INSERT INTO t VALUES ($1, $2, $3), ($1 + 1, $2 + 1, 'red') RETURNING *;
+PREPARE add(int, int, color) AS INSERT INTO t VALUES ($1, $2, $3), ($1 + 1, $2 + 1, 'red');
 EXECUTE add(100, 1, 'green');
 EXECUTE add(200, 2, NULL);
-PREPARE remove(int) AS DELETE FROM t WHERE k >= $1 RETURNING k;
+SELECT * FROM t WHERE k >= 100 ORDER BY k;
+PREPARE remove(int) AS DELETE FROM t WHERE k >= $1;
 EXECUTE remove(200);
 SELECT count(*), sum(v) FROM t;
 

@@ -231,8 +231,8 @@ void materialize(Execution *execution)
 	if (execution->materialized)
 		return;
 	prepare_decoding(execution);
-	/* The row handed out last may still be in use: its plan node may be in the middle of a condition
-	 * whose subplan wants the session. */
+	/* The row handed out last may still be in use: its plan node may be in the middle of a
+	 * condition whose subplan wants the session. */
 	execution->row_context =
 		AllocSetContextCreate(execution->context, "Civitas row", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(execution->context);
