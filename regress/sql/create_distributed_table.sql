@@ -35,8 +35,8 @@ SELECT count(*), sum(price), sum(doubled) FROM everything;
 SELECT id, name, price, feeling, share, both_of, doubled FROM everything WHERE id = 42;
 SELECT * FROM pg_stat_progress_copy;
 SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = 'everything'::regclass;
-SELECT groupid, count(*) FROM pg_dist_shard JOIN pg_dist_placement USING (shardid)
-	WHERE logicalrelid = 'everything'::regclass GROUP BY 1 ORDER BY 1;
+SELECT rank() OVER (ORDER BY groupid) AS worker, count(*) FROM pg_dist_shard JOIN pg_dist_placement USING (shardid)
+	WHERE logicalrelid = 'everything'::regclass GROUP BY groupid ORDER BY 1;
 SELECT result FROM run_command_on_workers($$SELECT string_agg(indexdef, E'\n' ORDER BY indexname)
 	FROM pg_indexes WHERE tablename = 'everything'$$);
 SELECT result FROM run_command_on_workers($$SELECT obj_description('creation.everything'::regclass)

@@ -3,6 +3,7 @@
 CREATE SCHEMA parts;
 SET search_path = parts;
 SET timezone = 'UTC';
+SET datestyle = 'ISO, MDY';
 CREATE TABLE ev (tenant int, ts timestamptz NOT NULL, v text, PRIMARY KEY (tenant, ts)) PARTITION BY RANGE (ts);
 CREATE TABLE ev1 PARTITION OF ev FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
 CREATE TABLE ev2 PARTITION OF ev FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
