@@ -7,6 +7,7 @@
  * differs from the database's.
  */
 #include "civitas/pg/str.h"
+#include "civitas/pg/transport.h"
 #include "shard_copy_internal.h"
 
 CIVITAS_PG_BEGIN
@@ -23,53 +24,12 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
-static bool names_object(Oid type)
-{
-	switch (type)
-	{
-	case REGPROCOID:
-	case REGPROCEDUREOID:
-	case REGOPEROID:
-	case REGOPERATOROID:
-	case REGCLASSOID:
-	case REGTYPEOID:
-	case REGROLEOID:
-	case REGNAMESPACEOID:
-	case REGCONFIGOID:
-	case REGDICTIONARYOID:
-	case REGCOLLATIONOID:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Whether the type's binary form is the same on every node. */
-static bool binary_travels(Oid type)
-{
-	type = getBaseType(type);
-	const Oid element = get_element_type(type);
-	if (names_object(type) || (OidIsValid(element) && names_object(element)))
-		return false;
-
-	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	const auto *form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
-	const bool built_in = type < FirstNormalObjectId && form->typtype != TYPTYPE_PSEUDO &&
-						  form->typtype != TYPTYPE_COMPOSITE;
-	const bool travels = (built_in || form->typtype == TYPTYPE_ENUM) && OidIsValid(form->typsend) &&
-						 OidIsValid(form->typreceive);
-	ReleaseSysCache(tuple);
-	return travels;
-}
-
 static bool row_travels_in_binary(TupleDesc row_type, const RowEncoder *encoder)
 {
 	if (pg_get_client_encoding() != GetDatabaseEncoding())
 		return false;
 	for (int i = 0; i < encoder->column_count; i++)
-		if (!binary_travels(TupleDescAttr(row_type, encoder->attributes[i] - 1)->atttypid))
+		if (!pg::binary_travels(TupleDescAttr(row_type, encoder->attributes[i] - 1)->atttypid))
 			return false;
 	return true;
 }

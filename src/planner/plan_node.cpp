@@ -9,6 +9,7 @@
 #include "internal.h"
 
 #include "civitas/executor/scan.h"
+#include "civitas/pg/transport.h"
 
 CIVITAS_PG_BEGIN
 #include "access/transam.h"
@@ -23,55 +24,13 @@ CIVITAS_PG_END
 
 namespace civitas::planner {
 
-namespace {
-
-bool binary_type(Oid type)
-{
-	if (type >= FirstNormalObjectId)
-		return false;
-	const Oid element = get_element_type(type);
-	if (OidIsValid(element))
-		return binary_type(element);
-	switch (type)
-	{
-	/* Their values are oids, which differ from node to node; names travel. */
-	case REGPROCOID:
-	case REGPROCEDUREOID:
-	case REGOPEROID:
-	case REGOPERATOROID:
-	case REGCLASSOID:
-	case REGTYPEOID:
-	case REGROLEOID:
-	case REGNAMESPACEOID:
-	case REGCONFIGOID:
-	case REGDICTIONARYOID:
-	case REGCOLLATIONOID:
-	case ACLITEMOID:
-		return false;
-	default:
-		return get_typtype(type) == TYPTYPE_BASE || get_typtype(type) == TYPTYPE_RANGE;
-	}
-}
-
-} // namespace
-
 bool binary_capable(List *target_list)
 {
 	ListCell *cell;
 	foreach (cell, target_list)
 	{
 		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
-		const Oid type = exprType(reinterpret_cast<Node *>(entry->expr));
-		if (!binary_type(type))
-			return false;
-		/* Base types without binary I/O. */
-		HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-		if (!HeapTupleIsValid(tuple))
-			return false;
-		const Form_pg_type form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
-		const bool both = OidIsValid(form->typsend) && OidIsValid(form->typreceive);
-		ReleaseSysCache(tuple);
-		if (!both)
+		if (!pg::binary_travels(exprType(reinterpret_cast<Node *>(entry->expr))))
 			return false;
 	}
 	return true;

@@ -9,6 +9,8 @@
  */
 #include "remote_rel.h"
 
+#include "civitas/pg/transport.h"
+
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
 #include "access/transam.h"
@@ -29,22 +31,11 @@ bool depends_on_catalogs(Oid type)
 	{
 	case OIDOID:
 	case NAMEOID:
-	case REGPROCOID:
-	case REGPROCEDUREOID:
-	case REGOPEROID:
-	case REGOPERATOROID:
-	case REGCLASSOID:
-	case REGTYPEOID:
-	case REGROLEOID:
-	case REGNAMESPACEOID:
-	case REGCONFIGOID:
-	case REGDICTIONARYOID:
-	case REGCOLLATIONOID:
 	case XIDOID:
 	case XID8OID:
 		return true;
 	default:
-		return false;
+		return pg::names_catalog_object(type);
 	}
 }
 
