@@ -160,8 +160,7 @@ bool name_tables(Node *node, void *context)
 	if (IsA(node, Query))
 	{
 		Query *query = castNode(Query, node);
-		Bitmapset *used = nullptr;
-		find_range_references(reinterpret_cast<Node *>(query->jointree), &used);
+		Bitmapset *used = range_table_references(reinterpret_cast<Node *>(query->jointree));
 		if (query->resultRelation)
 		{
 			used = bms_add_member(used, query->resultRelation);
@@ -377,6 +376,13 @@ bool is_sharded(Oid relid)
 		return false;
 	const catalog::Table *table = catalog::find_table(relid);
 	return table != nullptr;
+}
+
+Bitmapset *range_table_references(Node *jointree)
+{
+	Bitmapset *used = nullptr;
+	find_range_references(jointree, &used);
+	return used;
 }
 
 bool is_sharded_rte(const RangeTblEntry *rte)

@@ -43,20 +43,6 @@ bool mentions_sharded_walker(Node *node, void *context)
 	return pg::walk_children(node, mentions_sharded_walker, context);
 }
 
-/* Range table indexes that a jointree refers to, not looking into sublinks. */
-bool find_references(Node *node, void *context)
-{
-	if (node == nullptr || IsA(node, Query) || IsA(node, SubLink))
-		return false;
-	if (IsA(node, RangeTblRef))
-	{
-		Bitmapset **used = static_cast<Bitmapset **>(context);
-		*used = bms_add_member(*used, castNode(RangeTblRef, node)->rtindex);
-		return false;
-	}
-	return pg::walk_children(node, find_references, context);
-}
-
 struct Collector
 {
 	Facts *facts;
@@ -84,8 +70,7 @@ void note_relation(Facts *facts, const RangeTblEntry *rte, bool written, bool to
 
 void note_query(Facts *facts, Query *query, bool top)
 {
-	Bitmapset *used = nullptr;
-	find_references(reinterpret_cast<Node *>(query->jointree), &used);
+	Bitmapset *used = deparse::range_table_references(reinterpret_cast<Node *>(query->jointree));
 	if (query->resultRelation)
 		used = bms_add_member(used, query->resultRelation);
 

@@ -217,26 +217,6 @@ void gather_condition(Gatherer& g, Node *node, const Scope& scope)
 		gather_in_sublink(g, castNode(SubLink, node), scope);
 }
 
-bool references_walker(Node *node, void *context)
-{
-	if (node == nullptr || IsA(node, Query) || IsA(node, SubLink))
-		return false;
-	if (IsA(node, RangeTblRef))
-	{
-		Bitmapset **used = static_cast<Bitmapset **>(context);
-		*used = bms_add_member(*used, castNode(RangeTblRef, node)->rtindex);
-		return false;
-	}
-	return pg::walk_children(node, references_walker, context);
-}
-
-Bitmapset *references_of(Node *jointree)
-{
-	Bitmapset *used = nullptr;
-	references_walker(jointree, &used);
-	return used;
-}
-
 void gather_jointree(Gatherer& g, Node *node, Level *level)
 {
 	if (IsA(node, FromExpr))
@@ -253,11 +233,13 @@ void gather_jointree(Gatherer& g, Node *node, Level *level)
 		gather_jointree(g, join->larg, level);
 		gather_jointree(g, join->rarg, level);
 		if (join->jointype == JOIN_INNER)
-			gather_condition(g, join->quals, {level, false, references_of(node)});
+			gather_condition(g, join->quals, {level, false, deparse::range_table_references(node)});
 		else if (join->jointype == JOIN_LEFT)
-			gather_condition(g, join->quals, {level, false, references_of(join->rarg)});
+			gather_condition(g, join->quals,
+							 {level, false, deparse::range_table_references(join->rarg)});
 		else if (join->jointype == JOIN_RIGHT)
-			gather_condition(g, join->quals, {level, false, references_of(join->larg)});
+			gather_condition(g, join->quals,
+							 {level, false, deparse::range_table_references(join->larg)});
 	}
 }
 
@@ -346,7 +328,7 @@ void gather_query(Gatherer& g, Query *query, Level *parent)
 	Level *level = static_cast<Level *>(palloc(sizeof(Level)));
 	*level = {query, parent};
 
-	Bitmapset *used = references_of(reinterpret_cast<Node *>(query->jointree));
+	Bitmapset *used = deparse::range_table_references(reinterpret_cast<Node *>(query->jointree));
 	if (query->resultRelation)
 		used = bms_add_member(used, query->resultRelation);
 

@@ -24,6 +24,8 @@ bool is_sharded(Oid relid);
 /* Whether the range table entry is a table of that kind, asked for as a table (and not ON
  * CONFLICT's "excluded"). */
 bool is_sharded_rte(const RangeTblEntry *rte);
+/* Range table indexes that a jointree (or a part of one) refers to, not looking into sublinks. */
+Bitmapset *range_table_references(Node *jointree);
 
 /*
  * Parameters numbered from here mark the VALUES list of an INSERT: the list that holds them becomes
