@@ -11,6 +11,7 @@
 #include "civitas/catalog/writes.h"
 #include "civitas/ddl/shard_ddl.h"
 #include "local_shards.h"
+#include "objects.h"
 #include "shard_names.h"
 #include "shard_reach.h"
 #include "statement_kinds.h"
@@ -66,6 +67,8 @@ void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, Lis
 void apply_statement(const char *sql, List *names)
 {
 	Node *tree = parse_one(sql);
+	if (!localize_object_statement(tree))
+		return;
 	const StatementKind *kind = statement_kind(tree);
 	List *tables = kind == nullptr ? NIL : metadata_tables(*kind, tree);
 	fill_names(tree, names);

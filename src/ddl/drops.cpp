@@ -12,6 +12,7 @@
 #include "apply.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/writes.h"
+#include "civitas/ddl/shard_ddl.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 #include "local_shards.h"
@@ -144,7 +145,12 @@ void finish(const Drops& drops)
 		return;
 	}
 	if (drops.remote_sql.length() > 0)
-		txn::run_on_other_nodes(drops.remote_sql.c_str());
+	{
+		/* The user has this node's notices. */
+		pg::Str sql;
+		sql.raw("SET client_min_messages TO warning;").raw(drops.remote_sql.c_str());
+		txn::run_on_other_nodes(sql.raw("RESET client_min_messages").c_str());
+	}
 	for (const DroppedTable& table : drops.tables)
 	{
 		for (const LocalShard& shard : table.shards)
@@ -171,6 +177,22 @@ void run_collecting_drops(void (*statement)(void *), void *argument)
 	}
 	PG_END_TRY();
 	finish(drops);
+}
+
+void drop_shards_in_schema(Oid schema)
+{
+	List *tables = catalog::all_table_oids();
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		const Oid relid = lfirst_oid(cell);
+		if (get_rel_namespace(relid) != schema)
+			continue;
+		pg::Vec<ShardId> ids;
+		for (const LocalShard& shard : local_shards(catalog::get_table(relid)))
+			ids.push(shard.shard_id);
+		drop_local_shards(relid, ids.span());
+	}
 }
 
 void drops_init()

@@ -12,6 +12,10 @@ namespace civitas::ddl {
  * copies right after. */
 void run_collecting_drops(void (*statement)(void *), void *argument);
 
+/* Before a schema is dropped: else what PostgreSQL says about dependent objects would list shards.
+ */
+void drop_shards_in_schema(Oid schema);
+
 void drops_init();
 
 } // namespace civitas::ddl

@@ -2,7 +2,8 @@
  * statement_kinds.cpp: the table of utility statements.
  *
  * A statement that names a table of the metadata and has no row runs as on a plain server, on the
- * shell of this node alone (LOCK, for one). What would be wrong that way has a row that refuses it.
+ * shell of this node alone (CREATE VIEW, for one). What would be wrong that way has a row that
+ * refuses it.
  */
 #include "statement_kinds.h"
 
@@ -112,6 +113,32 @@ static List *of_statistics(Node *node)
 	return relations;
 }
 
+static List *of_lock(Node *node)
+{
+	return castNode(LockStmt, node)->relations;
+}
+
+static List *of_publication(List *objects)
+{
+	List *relations = NIL;
+	ListCell *cell;
+	foreach (cell, objects)
+		if (lfirst_node(PublicationObjSpec, cell)->pubtable != nullptr)
+			relations =
+				lappend(relations, lfirst_node(PublicationObjSpec, cell)->pubtable->relation);
+	return relations;
+}
+
+static List *of_create_publication(Node *node)
+{
+	return of_publication(castNode(CreatePublicationStmt, node)->pubobjects);
+}
+
+static List *of_alter_publication(Node *node)
+{
+	return of_publication(castNode(AlterPublicationStmt, node)->pubobjects);
+}
+
 static List *of_inheritance(Node *node)
 {
 	return castNode(CreateStmt, node)->inhRelations;
@@ -157,6 +184,11 @@ static bool reindexes_concurrently(Node *node)
 	return false;
 }
 
+static bool adds_to_publication(Node *node)
+{
+	return castNode(AlterPublicationStmt, node)->action != AP_DropObjects;
+}
+
 static bool renames_other_part(Node *node)
 {
 	const ObjectType type = castNode(RenameStmt, node)->renameType;
@@ -186,7 +218,12 @@ static constexpr StatementKind KINDS[] = {
 	{T_GrantStmt, Reach::AllShardsAtOnce, "GRANT", of_grant, grants_on_tables, nullptr},
 	{T_VacuumStmt, Reach::OwnTransactions, "VACUUM", of_vacuum, nullptr, nullptr},
 	{T_CommentStmt, Reach::ShellOnly, "COMMENT", of_comment, nullptr, nullptr},
-	{T_CreateStatsStmt, Reach::ShellOnly, "CREATE STATISTICS", of_statistics, nullptr, nullptr},
+	{T_LockStmt, Reach::ShellOnly, "LOCK TABLE", of_lock, nullptr, nullptr},
+	{T_CreateStatsStmt, Reach::Refused, "CREATE STATISTICS", of_statistics, nullptr, nullptr},
+	{T_CreatePublicationStmt, Reach::Refused, "CREATE PUBLICATION", of_create_publication, nullptr,
+	 nullptr},
+	{T_AlterPublicationStmt, Reach::Refused, "ALTER PUBLICATION", of_alter_publication,
+	 adds_to_publication, nullptr},
 	{T_ReindexStmt, Reach::Refused, "REINDEX CONCURRENTLY", of_relation<ReindexStmt>,
 	 reindexes_concurrently, nullptr},
 	{T_ReindexStmt, Reach::ShardsThenShell, "REINDEX", of_relation<ReindexStmt>, nullptr, nullptr},

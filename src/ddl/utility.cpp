@@ -26,6 +26,7 @@
 #include "drops.h"
 #include "local_tables.h"
 #include "maintenance.h"
+#include "objects.h"
 #include "settings.h"
 #include "shard_names.h"
 #include "shard_reach.h"
@@ -218,6 +219,18 @@ static void after_create_schema(const CreateSchemaStmt *statement)
 	catalog::insert_object(NamespaceRelationId, schema, 0);
 }
 
+static void before_drop_schema(const DropStmt *statement)
+{
+	ListCell *cell;
+	foreach (cell, statement->objects)
+	{
+		const Oid schema = get_namespace_oid(strVal(lfirst(cell)), true);
+		if (OidIsValid(schema) && catalog::is_coordinator() &&
+			pg_namespace_ownercheck(schema, GetUserId()))
+			drop_shards_in_schema(schema);
+	}
+}
+
 /* ALTER TABLE of a plain table that adds a foreign key to a table of the metadata. */
 static void before_alter_plain_table(const AlterTableStmt *statement)
 {
@@ -271,7 +284,7 @@ static bool is_of_interest(Node *statement)
 	case T_DropOwnedStmt:
 		return true;
 	default:
-		return statement_kind(statement) != nullptr;
+		return statement_kind(statement) != nullptr || may_change_objects(statement);
 	}
 }
 
@@ -283,6 +296,8 @@ static void run_plain_statement(const UtilityCall& call)
 	{
 	case T_DropStmt:
 	case T_DropOwnedStmt:
+		if (IsA(tree, DropStmt) && castNode(DropStmt, tree)->removeType == OBJECT_SCHEMA)
+			before_drop_schema(castNode(DropStmt, tree));
 		run_collecting_drops(
 			[](void *argument) { run_plain(*static_cast<const UtilityCall *>(argument)); },
 			const_cast<UtilityCall *>(&call));
@@ -307,6 +322,22 @@ static void run_plain_statement(const UtilityCall& call)
 	}
 }
 
+/* A statement about no table of the metadata: what it changes may be on every node all the same. */
+static void run_object_statement(const UtilityCall& call)
+{
+	if (!changes_cluster_object(call.statement->utilityStmt))
+	{
+		run_plain_statement(call);
+		return;
+	}
+	catalog::require_coordinator();
+	txn::require_one_session_per_node();
+	const char *text = statement_text(call);
+	run_plain_statement(call);
+	CommandCounterIncrement();
+	txn::run_on_other_nodes(apply_call(text, NIL));
+}
+
 static void run_ddl(const UtilityCall& call)
 {
 	Node *statement = call.statement->utilityStmt;
@@ -319,7 +350,7 @@ static void run_ddl(const UtilityCall& call)
 	}
 	if (tables == NIL)
 	{
-		run_plain_statement(call);
+		run_object_statement(call);
 		return;
 	}
 	catalog::require_coordinator();
