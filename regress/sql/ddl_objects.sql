@@ -130,8 +130,10 @@ ALTER SCHEMA "objects two" RENAME TO objects;
 ALTER SCHEMA objects OWNER TO objects_owner;
 SELECT DISTINCT result FROM run_command_on_all_nodes($$SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'objects'$$);
 ALTER SCHEMA objects OWNER TO CURRENT_USER;
-REVOKE ALL ON SCHEMA objects FROM objects_owner;
-REVOKE ALL ON TYPE "Mood two" FROM objects_owner;
+GRANT SELECT (id, a) ON t TO objects_owner;
+GRANT INSERT ON t TO objects_owner;
+DROP OWNED BY objects_owner;
+SELECT DISTINCT result FROM run_command_on_all_nodes($$SELECT count(*) FROM pg_shdepend WHERE refobjid = 'objects_owner'::regrole$$);
 
 -- not for distributed tables
 CREATE STATISTICS st ON id, a FROM t;

@@ -87,6 +87,7 @@ SELECT role_exists('postgres'), role_exists('no such role'), citus_is_coordinato
 
 -- What nodes call on each other asks for the table's owner.
 CREATE ROLE metadata_tester;
+SELECT DISTINCT result FROM run_command_on_workers('CREATE ROLE metadata_tester');
 GRANT USAGE ON SCHEMA metadata_tests TO metadata_tester;
 SET ROLE metadata_tester;
 SELECT citus_internal.delete_table_metadata('t');
@@ -104,4 +105,4 @@ DROP EXTENSION citus CASCADE;
 INSERT INTO kept VALUES (1), (2), (3);
 SELECT count(*) FROM kept;
 DROP SCHEMA metadata_tests CASCADE;
-DROP ROLE metadata_tester;
+SELECT DISTINCT result FROM run_command_on_all_nodes('DROP ROLE metadata_tester');

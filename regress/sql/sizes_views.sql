@@ -46,14 +46,14 @@ ROLLBACK;
 -- Shards are not listed, unless asked for.
 \dt
 
-CREATE ROLE sizes_tester;
+SELECT DISTINCT result FROM run_command_on_all_nodes('CREATE ROLE sizes_tester');
 GRANT USAGE ON SCHEMA sizes_tests TO sizes_tester;
 SET ROLE sizes_tester;
 SELECT citus_table_size('d');
 SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = 'd'::regclass;
 RESET ROLE;
 DROP OWNED BY sizes_tester;
-DROP ROLE sizes_tester;
+SELECT DISTINCT result FROM run_command_on_all_nodes('DROP ROLE sizes_tester');
 
 \c - - - :worker1
 SET search_path TO sizes_tests;

@@ -274,21 +274,49 @@ static bool by_grant(Node *node)
 	return false;
 }
 
-/* Tables and objects of the metadata whose owner is one of the roles. */
-static bool by_reassign(Node *node)
+static char *with_roles(const char *query, List *roles)
 {
 	pg::Str sql;
-	sql.raw("SELECT 1 FROM pg_catalog.pg_shdepend s JOIN (SELECT 'pg_class'::regclass::oid, "
-			"logicalrelid::oid FROM pg_catalog.pg_dist_partition UNION ALL SELECT classid, objid "
-			"FROM pg_catalog.pg_dist_object) o(class, id) ON s.classid = o.class AND s.objid = "
-			"o.id WHERE s.deptype = 'o' AND s.refclassid = 'pg_authid'::regclass AND s.dbid = "
-			"(SELECT oid FROM pg_database WHERE datname = current_database()) AND s.refobjid IN (");
+	sql.raw(query);
 	ListCell *cell;
-	List *roles = castNode(ReassignOwnedStmt, node)->roles;
 	foreach (cell, roles)
 		sql.raw(foreach_current_index(cell) > 0 ? ", " : "")
 			.oid(get_rolespec_oid(lfirst_node(RoleSpec, cell), false));
-	return pg::sql_text(sql.raw(")").c_str()) != nullptr;
+	return sql.raw(")").c_str();
+}
+
+static constexpr const char *OWNED = R"(
+	SELECT 1 FROM pg_shdepend s JOIN (
+		SELECT 'pg_class'::regclass::oid, logicalrelid::oid FROM pg_dist_partition
+		UNION ALL SELECT classid, objid FROM pg_dist_object) o(class, id) ON s.classid = o.class AND s.objid = o.id
+	WHERE s.deptype = 'o' AND s.refclassid = 'pg_authid'::regclass
+		AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+		AND s.refobjid IN ()";
+
+/* Tables and objects of the metadata whose owner is one of the roles. */
+static bool by_reassign(Node *node)
+{
+	return pg::sql_text(with_roles(OWNED, castNode(ReassignOwnedStmt, node)->roles)) != nullptr;
+}
+
+static constexpr const char *REVOCATIONS = R"(
+	SELECT format('REVOKE ALL ON %s FROM %I CASCADE', CASE
+		WHEN s.classid = 'pg_namespace'::regclass THEN (SELECT format('SCHEMA %I', nspname) FROM pg_namespace WHERE oid = s.objid)
+		WHEN s.classid = 'pg_type'::regclass THEN format('TYPE %s', s.objid::regtype)
+		WHEN s.classid = 'pg_proc'::regclass THEN format('FUNCTION %s', s.objid::regprocedure)
+		ELSE (SELECT format(CASE relkind WHEN 'S' THEN 'SEQUENCE %s' ELSE 'TABLE %s' END, s.objid::regclass) FROM pg_class WHERE oid = s.objid)
+		END, pg_get_userbyid(s.refobjid))
+	FROM pg_shdepend s
+	WHERE s.deptype = 'a' AND s.refclassid = 'pg_authid'::regclass
+		AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+		AND (EXISTS (SELECT FROM pg_dist_object o WHERE o.classid = s.classid AND o.objid = s.objid)
+			OR s.classid = 'pg_class'::regclass AND (EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = s.objid)
+				OR EXISTS (SELECT FROM pg_sequence WHERE seqrelid = s.objid)))
+		AND s.refobjid IN ()";
+
+List *revocations(const DropOwnedStmt *statement)
+{
+	return pg::sql_texts(with_roles(REVOCATIONS, statement->roles));
 }
 
 struct ObjectStatement

@@ -21,6 +21,10 @@ bool may_change_objects(Node *statement);
  */
 bool changes_cluster_object(Node *statement);
 
+/* The REVOKEs that DROP OWNED stands for, of tables and objects that are on every node: texts for
+ * the other nodes. Asked before the statement runs. */
+List *revocations(const DropOwnedStmt *statement);
+
 /* What the statement's text means on a node that is not the coordinator, changed in place: names
  * of objects that only the coordinator has are left out. False: nothing is left to do. */
 bool localize_object_statement(Node *statement);

@@ -292,15 +292,22 @@ static void run_plain_statement(const UtilityCall& call)
 {
 	/* The tree may be changed by running it. */
 	auto *tree = static_cast<Node *>(copyObjectImpl(call.statement->utilityStmt));
+	List *revoked;
+	ListCell *cell;
 	switch (nodeTag(tree))
 	{
 	case T_DropStmt:
 	case T_DropOwnedStmt:
 		if (IsA(tree, DropStmt) && castNode(DropStmt, tree)->removeType == OBJECT_SCHEMA)
 			before_drop_schema(castNode(DropStmt, tree));
+		revoked = IsA(tree, DropOwnedStmt) && catalog::is_coordinator()
+					  ? revocations(castNode(DropOwnedStmt, tree))
+					  : NIL;
 		run_collecting_drops(
 			[](void *argument) { run_plain(*static_cast<const UtilityCall *>(argument)); },
 			const_cast<UtilityCall *>(&call));
+		foreach (cell, revoked)
+			txn::run_on_other_nodes(apply_call(static_cast<char *>(lfirst(cell)), NIL));
 		break;
 	case T_CreateStmt: {
 		auto *create = castNode(CreateStmt, tree);
