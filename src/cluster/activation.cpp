@@ -2,7 +2,7 @@
  * activation.cpp: what a node is told when it joins, and what is asked of it before.
  *
  * The joining node gets one text, run inside the distributed transaction: forget what it knew, its
- * group, the node rows, then for every table what it depends on, its shell, partitions attached,
+ * group, the node rows, roles and schemas, then for every table what it depends on, its shell, partitions attached,
  * foreign keys, metadata; then the replicas of reference tables, created in foreign key order from
  * the shells and filled by pulling the rows from a node that has them; last the positions of
  * sequences that it had before. Writes to reference tables wait meanwhile: their shells are locked
@@ -11,6 +11,7 @@
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/cluster/cluster.h"
+#include "civitas/deparse/role_definition.h"
 #include "civitas/deparse/table_definition.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
@@ -21,6 +22,7 @@
 CIVITAS_PG_BEGIN
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
 
@@ -135,12 +137,25 @@ char *coordinator_id()
 	return pg::sql_text("SELECT metadata ->> 'server_id' FROM pg_dist_node_metadata");
 }
 
+/* citus.enable_create_role_propagation */
+bool creates_roles()
+{
+	return strcmp(GetConfigOption("citus.enable_create_role_propagation", false, false), "on") == 0;
+}
+
 char *joining_sql(const catalog::Node& node, List *tables, List *references)
 {
 	pg::Str sql;
 	sql.raw("SELECT citus_internal.join_cluster(").num(node.group_id).raw(", ");
 	sql.literal_or_null(coordinator_id()).raw(");\n").raw(node_rows_sql()).raw(";\n");
+	if (superuser() && creates_roles())
+		append_commands(sql, deparse::missing_role_commands());
 	ListCell *cell;
+	List *schemas = pg::sql_texts(
+		"SELECT n.oid::text FROM pg_namespace n WHERE nspname = 'public' OR n.oid IN (SELECT objid "
+		"FROM pg_dist_object WHERE classid = 'pg_namespace'::regclass) ORDER BY n.oid");
+	foreach (cell, schemas)
+		append_commands(sql, deparse::schema_commands(atooid(static_cast<char *>(lfirst(cell)))));
 	foreach (cell, tables)
 	{
 		List *objects = NIL;

@@ -118,6 +118,9 @@ static bool function_is_kept(ObjectWithArgs *function)
 
 static bool schema_is_kept(const char *name)
 {
+	/* That one is on every node without anybody's doing. */
+	if (strcmp(name, "public") == 0 && catalog::is_coordinator())
+		return true;
 	return is_kept(NamespaceRelationId, get_namespace_oid(name, true));
 }
 
@@ -310,6 +313,7 @@ static constexpr const char *REVOCATIONS = R"(
 	WHERE s.deptype = 'a' AND s.refclassid = 'pg_authid'::regclass
 		AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 		AND (EXISTS (SELECT FROM pg_dist_object o WHERE o.classid = s.classid AND o.objid = s.objid)
+			OR s.classid = 'pg_namespace'::regclass AND s.objid = to_regnamespace('public')
 			OR s.classid = 'pg_class'::regclass AND (EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = s.objid)
 				OR EXISTS (SELECT FROM pg_sequence WHERE seqrelid = s.objid)))
 		AND s.refobjid IN ()";

@@ -1,5 +1,5 @@
 /*
- * settings.h: settings of table creation.
+ * settings.h: settings of DDL.
  */
 #pragma once
 
@@ -14,6 +14,8 @@ extern bool use_citus_managed_tables;
 /* citus.enable_local_reference_table_foreign_keys: plain tables may reference reference tables;
  * they are added to the metadata. */
 extern bool enable_local_reference_table_foreign_keys;
+/* citus.enable_create_role_propagation: statements about roles go to the other nodes. */
+extern bool enable_create_role_propagation;
 
 void define_settings();
 

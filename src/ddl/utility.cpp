@@ -27,6 +27,7 @@
 #include "local_tables.h"
 #include "maintenance.h"
 #include "objects.h"
+#include "roles.h"
 #include "settings.h"
 #include "shard_names.h"
 #include "shard_reach.h"
@@ -56,8 +57,7 @@ void run_plain(const UtilityCall& call)
 		 call.environment, call.destination, call.completion);
 }
 
-/* The statement's own text, without what stands before and after it in a multi-statement query. */
-static char *statement_text(const UtilityCall& call)
+char *statement_text(const UtilityCall& call)
 {
 	const int start = call.statement->stmt_location < 0 ? 0 : call.statement->stmt_location;
 	const int length = call.statement->stmt_len > 0 ? call.statement->stmt_len
@@ -83,7 +83,7 @@ static char *truncate_text(const TruncateStmt *statement, List *tables)
 	return sql.raw(statement->behavior == DROP_CASCADE ? " CASCADE" : " RESTRICT").c_str();
 }
 
-static char *apply_call(const char *text, List *names)
+char *apply_call(const char *text, List *names)
 {
 	pg::Str sql;
 	sql.raw("SELECT citus_internal.apply_ddl(").literal(text);
@@ -212,9 +212,10 @@ static void after_create_schema(const CreateSchemaStmt *statement)
 	if (!OidIsValid(schema) || catalog::object_is_distributed(NamespaceRelationId, schema))
 		return;
 	pg::Str sql;
-	sql.raw("CREATE SCHEMA IF NOT EXISTS ").ident(name);
-	if (statement->authrole != nullptr)
-		sql.raw(" AUTHORIZATION ").ident(owner);
+	List *commands = deparse::schema_commands(schema);
+	ListCell *cell;
+	foreach (cell, commands)
+		sql.raw(static_cast<const char *>(lfirst(cell))).raw(";");
 	txn::run_on_other_nodes(sql.c_str());
 	catalog::insert_object(NamespaceRelationId, schema, 0);
 }
@@ -284,7 +285,8 @@ static bool is_of_interest(Node *statement)
 	case T_DropOwnedStmt:
 		return true;
 	default:
-		return statement_kind(statement) != nullptr || may_change_objects(statement);
+		return statement_kind(statement) != nullptr || may_change_objects(statement) ||
+			   is_role_statement(statement);
 	}
 }
 
@@ -348,6 +350,11 @@ static void run_object_statement(const UtilityCall& call)
 static void run_ddl(const UtilityCall& call)
 {
 	Node *statement = call.statement->utilityStmt;
+	if (is_role_statement(statement))
+	{
+		run_role_statement(call);
+		return;
+	}
 	const StatementKind *kind = statement_kind(statement);
 	List *tables = kind == nullptr ? NIL : metadata_tables(*kind, statement);
 	if (tables == NIL && IsA(statement, AlterTableStmt))

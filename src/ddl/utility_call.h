@@ -27,5 +27,9 @@ CIVITAS_SERVER_STATE(UtilityCall);
 
 /* As on a plain server: the hook that was there before ours, or PostgreSQL's own. */
 void run_plain(const UtilityCall& call);
+/* The statement's own text, without what stands before and after it in a multi-statement query. */
+char *statement_text(const UtilityCall& call);
+/* SQL that has another node carry out a statement; names: see apply.h. */
+char *apply_call(const char *text, List *names);
 
 } // namespace civitas::ddl

@@ -54,6 +54,8 @@ struct ObjectKind
 	const char *missing; /* SQL condition text: true where the object does not exist on the
 							executing node */
 	const char *create;	 /* SELECT of statements, in order */
+	const char *grants;	 /* SELECT of GRANTs and REVOKEs that make its rights what they are here; may
+							be null */
 };
 
 constexpr ObjectKind KINDS[] = {
@@ -62,17 +64,20 @@ constexpr ObjectKind KINDS[] = {
 	 "oid = {oid} "
 	 "AND nspname !~ '^pg_' AND nspname <> 'information_schema'",
 	 R"(SELECT s FROM (SELECT 1, format('CREATE SCHEMA %I%s', nspname, CASE WHEN pg_has_role(nspowner, 'MEMBER')
-			THEN ' AUTHORIZATION ' || quote_ident(pg_get_userbyid(nspowner)) ELSE '' END) FROM pg_namespace WHERE oid = {oid}
-		UNION ALL SELECT 2, format('GRANT %s ON SCHEMA %I TO %s', a.privilege_type, n.nspname,
-			CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
-		FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.oid = {oid} AND a.grantee <> n.nspowner) c(step, s) ORDER BY step, s)"},
+			THEN ' AUTHORIZATION ' || quote_ident(pg_get_userbyid(nspowner)) ELSE '' END) FROM pg_namespace WHERE oid = {oid}) c(step, s))",
+	 R"(SELECT 'REVOKE ALL ON SCHEMA ' || quote_ident(nspname) || ' FROM PUBLIC' FROM pg_namespace WHERE oid = {oid} AND nspacl IS NOT NULL
+		UNION ALL SELECT format('GRANT %s ON SCHEMA %I TO %s%s', a.privilege_type, n.nspname,
+			CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+			CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+		FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.oid = {oid} AND a.grantee <> n.nspowner)"},
 	{ExtensionRelationId,
 	 "SELECT format('NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = %L)', "
 	 "extname) "
 	 "FROM pg_extension WHERE oid = {oid} AND extname NOT IN ('citus', 'plpgsql')",
 	 "SELECT format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I VERSION %L', e.extname, "
 	 "n.nspname, e.extversion) "
-	 "FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.oid = {oid}"},
+	 "FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.oid = {oid}",
+	 nullptr},
 	{CollationRelationId,
 	 "SELECT format('to_regcollation(%L) IS NULL', format('%I.%I', n.nspname, c.collname)) "
 	 "FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = {oid}",
@@ -81,7 +86,8 @@ constexpr ObjectKind KINDS[] = {
 			CASE WHEN to_jsonb(c) ->> 'colliculocale' IS NOT NULL THEN format('LOCALE = %L', to_jsonb(c) ->> 'colliculocale')
 				WHEN to_jsonb(c) ->> 'colllocale' IS NOT NULL THEN format('LOCALE = %L', to_jsonb(c) ->> 'colllocale')
 				ELSE format('LC_COLLATE = %L, LC_CTYPE = %L', c.collcollate, c.collctype) END)
-		FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = {oid})"},
+		FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = {oid})",
+	 nullptr},
 	{TypeRelationId,
 	 "SELECT format('to_regtype(%L) IS NULL', format('%I.%I', n.nspname, t.typname)) "
 	 "FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = "
@@ -117,13 +123,23 @@ constexpr ObjectKind KINDS[] = {
 			'MULTIRANGE_TYPE_NAME = ' || format_type(r.rngmultitypid, NULL)))
 		FROM pg_range r WHERE r.rngtypid = {oid}
 		UNION ALL SELECT 2, format('ALTER TYPE %s OWNER TO %I', format_type({oid}, NULL), pg_get_userbyid(typowner))
-		FROM pg_type WHERE oid = {oid} AND pg_has_role(typowner, 'MEMBER')) c(step, s) WHERE s IS NOT NULL ORDER BY step)"},
+		FROM pg_type WHERE oid = {oid} AND pg_has_role(typowner, 'MEMBER')) c(step, s) WHERE s IS NOT NULL ORDER BY step)",
+	 R"(SELECT format('REVOKE ALL ON TYPE %s FROM PUBLIC', format_type({oid}, NULL)) FROM pg_type WHERE oid = {oid} AND typacl IS NOT NULL
+		UNION ALL SELECT format('GRANT %s ON TYPE %s TO %s%s', a.privilege_type, format_type({oid}, NULL),
+			CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+			CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+		FROM pg_type t, aclexplode(t.typacl) a WHERE t.oid = {oid} AND a.grantee <> t.typowner)"},
 	{ProcedureRelationId,
 	 "SELECT format('to_regprocedure(%L) IS NULL', oid::regprocedure) FROM pg_proc WHERE oid = "
 	 "{oid} AND prokind IN ('f', 'w')",
 	 R"(SELECT s FROM (SELECT 1, pg_get_functiondef({oid})
 		UNION ALL SELECT 2, format('ALTER FUNCTION %s OWNER TO %I', oid::regprocedure, pg_get_userbyid(proowner))
-		FROM pg_proc WHERE oid = {oid} AND pg_has_role(proowner, 'MEMBER')) c(step, s) ORDER BY step)"},
+		FROM pg_proc WHERE oid = {oid} AND pg_has_role(proowner, 'MEMBER')) c(step, s) ORDER BY step)",
+	 R"(SELECT format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', oid::regprocedure) FROM pg_proc WHERE oid = {oid} AND proacl IS NOT NULL
+		UNION ALL SELECT format('GRANT %s ON FUNCTION %s TO %s%s', a.privilege_type, p.oid::regprocedure,
+			CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+			CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+		FROM pg_proc p, aclexplode(p.proacl) a WHERE p.oid = {oid} AND a.grantee <> p.proowner)"},
 };
 
 void visit(Walk *walk, Oid class_id, Oid object_id);
@@ -190,6 +206,8 @@ void add_command(Walk *walk, const ObjectKind& kind, Oid object_id)
 	if (missing == nullptr)
 		return;
 	List *statements = pg::sql_texts(fill(kind.create, object_id));
+	if (kind.grants != nullptr)
+		statements = list_concat(statements, pg::sql_texts(fill(kind.grants, object_id)));
 	pg::Str body;
 	body.raw("BEGIN IF ").raw(missing).raw(" THEN ");
 	ListCell *cell;
@@ -245,6 +263,14 @@ List *dependency_commands(Oid relid, List **objects)
 	if (objects != nullptr)
 		*objects = walk.objects;
 	return walk.commands;
+}
+
+List *schema_commands(Oid schema)
+{
+	Walk walk;
+	add_command(&walk, KINDS[0], schema);
+	static_assert(KINDS[0].class_id == NamespaceRelationId);
+	return list_concat(walk.commands, pg::sql_texts(fill(KINDS[0].grants, schema)));
 }
 
 } // namespace civitas::deparse

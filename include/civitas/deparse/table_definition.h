@@ -33,5 +33,8 @@ char *attach_partition_command(Oid relid);
  * in pg_dist_object.
  */
 List *dependency_commands(Oid relid, List **objects);
+/* Creates the schema where it is missing; its rights there become what they are here. For its owner to
+ * run, or a superuser. */
+List *schema_commands(Oid schema);
 
 } // namespace civitas::deparse

@@ -1,0 +1,120 @@
+/*
+ * roles.cpp: roles are the same on every node.
+ *
+ * Queries of ordinary roles run on the nodes as that role, so a role made on the coordinator is made on
+ * the other nodes too, in the same distributed transaction. What CREATE ROLE and ALTER ROLE did is read
+ * back from the catalogs: a password leaves this server as its stored hash only. Statements that hold
+ * no secret travel as their own text. A role that a node has already is given the same options, not
+ * refused. citus.enable_create_role_propagation turns all of it off.
+ */
+#include "roles.h"
+
+#include "civitas/catalog/nodes.h"
+#include "civitas/deparse/role_definition.h"
+#include "civitas/pg/str.h"
+#include "civitas/txn/transaction.h"
+#include "settings.h"
+
+CIVITAS_PG_BEGIN
+#include "access/xact.h"
+#include "nodes/parsenodes.h"
+#include "utils/acl.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+bool is_role_statement(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+	case T_CreateRoleStmt:
+	case T_AlterRoleStmt:
+	case T_AlterRoleSetStmt:
+	case T_DropRoleStmt:
+	case T_GrantRoleStmt:
+		return true;
+	case T_RenameStmt:
+		return castNode(RenameStmt, statement)->renameType == OBJECT_ROLE;
+	default:
+		return false;
+	}
+}
+
+/* The options that the statement names; `members` is set where it is about membership. */
+static List *option_names(List *options, bool *members)
+{
+	List *names = NIL;
+	ListCell *cell;
+	foreach (cell, options)
+	{
+		const DefElem *option = lfirst_node(DefElem, cell);
+		*members = *members || strcmp(option->defname, "rolemembers") == 0;
+		names = lappend(names, option->defname);
+	}
+	return names;
+}
+
+static char *drop_text(const DropRoleStmt *statement)
+{
+	pg::Str sql;
+	ListCell *cell;
+	foreach (cell, statement->roles)
+	{
+		const auto *role = lfirst_node(RoleSpec, cell);
+		/* PUBLIC and the like: PostgreSQL has its own words for that. */
+		if (role->roletype == ROLESPEC_PUBLIC)
+			return nullptr;
+		const char *name = role->roletype == ROLESPEC_CSTRING ? role->rolename
+															  : get_rolespec_name(role);
+		sql.raw(sql.empty() ? "DROP ROLE IF EXISTS " : ", ").ident(name);
+	}
+	return sql.c_str();
+}
+
+/* SQL that does on another node what the statement has just done here. */
+static char *remote_text(Node *tree, const char *text)
+{
+	bool members = false;
+	if (IsA(tree, CreateRoleStmt))
+	{
+		const auto *create = castNode(CreateRoleStmt, tree);
+		/* CREATE USER is LOGIN without saying so. */
+		List *names = lappend(option_names(create->options, &members), pstrdup("canlogin"));
+		return deparse::create_role_command(get_role_oid(create->role, false), names);
+	}
+	if (IsA(tree, AlterRoleStmt))
+	{
+		const auto *alter = castNode(AlterRoleStmt, tree);
+		List *names = option_names(alter->options, &members);
+		if (!members)
+			return deparse::alter_role_command(get_rolespec_oid(alter->role, false), names);
+	}
+	return apply_call(text, NIL);
+}
+
+void run_role_statement(const UtilityCall& call)
+{
+	if (!enable_create_role_propagation || !catalog::is_coordinator())
+	{
+		run_plain(call);
+		return;
+	}
+	/* A node that joins meanwhile must not miss it. */
+	catalog::lock_nodes(catalog::NodeLock::Define);
+	if (catalog::other_metadata_nodes().empty())
+	{
+		run_plain(call);
+		return;
+	}
+	txn::require_one_session_per_node();
+	auto *tree = static_cast<Node *>(copyObjectImpl(call.statement->utilityStmt));
+	const char *sql = IsA(tree, DropRoleStmt) ? drop_text(castNode(DropRoleStmt, tree)) : nullptr;
+	run_plain(call);
+	CommandCounterIncrement();
+	if (sql == nullptr)
+		sql = remote_text(tree, statement_text(call));
+	if (sql != nullptr)
+		txn::run_on_other_nodes(sql);
+}
+
+} // namespace civitas::ddl

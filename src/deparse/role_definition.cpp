@@ -1,0 +1,162 @@
+/*
+ * role_definition.cpp: roles, read off pg_authid and pg_auth_members.
+ *
+ * The attributes come from the system cache, because a role that may create roles may not read
+ * pg_authid.
+ */
+#include "civitas/deparse/role_definition.h"
+
+#include "civitas/pg/sql_text.h"
+#include "civitas/pg/str.h"
+
+CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+CIVITAS_PG_END
+
+namespace civitas::deparse {
+
+namespace {
+
+/* An option of CREATE ROLE that is a flag of pg_authid. */
+struct Flag
+{
+	const char *option; /* as the parser calls it */
+	const char *keyword;
+	bool FormData_pg_authid::*column;
+};
+
+constexpr Flag FLAGS[] = {
+	{"superuser", "SUPERUSER", &FormData_pg_authid::rolsuper},
+	{"inherit", "INHERIT", &FormData_pg_authid::rolinherit},
+	{"createrole", "CREATEROLE", &FormData_pg_authid::rolcreaterole},
+	{"createdb", "CREATEDB", &FormData_pg_authid::rolcreatedb},
+	{"canlogin", "LOGIN", &FormData_pg_authid::rolcanlogin},
+	{"isreplication", "REPLICATION", &FormData_pg_authid::rolreplication},
+	{"bypassrls", "BYPASSRLS", &FormData_pg_authid::rolbypassrls},
+};
+
+/* Null stands for every option. */
+bool wanted(List *options, const char *name)
+{
+	if (options == NIL)
+		return true;
+	ListCell *cell;
+	foreach (cell, options)
+		if (strcmp(static_cast<const char *>(lfirst(cell)), name) == 0)
+			return true;
+	return false;
+}
+
+char *text_of(HeapTuple tuple, AttrNumber column)
+{
+	bool null;
+	const Datum value = SysCacheGetAttr(AUTHOID, tuple, column, &null);
+	return null ? nullptr : TextDatumGetCString(value);
+}
+
+/* " LOGIN PASSWORD '..' ..." */
+char *attributes(HeapTuple tuple, List *options)
+{
+	const auto *role = reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple));
+	pg::Str sql;
+	for (const Flag& flag : FLAGS)
+		if (wanted(options, flag.option))
+			sql.raw(role->*flag.column ? " " : " NO").raw(flag.keyword);
+	if (wanted(options, "connectionlimit"))
+		sql.raw(" CONNECTION LIMIT ").num(role->rolconnlimit);
+	if (wanted(options, "password"))
+		sql.raw(" PASSWORD ").literal_or_null(text_of(tuple, Anum_pg_authid_rolpassword));
+	bool null;
+	const Datum until = SysCacheGetAttr(AUTHOID, tuple, Anum_pg_authid_rolvaliduntil, &null);
+	if (wanted(options, "validUntil") && !null)
+		sql.raw(" VALID UNTIL ")
+			.literal(DatumGetCString(DirectFunctionCall1(timestamptz_out, until)));
+	return sql.c_str();
+}
+
+HeapTuple role_tuple(Oid role)
+{
+	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("role with OID %u does not exist", role)));
+	return tuple;
+}
+
+/* DO that runs the statements where there is no role of that name. */
+char *where_missing(const char *name, const char *statements)
+{
+	pg::Str body;
+	body.raw("BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) ");
+	body.literal(name).raw(") THEN ").raw(statements).raw("; END IF; END");
+	pg::Str sql;
+	return sql.raw("DO ").literal(body.c_str()).c_str();
+}
+
+/* Memberships that `condition` picks, as GRANTs. */
+List *memberships(const char *condition)
+{
+	pg::Str sql;
+	sql.raw("SELECT format('GRANT %I TO %I%s', g.rolname, m.rolname, CASE WHEN bool_or(a.admin_option) "
+			"THEN ' WITH ADMIN OPTION' ELSE '' END) FROM pg_auth_members a "
+			"JOIN pg_roles g ON g.oid = a.roleid JOIN pg_roles m ON m.oid = a.member WHERE ")
+		.raw(condition)
+		.raw(" GROUP BY g.rolname, m.rolname ORDER BY g.rolname, m.rolname");
+	return pg::sql_texts(sql.c_str());
+}
+
+} // namespace
+
+char *alter_role_command(Oid role, List *options)
+{
+	HeapTuple tuple = role_tuple(role);
+	const char *list = attributes(tuple, options);
+	pg::Str sql;
+	sql.raw("ALTER ROLE ")
+		.ident(NameStr(reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolname))
+		.raw(list);
+	ReleaseSysCache(tuple);
+	return list[0] == '\0' ? nullptr : sql.c_str();
+}
+
+char *create_role_command(Oid role, List *options)
+{
+	const char *name = GetUserNameFromId(role, false);
+	pg::Str create;
+	create.raw("CREATE ROLE ").ident(name);
+	pg::Str sql;
+	sql.raw(where_missing(name, create.c_str()));
+	const char *alter = alter_role_command(role, options);
+	if (alter != nullptr)
+		sql.raw("; ").raw(alter);
+	List *grants = memberships(psprintf("a.roleid = %u OR a.member = %u", role, role));
+	ListCell *cell;
+	foreach (cell, grants)
+		sql.raw("; ").raw(static_cast<const char *>(lfirst(cell)));
+	return sql.c_str();
+}
+
+List *missing_role_commands()
+{
+	List *commands = NIL;
+	List *roles = pg::sql_texts("SELECT oid::text FROM pg_roles WHERE oid >= 16384 ORDER BY oid");
+	ListCell *cell;
+	foreach (cell, roles)
+	{
+		const Oid role = atooid(static_cast<const char *>(lfirst(cell)));
+		HeapTuple tuple = role_tuple(role);
+		const char *name = pstrdup(NameStr(reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolname));
+		pg::Str create;
+		create.raw("CREATE ROLE ").ident(name).raw(attributes(tuple, NIL));
+		ReleaseSysCache(tuple);
+		commands = lappend(commands, where_missing(name, create.c_str()));
+	}
+	/* A membership that is there already is a NOTICE. */
+	return list_concat(commands, memberships("a.roleid >= 16384 OR a.member >= 16384"));
+}
+
+} // namespace civitas::deparse
