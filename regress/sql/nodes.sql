@@ -164,7 +164,6 @@ SELECT DISTINCT success, result FROM run_command_on_all_nodes('SELECT count(*) F
 
 -- Ordinary roles may look, not touch.
 CREATE ROLE nodes_tester;
-SELECT success, result FROM run_command_on_workers('CREATE ROLE nodes_tester');
 SET ROLE nodes_tester;
 SELECT count(*) FROM pg_dist_node;
 SELECT citus_add_node('localhost', 1);
@@ -175,4 +174,4 @@ SELECT citus_internal.pull_reference_table(0, 1);
 RESET ROLE;
 SET client_min_messages TO warning;
 DROP SCHEMA nodes_tests CASCADE;
-SELECT success, result FROM run_command_on_all_nodes('DROP ROLE IF EXISTS nodes_tester');
+DROP ROLE nodes_tester;

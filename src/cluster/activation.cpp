@@ -2,11 +2,11 @@
  * activation.cpp: what a node is told when it joins, and what is asked of it before.
  *
  * The joining node gets one text, run inside the distributed transaction: forget what it knew, its
- * group, the node rows, roles and schemas, then for every table what it depends on, its shell, partitions attached,
- * foreign keys, metadata; then the replicas of reference tables, created in foreign key order from
- * the shells and filled by pulling the rows from a node that has them; last the positions of
- * sequences that it had before. Writes to reference tables wait meanwhile: their shells are locked
- * on every node. A failure anywhere aborts all of it.
+ * group, the node rows, roles and schemas, then for every table what it depends on, its shell,
+ * partitions attached, foreign keys, metadata; then the replicas of reference tables, created in
+ * foreign key order from the shells and filled by pulling the rows from a node that has them; last
+ * the positions of sequences that it had before. Writes to reference tables wait meanwhile: their
+ * shells are locked on every node. A failure anywhere aborts all of it.
  */
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/writes.h"

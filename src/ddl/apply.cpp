@@ -10,6 +10,8 @@
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/ddl/shard_ddl.h"
+#include "civitas/deparse/table_definition.h"
+#include "civitas/pg/sql_text.h"
 #include "local_shards.h"
 #include "objects.h"
 #include "shard_names.h"
@@ -22,35 +24,107 @@ CIVITAS_PG_BEGIN
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "nodes/makefuncs.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-/* TRUNCATE and GRANT list tables: one statement with every local shard of them. */
-static void apply_to_all_shards_at_once(Node *tree, const char *sql, List *tables)
+static List *shard_range_vars(Oid relid)
 {
 	List *shards = NIL;
+	for (const LocalShard& shard : local_shards(catalog::get_table(relid)))
+		shards = lappend(
+			shards,
+			makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
+						 catalog::shard_relation_name(get_rel_name(relid), shard.shard_id), -1));
+	return shards;
+}
+
+static void truncate_shards(TruncateStmt *tree, const char *sql, List *tables)
+{
+	tree->relations = NIL;
+	tree->restart_seqs = false;
 	ListCell *cell;
 	foreach (cell, tables)
-	{
-		const Oid relid = lfirst_oid(cell);
-		for (const LocalShard& shard : local_shards(catalog::get_table(relid)))
-			shards = lappend(shards, makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
-												  catalog::shard_relation_name(get_rel_name(relid),
-																			   shard.shard_id),
-												  -1));
-	}
-	if (shards == NIL)
+		tree->relations = list_concat(tree->relations, shard_range_vars(lfirst_oid(cell)));
+	if (tree->relations != NIL)
+		execute_tree(reinterpret_cast<Node *>(tree), sql);
+}
+
+/* --- GRANT ---
+ *
+ * Whoever may insert some columns sends the other columns' defaults to the shards as values, and
+ * must be allowed to there. So shards have the right to insert columns with defaults for every role
+ * that has it for any column: taken together with the last, given anew after each change.
+ */
+
+static List *columns_with_default(Oid relid)
+{
+	List *names = NIL;
+	List *texts = pg::sql_texts(psprintf("SELECT attname FROM pg_attribute WHERE attrelid = %u AND "
+										 "attnum > 0 AND NOT attisdropped AND "
+										 "attgenerated = '' AND (atthasdef OR attidentity <> '')",
+										 relid));
+	ListCell *cell;
+	foreach (cell, texts)
+		names = lappend(names, makeString(static_cast<char *>(lfirst(cell))));
+	return names;
+}
+
+static bool names_columns(const GrantStmt *tree)
+{
+	ListCell *cell;
+	foreach (cell, tree->privileges)
+		if (lfirst_node(AccessPriv, cell)->cols != NIL)
+			return true;
+	return false;
+}
+
+static bool is_insert_of_columns(const AccessPriv *privilege)
+{
+	return privilege->cols != NIL &&
+		   (privilege->priv_name == nullptr || strcmp(privilege->priv_name, "insert") == 0);
+}
+
+static List *add_default_columns(List *privileges, Oid relid)
+{
+	AccessPriv *privilege = makeNode(AccessPriv);
+	privilege->priv_name = pstrdup("insert");
+	privilege->cols = columns_with_default(relid);
+	return privilege->cols == NIL ? privileges : lappend(privileges, privilege);
+}
+
+static void grant_default_columns(Oid relid)
+{
+	if (!pg_class_ownercheck(relid, GetUserId()))
 		return;
-	if (IsA(tree, TruncateStmt))
+	const char *sql = deparse::default_column_grant(relid);
+	if (sql != nullptr)
+		apply_tree_to_shards(parse_one(sql), sql, relid);
+}
+
+static void grant_on_shards(const GrantStmt *statement, const char *sql, List *tables)
+{
+	ListCell *table;
+	foreach (table, tables)
 	{
-		castNode(TruncateStmt, tree)->relations = shards;
-		castNode(TruncateStmt, tree)->restart_seqs = false;
+		const Oid relid = lfirst_oid(table);
+		auto *tree = static_cast<GrantStmt *>(copyObjectImpl(statement));
+		tree->objects = shard_range_vars(relid);
+		if (tree->objects == NIL)
+			continue;
+		const bool columns = names_columns(tree);
+		ListCell *cell;
+		bool takes_insert = false;
+		foreach (cell, tree->privileges)
+			takes_insert = takes_insert || is_insert_of_columns(lfirst_node(AccessPriv, cell));
+		if (takes_insert && !tree->is_grant && !tree->grant_option)
+			tree->privileges = add_default_columns(tree->privileges, relid);
+		execute_tree(reinterpret_cast<Node *>(tree), sql);
+		if (columns)
+			grant_default_columns(relid);
 	}
-	else
-		castNode(GrantStmt, tree)->objects = shards;
-	execute_tree(tree, sql);
 }
 
 void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, List *tables)
@@ -58,10 +132,14 @@ void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, Lis
 	if (kind.reach == Reach::ShellOnly)
 		return;
 	auto *copy = static_cast<Node *>(copyObjectImpl(tree));
-	if (kind.reach == Reach::AllShardsAtOnce)
-		apply_to_all_shards_at_once(copy, sql, tables);
+	if (IsA(copy, TruncateStmt))
+		truncate_shards(castNode(TruncateStmt, copy), sql, tables);
+	else if (IsA(copy, GrantStmt))
+		grant_on_shards(castNode(GrantStmt, copy), sql, tables);
 	else
 		apply_tree_to_shards(copy, sql, linitial_oid(tables));
+	if (IsA(copy, AlterTableStmt))
+		grant_default_columns(linitial_oid(tables));
 }
 
 void apply_statement(const char *sql, List *names)

@@ -1,11 +1,11 @@
 /*
  * roles.cpp: roles are the same on every node.
  *
- * Queries of ordinary roles run on the nodes as that role, so a role made on the coordinator is made on
- * the other nodes too, in the same distributed transaction. What CREATE ROLE and ALTER ROLE did is read
- * back from the catalogs: a password leaves this server as its stored hash only. Statements that hold
- * no secret travel as their own text. A role that a node has already is given the same options, not
- * refused. citus.enable_create_role_propagation turns all of it off.
+ * Queries of ordinary roles run on the nodes as that role, so a role made on the coordinator is
+ * made on the other nodes too, in the same distributed transaction. What CREATE ROLE and ALTER ROLE
+ * did is read back from the catalogs: a password leaves this server as its stored hash only.
+ * Statements that hold no secret travel as their own text. A role that a node has already is given
+ * the same options, not refused. citus.enable_create_role_propagation turns all of it off.
  */
 #include "roles.h"
 
@@ -64,8 +64,8 @@ static char *drop_text(const DropRoleStmt *statement)
 		/* PUBLIC and the like: PostgreSQL has its own words for that. */
 		if (role->roletype == ROLESPEC_PUBLIC)
 			return nullptr;
-		const char *name = role->roletype == ROLESPEC_CSTRING ? role->rolename
-															  : get_rolespec_name(role);
+		const char *name =
+			role->roletype == ROLESPEC_CSTRING ? role->rolename : get_rolespec_name(role);
 		sql.raw(sql.empty() ? "DROP ROLE IF EXISTS " : ", ").ident(name);
 	}
 	return sql.c_str();

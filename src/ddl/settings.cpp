@@ -40,11 +40,11 @@ void define_settings()
 		"The plain table is added to the metadata; turn it off to get an error instead.",
 		&enable_local_reference_table_foreign_keys, true, PGC_USERSET, 0, nullptr, nullptr,
 		nullptr);
-	DefineCustomBoolVariable(
-		"citus.enable_create_role_propagation",
-		"Creates, alters and drops roles on the other nodes too.",
-		"Turn it off where roles are managed on each node by other means.",
-		&enable_create_role_propagation, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomBoolVariable("citus.enable_create_role_propagation",
+							 "Creates, alters and drops roles on the other nodes too.",
+							 "Turn it off where roles are managed on each node by other means.",
+							 &enable_create_role_propagation, true, PGC_USERSET, 0, nullptr,
+							 nullptr, nullptr);
 }
 
 } // namespace civitas::ddl

@@ -212,6 +212,13 @@ static void rename_drop(Node *node, int index)
 	statement->missing_ok = true;
 }
 
+static void rename_grant(Node *node, int index)
+{
+	ListCell *cell;
+	foreach (cell, castNode(GrantStmt, node)->objects)
+		rename_range_var(lfirst_node(RangeVar, cell), index);
+}
+
 static void rename_reindex(Node *node, int index)
 {
 	rename_range_var(castNode(ReindexStmt, node)->relation, index);
@@ -237,6 +244,7 @@ static constexpr Renamer RENAMERS[] = {
 	{T_RenameStmt, rename_rename},
 	{T_AlterObjectSchemaStmt, rename_set_schema},
 	{T_DropStmt, rename_drop},
+	{T_GrantStmt, rename_grant},
 	{T_ReindexStmt, rename_reindex},
 	{T_VacuumStmt, rename_vacuum},
 };

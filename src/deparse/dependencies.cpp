@@ -54,8 +54,8 @@ struct ObjectKind
 	const char *missing; /* SQL condition text: true where the object does not exist on the
 							executing node */
 	const char *create;	 /* SELECT of statements, in order */
-	const char *grants;	 /* SELECT of GRANTs and REVOKEs that make its rights what they are here; may
-							be null */
+	const char *grants; /* SELECT of GRANTs and REVOKEs that make its rights what they are here; may
+						   be null */
 };
 
 constexpr ObjectKind KINDS[] = {

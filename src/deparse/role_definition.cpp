@@ -91,7 +91,8 @@ HeapTuple role_tuple(Oid role)
 char *where_missing(const char *name, const char *statements)
 {
 	pg::Str body;
-	body.raw("BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) ");
+	body.raw("BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname "
+			 "OPERATOR(pg_catalog.=) ");
 	body.literal(name).raw(") THEN ").raw(statements).raw("; END IF; END");
 	pg::Str sql;
 	return sql.raw("DO ").literal(body.c_str()).c_str();
@@ -101,7 +102,8 @@ char *where_missing(const char *name, const char *statements)
 List *memberships(const char *condition)
 {
 	pg::Str sql;
-	sql.raw("SELECT format('GRANT %I TO %I%s', g.rolname, m.rolname, CASE WHEN bool_or(a.admin_option) "
+	sql.raw("SELECT format('GRANT %I TO %I%s', g.rolname, m.rolname, CASE WHEN "
+			"bool_or(a.admin_option) "
 			"THEN ' WITH ADMIN OPTION' ELSE '' END) FROM pg_auth_members a "
 			"JOIN pg_roles g ON g.oid = a.roleid JOIN pg_roles m ON m.oid = a.member WHERE ")
 		.raw(condition)
@@ -149,7 +151,8 @@ List *missing_role_commands()
 	{
 		const Oid role = atooid(static_cast<const char *>(lfirst(cell)));
 		HeapTuple tuple = role_tuple(role);
-		const char *name = pstrdup(NameStr(reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolname));
+		const char *name =
+			pstrdup(NameStr(reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolname));
 		pg::Str create;
 		create.raw("CREATE ROLE ").ident(name).raw(attributes(tuple, NIL));
 		ReleaseSysCache(tuple);

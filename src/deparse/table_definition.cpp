@@ -164,6 +164,17 @@ static constexpr const char *GRANTS = R"(
 	WHERE x.grantee <> x.relowner ORDER BY 1
 )";
 
+/* A role that may insert some columns sends the defaults of the others to the shards as values. */
+static constexpr const char *DEFAULT_COLUMN_GRANTS = R"(
+	SELECT format('GRANT INSERT (%s) ON TABLE {table} TO %s', columns, grantees) FROM
+		(SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = {rel} AND attnum > 0
+			AND NOT attisdropped AND attgenerated = '' AND (atthasdef OR attidentity <> '')) d(columns),
+		(SELECT string_agg(DISTINCT CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END, ', ')
+			FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) g
+			WHERE c.oid = {rel} AND NOT a.attisdropped AND g.privilege_type = 'INSERT' AND g.grantee <> c.relowner) r(grantees)
+	WHERE columns IS NOT NULL AND grantees IS NOT NULL
+)";
+
 static constexpr const char *FOREIGN_KEYS = R"(
 	SELECT format('ALTER TABLE {table} ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid))
 	FROM pg_constraint WHERE conrelid = {rel} AND contype = 'f' AND conparentid = 0 ORDER BY oid
@@ -249,9 +260,16 @@ List *shell_commands(Oid relid)
 
 List *shard_commands(Oid relid)
 {
-	static constexpr const char *parts[] = {CREATE_TABLE,	  ALTER_COLUMNS, INDEXES,
-											REPLICA_IDENTITY, OWNER,		 GRANTS};
+	static constexpr const char *parts[] = {CREATE_TABLE,		  ALTER_COLUMNS, INDEXES,
+											REPLICA_IDENTITY,	  OWNER,		 GRANTS,
+											DEFAULT_COLUMN_GRANTS};
 	return definition(relid, parts, true);
+}
+
+char *default_column_grant(Oid relid)
+{
+	List *texts = commands(DEFAULT_COLUMN_GRANTS, relid, true);
+	return texts == NIL ? nullptr : static_cast<char *>(linitial(texts));
 }
 
 List *foreign_key_commands(Oid relid)

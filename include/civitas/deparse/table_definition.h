@@ -21,6 +21,9 @@ List *shell_commands(Oid relid);
  * shell_commands() without sequences, identity and nextval() defaults, statistics objects and
  * comments. */
 List *shard_commands(Oid relid);
+/* GRANT that lets roles with the right to insert some columns insert the columns with defaults too,
+ * on shards; null where there is no such role or column. shard_commands() ends with it. */
+char *default_column_grant(Oid relid);
 /* ALTER TABLE .. ADD CONSTRAINT for the table's own foreign keys; run when all tables exist. */
 List *foreign_key_commands(Oid relid);
 /* ALTER TABLE parent ATTACH PARTITION relid ..; null for a table that is no partition. */
@@ -33,8 +36,8 @@ char *attach_partition_command(Oid relid);
  * in pg_dist_object.
  */
 List *dependency_commands(Oid relid, List **objects);
-/* Creates the schema where it is missing; its rights there become what they are here. For its owner to
- * run, or a superuser. */
+/* Creates the schema where it is missing; its rights there become what they are here. For its owner
+ * to run, or a superuser. */
 List *schema_commands(Oid schema);
 
 } // namespace civitas::deparse
