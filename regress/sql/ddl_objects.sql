@@ -102,7 +102,6 @@ SELECT * FROM public.same_everywhere(:'definition');
 
 -- schemas and roles
 CREATE ROLE objects_owner;
-SELECT count(*) FROM run_command_on_workers('CREATE ROLE objects_owner');
 GRANT USAGE ON SCHEMA objects TO objects_owner;
 GRANT SELECT ON t, plain TO objects_owner;
 GRANT UPDATE ON ALL TABLES IN SCHEMA objects TO objects_owner;

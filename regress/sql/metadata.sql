@@ -87,7 +87,6 @@ SELECT role_exists('postgres'), role_exists('no such role'), citus_is_coordinato
 
 -- What nodes call on each other asks for the table's owner.
 CREATE ROLE metadata_tester;
-SELECT DISTINCT result FROM run_command_on_workers('CREATE ROLE metadata_tester');
 GRANT USAGE ON SCHEMA metadata_tests TO metadata_tester;
 SET ROLE metadata_tester;
 SELECT citus_internal.delete_table_metadata('t');
