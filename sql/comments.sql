@@ -170,3 +170,9 @@ COMMENT ON FUNCTION pg_catalog.get_colocated_table_array(regclass) IS
 	'The tables colocated with a table.';
 COMMENT ON FUNCTION pg_catalog.get_colocated_shard_array(bigint) IS
 	'The shards colocated with a shard.';
+COMMENT ON FUNCTION pg_catalog.get_all_active_transactions() IS
+	'The backends of this server that belong to a distributed transaction: their own (worker_query false) or another backend''s.';
+COMMENT ON FUNCTION pg_catalog.get_global_active_transactions() IS
+	'get_all_active_transactions() of all nodes.';
+COMMENT ON FUNCTION pg_catalog.check_distributed_deadlocks() IS
+	'Looks for deadlocks across nodes now and cancels the youngest transaction of each; whether there were any. The server does so by itself.';

@@ -3,10 +3,13 @@
  *
  * One launcher a server; it has no database of its own. Each cycle it lists the databases and
  * starts, one after another, a short-lived worker for each one that is due: the worker connects,
- * does the duties whose time has come (recovery of prepared transactions; distributed deadlocks
- * will be another) and exits. Nothing stays connected, so DROP DATABASE, CREATE DATABASE ..
+ * does its duty (recovery of prepared transactions, or the search for deadlocks across nodes) and
+ * exits. Nothing stays connected, so DROP DATABASE, CREATE DATABASE ..
  * TEMPLATE and DROP EXTENSION need not know about it, and an error or a crash of a duty costs one
  * cycle.
+ *
+ * Deadlocks have a rhythm of their own: where no transaction has waited long, a look into shared
+ * memory is all.
  *
  * A database without the extension is looked at once after the server's start, and again when
  * somebody starts a distributed transaction in it (the nudge). What is known of databases lives in
@@ -38,6 +41,7 @@ CIVITAS_PG_BEGIN
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 CIVITAS_PG_END
 
@@ -52,6 +56,18 @@ namespace {
 
 /* ms; -1: never. */
 int recovery_interval;
+/* Times deadlock_timeout; not positive: never. */
+double deadlock_factor;
+
+/* The answers of nodes in the search for deadlocks must be there by then, ms. */
+constexpr int SEARCH_TIMEOUT = 10000;
+constexpr const char SEARCH_CONNECT_TIMEOUT[] = "3000";
+
+enum class Duty : char
+{
+	Recovery = 'r',
+	Deadlocks = 'd'
+};
 
 constexpr int MAX_DATABASES = 128;
 /* How often the launcher looks for databases that are due, ms, unless the interval is shorter. */
@@ -207,7 +223,7 @@ List *connectable_databases(MemoryContext context)
 
 /* Runs a worker in a database and waits for it: one at a time, so that a server with many databases
  * keeps its worker slots. */
-void run_worker(Oid database)
+void run_worker(Oid database, Duty duty)
 {
 	BackgroundWorker worker;
 	memset(&worker, 0, sizeof(worker));
@@ -220,6 +236,7 @@ void run_worker(Oid database)
 	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "Citus Maintenance Daemon: %u", database);
 	strlcpy(worker.bgw_type, "Citus Maintenance Daemon", sizeof(worker.bgw_type));
 	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	worker.bgw_extra[0] = static_cast<char>(duty);
 	worker.bgw_notify_pid = MyProcPid;
 
 	BackgroundWorkerHandle *handle;
@@ -239,7 +256,28 @@ void launch_cycle(MemoryContext context)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!ShutdownRequestPending && take_run(lfirst_oid(cell), GetCurrentTimestamp()))
-			run_worker(lfirst_oid(cell));
+			run_worker(lfirst_oid(cell), Duty::Recovery);
+	}
+}
+
+/* Time between two looks for deadlocks, ms: with the wait before a look concerns itself with it, a
+ * deadlock ends within twice deadlock_timeout times the factor. -1: never. */
+long deadlock_interval()
+{
+	if (deadlock_factor <= 0)
+		return -1;
+	const double interval = DeadlockTimeout * deadlock_factor * 0.75;
+	return static_cast<long>(interval < 10 ? 10 : interval);
+}
+
+void look_for_deadlocks()
+{
+	ListCell *cell;
+	foreach (cell, txn::databases_with_waits(DeadlockTimeout))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!ShutdownRequestPending)
+			run_worker(lfirst_oid(cell), Duty::Deadlocks);
 	}
 }
 
@@ -247,6 +285,24 @@ void launch_cycle(MemoryContext context)
 long cycle_time()
 {
 	return recovery_interval >= 0 && recovery_interval < CYCLE ? recovery_interval + 10 : CYCLE;
+}
+
+/* Whether `interval` ms (-1: never) have passed since then; starts anew if so. */
+bool passed(TimestampTz *since, long interval)
+{
+	const TimestampTz now = GetCurrentTimestamp();
+	if (interval < 0 || !TimestampDifferenceExceeds(*since, now, static_cast<int>(interval)))
+		return false;
+	*since = now;
+	return true;
+}
+
+long remaining(TimestampTz since, long interval)
+{
+	if (interval < 0)
+		return CYCLE;
+	const long gone = TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+	return gone >= interval ? 1 : interval - gone;
 }
 
 void register_launcher()
@@ -264,21 +320,30 @@ void register_launcher()
 	RegisterBackgroundWorker(&worker);
 }
 
-/* The duties of a database. Errors end the worker and are in the log; the next cycle tries again.
- */
-void do_duties(Oid database)
+/* The duty of a worker. Errors end it and are in the log; the next cycle tries again. */
+void do_duty(Oid database, Duty duty)
 {
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	const bool installed = catalog::extension_installed();
-	set_presence(database, installed ? Presence::Installed : Presence::Absent);
-	if (installed && recovery_interval >= 0)
+	if (duty == Duty::Recovery)
+		set_presence(database, installed ? Presence::Installed : Presence::Absent);
+	if (installed && duty == Duty::Recovery && recovery_interval >= 0)
 	{
 		pgstat_report_activity(STATE_RUNNING, "recovering prepared transactions");
 		const int finished = txn::recover_transactions();
 		if (finished > 0)
 			ereport(LOG, (errmsg("recovery finished %d prepared transactions on other nodes",
 								 finished)));
+	}
+	if (installed && duty == Duty::Deadlocks)
+	{
+		pgstat_report_activity(STATE_RUNNING, "looking for deadlocks across nodes");
+		SetConfigOption("citus.node_connection_timeout", SEARCH_CONNECT_TIMEOUT, PGC_SUSET,
+						PGC_S_SESSION);
+		enable_timeout_after(STATEMENT_TIMEOUT, SEARCH_TIMEOUT);
+		txn::end_deadlocks(false);
+		disable_timeout(STATEMENT_TIMEOUT, false);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -295,6 +360,11 @@ void maintenance_init()
 		"-1 turns it off.",
 		nullptr, &recovery_interval, 60000, -1, 604800000, PGC_SIGHUP, GUC_UNIT_MS, nullptr,
 		nullptr, nullptr);
+	DefineCustomRealVariable(
+		"citus.distributed_deadlock_detection_factor",
+		"Time between two looks for deadlocks across nodes, in multiples of deadlock_timeout; "
+		"-1 turns it off.",
+		nullptr, &deadlock_factor, 2, -1, 1000, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
 	previous_request_hook = shmem_request_hook;
 	shmem_request_hook = request_shared_memory;
 	previous_startup_hook = shmem_startup_hook;
@@ -316,13 +386,20 @@ void civitas_maintenance_launcher(Datum argument)
 
 	MemoryContext context =
 		AllocSetContextCreate(TopMemoryContext, "civitas maintenance", ALLOCSET_DEFAULT_SIZES);
+	TimestampTz last_cycle = 0;
+	TimestampTz last_look = GetCurrentTimestamp();
 	for (;;)
 	{
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
-		daemon::launch_cycle(context);
-		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, daemon::cycle_time(),
-				  PG_WAIT_EXTENSION);
+		if (daemon::passed(&last_cycle, daemon::cycle_time()))
+			daemon::launch_cycle(context);
+		if (daemon::passed(&last_look, daemon::deadlock_interval()))
+			daemon::look_for_deadlocks();
+		const long cycle = daemon::remaining(last_cycle, daemon::cycle_time());
+		const long look = daemon::remaining(last_look, daemon::deadlock_interval());
+		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+				  cycle < look ? cycle : look, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -338,5 +415,6 @@ void civitas_maintenance_worker(Datum database)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
-	daemon::do_duties(DatumGetObjectId(database));
+	daemon::do_duty(DatumGetObjectId(database),
+					static_cast<daemon::Duty>(MyBgworkerEntry->bgw_extra[0]));
 }

@@ -636,13 +636,13 @@ void wait_for_events(Execution *execution)
 		if (events[index].events & WL_LATCH_SET)
 		{
 			ResetLatch(MyLatch);
-			CHECK_FOR_INTERRUPTS();
+			remote::check_interrupts();
 		}
 		else if (events[index].events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE))
 			advance(execution, many->workers[static_cast<int>(
 								   reinterpret_cast<intptr_t>(events[index].user_data))]);
 	}
-	CHECK_FOR_INTERRUPTS();
+	remote::check_interrupts();
 	pg::call_core([&] { flow::tick(many->flow, now_ms()); });
 }
 

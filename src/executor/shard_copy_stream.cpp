@@ -254,7 +254,7 @@ static void wait_for_sockets(ShardCopy *copy)
 	/* Freed before anything may raise: its descriptor belongs to no resource owner. */
 	FreeWaitEventSet(set);
 	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
+	remote::check_interrupts();
 }
 
 void shard_copy_yield(remote::Session *session)

@@ -118,7 +118,7 @@ void wait_for_connects(std::span<Session *const> sessions, long timeout)
 	if (count > 0 && (event.events & WL_LATCH_SET) != 0)
 	{
 		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		check_interrupts();
 	}
 }
 
@@ -298,6 +298,15 @@ void close(Session *session)
 	MemoryContextDelete(session->context);
 }
 
+void (*interrupt_hook)();
+
+void check_interrupts()
+{
+	if (interrupt_hook != nullptr && INTERRUPTS_CAN_BE_PROCESSED())
+		interrupt_hook();
+	CHECK_FOR_INTERRUPTS();
+}
+
 void mark_failed(Session *session)
 {
 	session->state = SessionState::Failed;
@@ -338,7 +347,7 @@ bool wait_socket(Session *session, uint32 events, long timeout_ms, Interrupts in
 				ready = true;
 		}
 		if (interrupts == Interrupts::Process)
-			CHECK_FOR_INTERRUPTS();
+			check_interrupts();
 		if (ready)
 			return true;
 		if (timeout_ms >= 0 && remaining == 0)

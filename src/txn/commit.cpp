@@ -152,7 +152,10 @@ void prepare_writers()
 	/* The record must be on disk before a node is told to commit, whatever synchronous_commit says.
 	 */
 	ForceSyncCommit();
-	current.number = assign_transaction_number();
+	/* Of an id that came from another node the number is not ours. */
+	const DistributedId& id = ensure_distributed_id();
+	current.number = id.is_initiator ? id.number : next_transaction_number();
+	enter_transaction_number(current.number);
 	const GroupId group = catalog::local_group_id();
 	uint32 ordinal = 0;
 	for_each_participant([&](Participant *participant) {
@@ -354,6 +357,7 @@ void end_transaction()
 	reset_affinity();
 	if (current.number != 0)
 		clear_transaction_number();
+	clear_distributed_id();
 	current = {};
 }
 

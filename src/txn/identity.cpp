@@ -28,16 +28,6 @@ namespace {
 constexpr int64 NODE_FACTOR = INT64CONST(10000000000);
 constexpr const char INTERNAL_PREFIX[] = "citus_internal gpid=";
 
-/* What assign_distributed_transaction_id() said about this backend's transaction. */
-struct AssignedTransaction
-{
-	LocalTransactionId local_id;
-	int32 initiator;
-	int64 number;
-	TimestampTz stamp;
-};
-AssignedTransaction assigned;
-
 } // namespace
 
 int64 global_pid()
@@ -54,6 +44,16 @@ int64 global_pid()
 			node = self->node_id;
 	}
 	return node * NODE_FACTOR + MyProcPid;
+}
+
+int32 node_of(int64 gpid)
+{
+	return static_cast<int32>(gpid / NODE_FACTOR);
+}
+
+int32 pid_of(int64 gpid)
+{
+	return static_cast<int32>(gpid % NODE_FACTOR);
 }
 
 } // namespace civitas::txn
@@ -104,12 +104,14 @@ PGDLLEXPORT Datum citus_pid_for_gpid(PG_FUNCTION_ARGS)
  * one. */
 PGDLLEXPORT Datum assign_distributed_transaction_id(PG_FUNCTION_ARGS)
 {
-	txn::AssignedTransaction& assigned = txn::assigned;
-	const LocalTransactionId local_id = pg::local_transaction_id();
-	if (assigned.local_id == local_id && assigned.number != 0)
+	if (txn::distributed_id() != nullptr)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("the transaction has a distributed transaction id already")));
-	assigned = {local_id, PG_GETARG_INT32(0), PG_GETARG_INT64(1), PG_GETARG_TIMESTAMPTZ(2)};
+	if (PG_GETARG_INT64(1) <= 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the number of a distributed transaction must be positive")));
+	txn::join_distributed_transaction(PG_GETARG_INT32(0), PG_GETARG_INT64(1),
+									  PG_GETARG_TIMESTAMPTZ(2));
 	PG_RETURN_VOID();
 }
 
@@ -120,16 +122,12 @@ PGDLLEXPORT Datum get_current_transaction_id(PG_FUNCTION_ARGS)
 	TupleDesc type;
 	if (get_call_result_type(fcinfo, nullptr, &type) != TYPEFUNC_COMPOSITE)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("a row is expected as result")));
-	const bool known = txn::assigned.local_id == pg::local_transaction_id();
-	const bool own = !known && txn::current.number != 0;
-	Datum values[5];
-	bool nulls[5] = {false, false, false, false, !known};
-	values[0] = ObjectIdGetDatum(MyDatabaseId);
-	values[1] = Int32GetDatum(MyProcPid);
-	values[2] = Int32GetDatum(known ? txn::assigned.initiator : 0);
-	values[3] = Int64GetDatum(known ? txn::assigned.number
-									: (own ? static_cast<int64>(txn::current.number) : 0));
-	values[4] = TimestampTzGetDatum(txn::assigned.stamp);
+	const txn::DistributedId *id = txn::distributed_id();
+	Datum values[5] = {ObjectIdGetDatum(MyDatabaseId), Int32GetDatum(MyProcPid)};
+	bool nulls[5] = {false, false, false, false, id == nullptr};
+	values[2] = Int32GetDatum(id != nullptr ? id->initiator : 0);
+	values[3] = Int64GetDatum(id != nullptr ? static_cast<int64>(id->number) : 0);
+	values[4] = TimestampTzGetDatum(id != nullptr ? id->stamp : 0);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(type), values, nulls)));
 }
 

@@ -34,6 +34,8 @@ void transaction_init()
 	raise_max_prepared_transactions();
 	pg::debug_point_init();
 	shared_state_init();
+	distributed_id_init();
+	deadlock_init();
 	whole_statement_init();
 	commit_init();
 	remote::global_pid_hook = global_pid;

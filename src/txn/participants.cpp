@@ -18,6 +18,7 @@ CIVITAS_PG_BEGIN
 #include "commands/dbcommands.h"
 #include "storage/proc.h"
 #include "utils/hsearch.h"
+#include "utils/timestamp.h"
 CIVITAS_PG_END
 
 namespace civitas::txn {
@@ -128,6 +129,15 @@ void append_begin(pg::Str *sql)
 		sql->raw(" DEFERRABLE");
 }
 
+/* Tells a node which distributed transaction its part belongs to. */
+char *assign_id_statement()
+{
+	const DistributedId& id = ensure_distributed_id();
+	return psprintf("SELECT pg_catalog.assign_distributed_transaction_id(%d," UINT64_FORMAT
+					",'%s')",
+					id.initiator, id.number, timestamptz_to_str(id.stamp));
+}
+
 void push_savepoint(Participant *participant, SubTransactionId id)
 {
 	if (participant->savepoint_count == participant->savepoint_capacity)
@@ -204,6 +214,7 @@ static List *preamble_statements(Participant *participant)
 		pg::Str begin;
 		append_begin(&begin);
 		statements = lappend(statements, begin.c_str());
+		statements = lappend(statements, assign_id_statement());
 		participant->savepoint_count = 0;
 		participant->released = 0;
 		participant->begun = true;

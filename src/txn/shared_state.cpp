@@ -89,17 +89,20 @@ void shared_state_init()
 	shmem_startup_hook = start_shared_memory;
 }
 
-uint64 assign_transaction_number()
+uint64 next_transaction_number()
+{
+	return pg_atomic_fetch_add_u64(&shared->next_number, 1);
+}
+
+void enter_transaction_number(uint64 number)
 {
 	if (!exit_callback_registered)
 	{
 		on_shmem_exit(leave_slot, 0);
 		exit_callback_registered = true;
 	}
-	const uint64 number = pg_atomic_fetch_add_u64(&shared->next_number, 1);
 	pg_atomic_write_u64(&shared->running[pg::backend_slot()], number);
 	pg_memory_barrier();
-	return number;
 }
 
 void clear_transaction_number()

@@ -82,6 +82,19 @@ struct TransactionState
 };
 extern TransactionState current;
 
+/* The distributed transaction of a backend, its own or the one it was told. */
+struct DistributedId
+{
+	Oid database;
+	int32 pid;
+	int32 initiator; /* node id; 0: not known */
+	bool is_initiator;
+	uint64 number;
+	TimestampTz stamp; /* when the transaction began */
+	int64 gpid;		   /* of the initiator */
+};
+CIVITAS_SERVER_STATE(DistributedId);
+
 /* Ids of the open subtransactions of this backend, outermost first. */
 std::span<const SubTransactionId> open_subtransactions();
 
@@ -126,9 +139,10 @@ void commit_init();
 
 /* shared_state.cpp */
 void shared_state_init();
-/* A number for this backend's transaction, entered into the list of running ones until
+uint64 next_transaction_number();
+/* Enters the number of this backend's two-phase commit into the list of running ones until
  * clear_transaction_number(). */
-uint64 assign_transaction_number();
+void enter_transaction_number(uint64 number);
 void clear_transaction_number();
 /* Numbers of running distributed transactions; in CurrentMemoryContext, `count` of them. */
 uint64 *running_transactions(int *count);
@@ -137,7 +151,26 @@ uint64 *running_transactions(int *count);
 /* Inserts the commit record of a participant. */
 void insert_commit_record(const Participant *participant);
 
+/* distributed_id.cpp */
+void distributed_id_init();
+/* The distributed transaction that this backend belongs to; null: none. */
+const DistributedId *distributed_id();
+/* Same; a new one where there is none. */
+const DistributedId& ensure_distributed_id();
+void join_distributed_transaction(int32 initiator, uint64 number, TimestampTz stamp);
+void clear_distributed_id();
+/* Whether this backend's transaction was chosen to end a deadlock; `forget`: it will be told. */
+bool must_give_way(bool forget);
+/* Chooses a transaction of a backend of this server; false: it is over. */
+bool make_give_way(int pid, uint64 number);
+
+/* deadlock.cpp */
+void deadlock_init();
+
 /* identity.cpp */
 int64 global_pid();
+/* The node id in a global pid. */
+int32 node_of(int64 gpid);
+int32 pid_of(int64 gpid);
 
 } // namespace civitas::txn

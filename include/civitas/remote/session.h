@@ -185,6 +185,11 @@ extern char *(*logical_name_hook)(const char *shard_level_name);
  * conninfo. */
 [[noreturn]] void raise_connection_lost(Session *session);
 
+/* CHECK_FOR_INTERRUPTS() for waits on other nodes: first calls the hook, which may raise. Set by
+ * txn. */
+void check_interrupts();
+extern void (*interrupt_hook)();
+
 /* This backend's global pid, for application_name; set by txn, which knows the node. */
 extern int64 (*global_pid_hook)();
 

@@ -102,6 +102,12 @@ void run_outside_transaction(const catalog::Node& node, const char *sql);
 /* Finishes what crashes left prepared on other nodes; returns how many parts. In a transaction. A
  * node that cannot be reached is a WARNING. */
 int recover_transactions();
+/* Databases in which a transaction that began here more than `age` ms ago waits. In
+ * CurrentMemoryContext. */
+List *databases_with_waits(int age);
+/* Looks for deadlocks across nodes and cancels the victims: those that began on this server, or all
+ * of them if `anywhere`. Returns how many. In a transaction, as superuser. */
+int end_deadlocks(bool anywhere);
 /* Called when a transaction first uses another node; set by the daemon, to be null otherwise. */
 extern void (*first_use_hook)();
 
