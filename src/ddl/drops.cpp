@@ -8,6 +8,7 @@
  * shards directly.
  */
 #include "drops.h"
+#include "utility_call.h"
 
 #include "apply.h"
 #include "civitas/catalog/propagation.h"
@@ -146,6 +147,10 @@ void finish(const Drops& drops)
 	}
 	if (drops.remote_sql.length() > 0)
 	{
+		List *names = NIL;
+		for (const DroppedTable& table : drops.tables)
+			names = lappend(names, quote_qualified_identifier(table.schema, table.name));
+		lock_shells_elsewhere(names, "ACCESS EXCLUSIVE");
 		/* The user has this node's notices. */
 		pg::Str sql;
 		sql.raw("SET client_min_messages TO warning;").raw(drops.remote_sql.c_str());

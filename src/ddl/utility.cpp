@@ -41,6 +41,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
+#include "storage/lmgr.h"
 #include "tcop/cmdtag.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
@@ -128,9 +129,64 @@ static bool may_need_types(Node *tree)
 	return IsA(tree, AlterTableStmt) || IsA(tree, IndexStmt);
 }
 
+/* The mode in which the statement locks its tables' shells; null where it lets readers and writers
+ * be. */
+static const char *shell_lock_mode(Node *tree)
+{
+	switch (nodeTag(tree))
+	{
+	case T_IndexStmt:
+		return "SHARE";
+	case T_AlterTableStmt:
+	case T_DropStmt:
+	case T_RenameStmt:
+	case T_TruncateStmt:
+	case T_AlterObjectSchemaStmt:
+		return "ACCESS EXCLUSIVE";
+	default:
+		return nullptr;
+	}
+}
+
+static List *qualified_names(List *tables)
+{
+	List *names = NIL;
+	ListCell *cell;
+	foreach (cell, tables)
+		names = lappend(names, quote_qualified_identifier(
+								   get_namespace_name(get_rel_namespace(lfirst_oid(cell))),
+								   get_rel_name(lfirst_oid(cell))));
+	return names;
+}
+
+/* Before a statement that starts with the shards. The owner may; who is not will be told by the
+ * statement itself. */
+static void lock_own_shells(List *tables)
+{
+	ListCell *cell;
+	foreach (cell, tables)
+		if (pg_class_ownercheck(lfirst_oid(cell), GetUserId()))
+			LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
+}
+
+void lock_shells_elsewhere(List *names, const char *mode)
+{
+	if (names == NIL || mode == nullptr)
+		return;
+	pg::Str sql;
+	sql.raw("LOCK TABLE ");
+	ListCell *cell;
+	foreach (cell, names)
+		sql.raw(foreach_current_index(cell) > 0 ? ", " : "")
+			.raw(static_cast<const char *>(lfirst(cell)));
+	txn::run_on_other_nodes(sql.raw(" IN ").raw(mode).raw(" MODE").c_str());
+}
+
 static void run_on_metadata_tables(const UtilityCall& call, const StatementKind& kind, List *tables)
 {
 	txn::require_one_session_per_node();
+	/* The names by which other nodes know the tables still. */
+	List *known_names = qualified_names(tables);
 	auto *tree = static_cast<Node *>(copyObjectImpl(call.statement->utilityStmt));
 	const char *text = statement_text(call);
 	const bool one_table = kind.reach == Reach::ShellThenShards;
@@ -142,9 +198,15 @@ static void run_on_metadata_tables(const UtilityCall& call, const StatementKind&
 
 	List *existing = one_table ? existing_object_ids(linitial_oid(tables)) : NIL;
 	if (kind.reach == Reach::ShardsThenShell)
+	{
+		lock_own_shells(tables);
+		lock_shells_elsewhere(known_names, shell_lock_mode(tree));
 		apply_to_shards(kind, tree, text, tables);
+	}
 	catalog::with_propagation_suspended([&] { run_plain(call); });
 	CommandCounterIncrement();
+	if (kind.reach != Reach::ShardsThenShell)
+		lock_shells_elsewhere(known_names, shell_lock_mode(tree));
 	List *names = NIL;
 	if (one_table)
 	{

@@ -32,4 +32,12 @@ char *statement_text(const UtilityCall& call);
 /* SQL that has another node carry out a statement; names: see apply.h. */
 char *apply_call(const char *text, List *names);
 
+/*
+ * Locks the tables' shells on the other nodes, before anything there touches shards. A statement
+ * asked of a worker locks the shell there first and shards on any node after; DDL that took the
+ * shards of one node before the shell of another would wait for it in a circle. names: qualified
+ * and quoted; mode null or names NIL: nothing.
+ */
+void lock_shells_elsewhere(List *names, const char *mode);
+
 } // namespace civitas::ddl
