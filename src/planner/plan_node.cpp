@@ -131,13 +131,14 @@ PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *targe
 	scan->methods = &executor::remote_scan_methods;
 	scan->scan.plan.startup_cost = 0;
 	scan->scan.plan.total_cost = 0;
+	/* A SELECT may have rows of no columns. */
+	remote->returns_rows = query->commandType == CMD_SELECT || target_list != NIL;
 	scan->scan.plan.plan_rows = remote->returns_rows ? 1 : 0;
 	scan->scan.plan.parallel_safe = false;
 	statement->planTree = &scan->scan.plan;
 
 	remote->relations = facts.relations;
 	remote->command = query->commandType;
-	remote->returns_rows = target_list != NIL;
 	remote->binary_results = binary_capable(target_list);
 	return statement;
 }
