@@ -429,6 +429,9 @@ PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int
 	if (facts.sharded_writes)
 		raise_unsupported("WITH changes a distributed table.");
 	check_conflict_action(query, facts, table);
+	if (returns_nameless_rows(query->returningList))
+		raise_unsupported("RETURNING gives rows of no named type.",
+						  "Return the columns, or cast the row to a type.");
 	if (query->returningList &&
 		(has_sequence_function(reinterpret_cast<Node *>(query->returningList)) ||
 		 has_local_objects(reinterpret_cast<Node *>(query->returningList))))

@@ -53,6 +53,9 @@ void check_modify(Query *query, const Facts& facts)
 		raise_unsupported("A distributed table cannot be changed in one statement with tables that "
 						  "are on this node only.",
 						  "Make the other table a reference table.");
+	if (returns_nameless_rows(query->returningList))
+		raise_unsupported("RETURNING gives rows of no named type.",
+						  "Return the columns, or cast the row to a type.");
 	if (facts.security_quals)
 		raise_unsupported("Row security or a security barrier view applies.");
 	if (facts.sharded_writes)

@@ -36,6 +36,19 @@ bool binary_capable(List *target_list)
 	return true;
 }
 
+bool returns_nameless_rows(List *target_list)
+{
+	ListCell *cell;
+	foreach (cell, target_list)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		const Oid type = exprType(reinterpret_cast<Node *>(entry->expr));
+		if (!entry->resjunk && (type == RECORDOID || type == RECORDARRAYOID))
+			return true;
+	}
+	return false;
+}
+
 List *remote_target_list(PlannedStmt *statement, List *target_list, Index *index)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);

@@ -52,6 +52,9 @@ PlannedStmt *plan_router(Query *query, const Facts& facts, ParamListInfo params,
 						 const char **reason)
 {
 	*reason = why_not_remote(facts);
+	if (!*reason && returns_nameless_rows(query->commandType == CMD_SELECT ? query->targetList
+																		   : query->returningList))
+		*reason = "it returns rows of no named type";
 	if (*reason)
 		return nullptr;
 
