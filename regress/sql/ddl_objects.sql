@@ -143,6 +143,19 @@ ALTER PUBLICATION pu SET TABLE t;
 DROP PUBLICATION pu;
 SELECT * FROM public.same_everywhere(:'definition');
 
+-- indexes of several tables in one statement; names that need quotes and are too long
+CREATE TABLE "it""s" (id int PRIMARY KEY, v int CHECK (v < 10));
+SELECT create_distributed_table('"it""s"', 'id', shard_count => 3, colocate_with => 'none');
+CREATE INDEX one ON t (a);
+CREATE INDEX two ON "it""s" (v);
+DROP INDEX one, two;
+SELECT DISTINCT result FROM run_command_on_shards('"it""s"', 'SELECT count(*) FROM pg_index WHERE indrelid = ''%s''::regclass');
+SELECT DISTINCT result FROM run_command_on_shards('t', 'SELECT count(*) FROM pg_index WHERE indrelid = ''%s''::regclass');
+INSERT INTO "it""s" VALUES (1, 10);
+ALTER TABLE "it""s" ADD CONSTRAINT a123456789b123456789c123456789d123456789e123456789f123456789g123456789 UNIQUE (id, v);
+INSERT INTO "it""s" VALUES (1, 1), (1, 1);
+DROP TABLE "it""s";
+
 -- locks are taken on every node
 LOCK TABLE t;
 BEGIN;

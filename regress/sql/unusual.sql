@@ -43,4 +43,32 @@ DELETE FROM t WHERE CURRENT OF c;
 ROLLBACK;
 MERGE INTO t USING p ON t.id = p.id WHEN MATCHED THEN DO NOTHING;
 SELECT count(*), sum(g) FROM t;
+-- which partition a row is in
+CREATE TABLE parted (id int, v int) PARTITION BY LIST (v);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
+SELECT create_distributed_table('parted', 'id', colocate_with => 'none');
+INSERT INTO parted VALUES (1, 1);
+SELECT tableoid::regclass, * FROM parted;
+SELECT tableoid::regclass, * FROM parted WHERE id = 1;
+UPDATE parted SET v = 1 WHERE id = 1 RETURNING tableoid::regclass;
+SELECT tableoid::regclass, * FROM parted_1;
+SELECT parted FROM parted;
+
+-- a table whose rows a cursor is reading
+BEGIN;
+DECLARE c CURSOR FOR SELECT id FROM t ORDER BY id;
+FETCH c;
+SAVEPOINT s;
+ALTER TABLE t ADD COLUMN x int;
+ROLLBACK TO s;
+DROP TABLE t;
+ROLLBACK TO s;
+TRUNCATE t;
+ROLLBACK TO s;
+CREATE INDEX ON t (g);
+ROLLBACK TO s;
+FETCH c;
+CLOSE c;
+ALTER TABLE t ADD COLUMN x int;
+ROLLBACK;
 DROP SCHEMA unusual CASCADE;

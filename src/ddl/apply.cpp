@@ -21,6 +21,7 @@
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "nodes/makefuncs.h"
@@ -127,6 +128,22 @@ static void grant_on_shards(const GrantStmt *statement, const char *sql, List *t
 	}
 }
 
+/* DROP INDEX may name indexes of several tables, each with shards of its own. */
+static void apply_drop_to_shards(DropStmt *statement, const char *sql, List *tables)
+{
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		auto *own = static_cast<DropStmt *>(copyObjectImpl(statement));
+		ListCell *object;
+		foreach (object, own->objects)
+			if (metadata_table_of(makeRangeVarFromNameList(lfirst_node(List, object))) !=
+				lfirst_oid(cell))
+				own->objects = foreach_delete_current(own->objects, object);
+		apply_tree_to_shards(reinterpret_cast<Node *>(own), sql, lfirst_oid(cell));
+	}
+}
+
 void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, List *tables)
 {
 	if (kind.reach == Reach::ShellOnly)
@@ -136,6 +153,8 @@ void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, Lis
 		truncate_shards(castNode(TruncateStmt, copy), sql, tables);
 	else if (IsA(copy, GrantStmt))
 		grant_on_shards(castNode(GrantStmt, copy), sql, tables);
+	else if (IsA(copy, DropStmt))
+		apply_drop_to_shards(castNode(DropStmt, copy), sql, tables);
 	else
 		apply_tree_to_shards(copy, sql, linitial_oid(tables));
 	if (IsA(copy, AlterTableStmt))

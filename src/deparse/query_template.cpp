@@ -191,6 +191,14 @@ bool is_shell_column(const Var *var)
 
 Expr *shell_oid(const RangeTblEntry *rte)
 {
+	/* The partition's oid is asked for, and is another one on every node. */
+	if (get_rel_relkind(rte->relid) == RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot tell which partition of distributed table \"%s\" a row is in",
+						get_rel_name(rte->relid)),
+				 errdetail("The query uses the table's tableoid."),
+				 errhint("Query the partitions by their names.")));
 	return reinterpret_cast<Expr *>(
 		makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(rte->relid), false, true));
 }

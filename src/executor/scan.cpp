@@ -41,11 +41,25 @@ Node *create_scan_state(CustomScan *)
 	return reinterpret_cast<Node *>(state);
 }
 
-void begin_scan(CustomScanState *node, EState *, int eflags)
+/* As a plain scan would, so that this session cannot change a table whose rows a cursor or a query
+ * around a function is still reading (55006). Closed with the executor. */
+void open_tables(EState *estate, const plan::RemoteQuery *query)
+{
+	ListCell *cell;
+	foreach (cell, estate->es_range_table)
+	{
+		const auto *rte = lfirst_node(RangeTblEntry, cell);
+		if (rte->rtekind == RTE_RELATION && list_member_oid(query->relations, rte->relid))
+			ExecGetRangeTableRelation(estate, foreach_current_index(cell) + 1);
+	}
+}
+
+void begin_scan(CustomScanState *node, EState *estate, int eflags)
 {
 	ScanState *state = reinterpret_cast<ScanState *>(node);
 	const CustomScan *scan = reinterpret_cast<const CustomScan *>(node->ss.ps.plan);
 	state->query = plan::remote_query_of(scan);
+	open_tables(estate, state->query);
 	state->parameters = ExecInitExprList(plan::parameters_of(scan), &node->ss.ps);
 	state->prune_keys = ExecInitExprList(plan::prune_keys_of(scan), &node->ss.ps);
 	state->rows = plan::rows_of(scan);

@@ -78,8 +78,9 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, ParamListInfo params)
 		raise_unsupported("A local table cannot be changed from distributed tables.",
 						  "Read the rows into a temporary table first.");
 	if (query->jointree->quals != nullptr && IsA(query->jointree->quals, CurrentOfExpr))
-		raise_unsupported("The rows of a cursor come from shards: WHERE CURRENT OF does not know them.",
-						  "Use the row's key in WHERE.");
+		raise_unsupported(
+			"The rows of a cursor come from shards: WHERE CURRENT OF does not know them.",
+			"Use the row's key in WHERE.");
 	const catalog::Table& target = catalog::get_table(rte->relid);
 	check_assignments(query, target);
 

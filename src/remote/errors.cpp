@@ -84,9 +84,15 @@ const char *translate_text(const char *text)
 		size_t length = 0;
 		if (*at == '"')
 		{
+			/* Messages do not double the quotes that are in a name: try each that may end it. */
+			char *logical = nullptr;
 			const char *end = strchr(at + 1, '"');
-			const size_t quoted = end != nullptr ? end - at - 1 : 0;
-			char *logical = quoted > 0 ? logical_name(at + 1, quoted) : nullptr;
+			for (; end != nullptr && end - at <= NAMEDATALEN; end = strchr(end + 1, '"'))
+			{
+				logical = end > at + 1 ? logical_name(at + 1, end - at - 1) : nullptr;
+				if (logical != nullptr)
+					break;
+			}
 			if (logical != nullptr)
 			{
 				translated.ch('"').raw(logical).ch('"');
