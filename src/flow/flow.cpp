@@ -117,14 +117,16 @@ void Flow::retry_elsewhere(int task, bool same_node)
 }
 
 /*
- * A session could not be opened. Other sessions of the node carry on; when there is none, the tasks
- * that wait for this node must go elsewhere.
+ * A session could not be opened. Other sessions of the node carry on, without company: attempts
+ * that overlap, each failing after the next has begun, would go on for ever. When there is none,
+ * the tasks that wait for this node must go elsewhere.
  */
 void Flow::session_failed(int session)
 {
 	const int node_index = sessions_[session].node;
 	remove_session(session);
 	NodeEntry& node = nodes_[node_index];
+	node.refused = true;
 	if (!node.sessions.empty())
 		return;
 	std::deque<int> waiting;
@@ -228,6 +230,8 @@ bool Flow::wants_session(const NodeEntry& node) const
 		return false;
 	if (node.sessions.empty())
 		return true;
+	if (node.refused)
+		return false;
 	if (static_cast<int>(node.sessions.size()) >= limits_.pool_size)
 		return false;
 	if (limits_.shared_headroom >= 0 && extra_sessions_ >= limits_.shared_headroom)

@@ -61,6 +61,7 @@ struct NodeEntry
 	std::deque<int> waiting;
 	std::vector<int> sessions; /* those not Gone */
 	std::int64_t last_open_ms = 0;
+	bool refused = false; /* a session could not be opened: no more beside those that there are */
 };
 
 class Flow

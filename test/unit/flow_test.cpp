@@ -247,6 +247,25 @@ TEST(Flow, FailedExtraSessionDoesNotHurt)
 	EXPECT_EQ(next[0].task, second);
 }
 
+TEST(Flow, NodeThatRefusesSlowlyIsNotAskedForever)
+{
+	FlowPtr flow = make(4);
+	const int down = add_node(flow.get());
+	for (int index = 0; index < 8; index++)
+		task_on(flow.get(), {down});
+	start(flow.get(), 0);
+	const int first = actions(flow.get())[0].session;
+	tick(flow.get(), 10);
+	const int second = actions(flow.get())[0].session;
+	session_failed(flow.get(), first, 15);
+	tick(flow.get(), 20);
+	EXPECT_TRUE(actions(flow.get()).empty())
+		<< "another attempt would overlap with the next, on and on";
+	EXPECT_EQ(wait_ms(flow.get(), 20), -1);
+	session_failed(flow.get(), second, 25);
+	EXPECT_EQ(next_action(flow.get()).kind, ActionKind::Fail);
+}
+
 TEST(Flow, LostSessionRetriesReadsElsewhere)
 {
 	FlowPtr flow = make(4);
