@@ -100,9 +100,9 @@ PGDLLEXPORT Datum citus_internal_apply_ddl(PG_FUNCTION_ARGS)
 		for (int i = 0; i < count; i++)
 			names = lappend(names, TextDatumGetCString(elements[i]));
 	}
-	/* The user has the notices of the coordinator. */
+	/* The user has the notices and warnings of the coordinator. */
 	const int level = NewGUCNestLevel();
-	set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+	set_config_option("client_min_messages", "error", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 					  true, 0, false);
 	apply_statement(text_to_cstring(PG_GETARG_TEXT_PP(0)), names);
 	AtEOXact_GUC(true, level);

@@ -1,0 +1,118 @@
+# Adding, activating, disabling and removing a node: cancelled, timed out, or the node goes away in the middle. Whatever
+# happens, the nodes of the cluster agree about who is in it and about the tables, a node that is not in
+# it knows of no other, every node that is in it gives the right answer, and the call works when it is made again.
+use strict;
+use warnings;
+use CivitasCluster;
+use Test::More;
+use Time::HiRes qw(sleep);
+use IPC::Run;
+
+my $cluster = CivitasCluster->new(workers => 2, conf => "citus.node_connection_timeout = 3000\n");
+my $port = $cluster->node(2)->port;
+my $host = $cluster->sql("SELECT nodename FROM pg_dist_node WHERE nodeport = $port");
+
+$cluster->sql("SELECT citus_remove_node('$host', $port)");
+$cluster->sql(q{
+	CREATE TABLE r (id int PRIMARY KEY, v text);
+	INSERT INTO r SELECT i, repeat('r', 80) FROM generate_series(1, 20000) i;
+	SELECT create_reference_table('r');
+	CREATE TABLE t (id int PRIMARY KEY, r int REFERENCES r);
+	SELECT create_distributed_table('t', 'id', shard_count => 4);
+	INSERT INTO t SELECT i, i FROM generate_series(1, 1000) i;});
+
+my $nodes = q{SELECT coalesce(string_agg(format('%s %s %s %s %s', nodeport, groupid, isactive, hasmetadata, metadatasynced), ',' ORDER BY nodeport), 'none')
+	FROM pg_dist_node};
+my $placements = q{SELECT coalesce(string_agg(format('%s %s %s', s.logicalrelid, shardid, groupid), ',' ORDER BY shardid, groupid), 'none')
+	FROM pg_dist_placement JOIN pg_dist_shard s USING (shardid)};
+
+my $add = "SELECT citus_add_node('$host', $port)";
+my $inactive = "SELECT citus_add_inactive_node('$host', $port)";
+my $remove = "SELECT citus_remove_node('$host', $port)";
+# before: what leads to the state that the call starts from.
+my @calls = (
+	{ name => 'citus_add_node', before => [], call => $add },
+	{ name => 'citus_activate_node', before => [$inactive], call => "SELECT citus_activate_node('$host', $port)" },
+	{ name => 'citus_disable_node', before => [$add], call => "SELECT citus_disable_node('$host', $port, true)" },
+	{ name => 'citus_remove_node', before => [$add], call => $remove },
+);
+
+sub is_member
+{
+	return $cluster->sql("SELECT count(*) FROM pg_dist_node WHERE nodeport = $port");
+}
+
+sub start_from
+{
+	my ($call) = @_;
+	$cluster->sql($remove) if is_member();
+	$cluster->sql($_) for @{ $call->{before} };
+}
+
+sub check_state
+{
+	my ($label) = @_;
+	$cluster->sql('SELECT recover_prepared_transactions()');
+	my $active = $cluster->sql("SELECT count(*) FROM pg_dist_node WHERE nodeport = $port AND isactive");
+	for my $node ($active ? (1, 2) : (1))
+	{
+		is($cluster->node($node)->safe_psql('postgres', $_), $cluster->sql($_), "$label: metadata of node $node")
+			for $nodes, $placements;
+	}
+	for my $node ($active ? (0 .. 2) : (0, 1))
+	{
+		is($cluster->node($node)->safe_psql('postgres', 'SELECT count(*), count(v) FROM t JOIN r ON r.id = t.r'),
+			'1000|1000', "$label: answer of node $node");
+	}
+	if (!is_member())
+	{
+		is($cluster->node(2)->safe_psql('postgres', 'SELECT count(*) FROM pg_dist_partition'), '0', "$label: a node outside has no metadata");
+		is($cluster->node(2)->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relname ~ '^[tr](_[0-9]+)?$'}), '0',
+			"$label: a node outside has no table");
+	}
+	is($cluster->prepared_transactions, 0, "$label: no prepared transaction");
+}
+
+sub check_again
+{
+	my ($label, $call) = @_;
+	start_from($call);
+	my ($code, $out, $err) = $cluster->try(0, $call->{call});
+	is($code, 0, "$label: works when made again") or diag($err);
+	check_state("$label, made again");
+}
+
+sub run_with
+{
+	my ($call, $delay, $during) = @_;
+	my ($out, $err) = ('', '');
+	my $handle = IPC::Run::start(
+		[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $cluster->node(0)->connstr('postgres'),
+			'-c', "SET application_name = 'under_test'", '-c', $call->{call} ],
+		'<', \undef, '>', \$out, '2>', \$err, IPC::Run::timeout(60));
+	sleep $delay;
+	$during->();
+	$handle->finish;
+}
+
+for my $call (@calls)
+{
+	for my $timeout (5, 60)
+	{
+		start_from($call);
+		my ($code, $out, $err) = $cluster->try(0, "SET statement_timeout = $timeout;\n$call->{call}");
+		like($err, qr/57014/, "$call->{name}, timeout $timeout ms: query_canceled") if $code != 0;
+		check_state("$call->{name}, timeout $timeout ms");
+	}
+	start_from($call);
+	run_with($call, 0.1, sub {
+		$cluster->node(0)->psql('postgres',
+			q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'under_test' AND state = 'active'});
+	});
+	check_state("$call->{name}, cancel");
+	start_from($call);
+	run_with($call, 0.1, sub { $cluster->node(2)->stop('immediate') });
+	$cluster->node(2)->start;
+	check_again("$call->{name}, node crash", $call);
+}
+done_testing();
