@@ -176,3 +176,22 @@ COMMENT ON FUNCTION pg_catalog.get_global_active_transactions() IS
 	'get_all_active_transactions() of all nodes.';
 COMMENT ON FUNCTION pg_catalog.check_distributed_deadlocks() IS
 	'Looks for deadlocks across nodes now and cancels the youngest transaction of each; whether there were any. The server does so by itself.';
+COMMENT ON FUNCTION pg_catalog.citus_stat_activity() IS
+	'pg_stat_activity of all nodes; see the view of the same name.';
+COMMENT ON VIEW pg_catalog.citus_stat_activity IS
+	'pg_stat_activity of all nodes, with the global pid of the backend that each works for.';
+COMMENT ON VIEW pg_catalog.citus_dist_stat_activity IS
+	'Sessions of clients on all nodes: citus_stat_activity without the sessions of nodes among themselves.';
+COMMENT ON FUNCTION pg_catalog.citus_locks() IS 'pg_locks of all nodes; see the view of the same name.';
+COMMENT ON VIEW pg_catalog.citus_locks IS
+	'pg_locks of all nodes, with the global pid of the backend that each is held or wanted for.';
+COMMENT ON VIEW pg_catalog.citus_lock_waits IS
+	'Which statement waits for which transaction, wherever in the cluster the wait is.';
+COMMENT ON FUNCTION pg_catalog.citus_blocking_pids(integer) IS
+	'Like pg_blocking_pids(), also for waits on other nodes: the processes of this node that a process of this node waits for.';
+COMMENT ON FUNCTION pg_catalog.citus_isolation_test_session_is_blocked(integer,integer[]) IS
+	'Whether a process waits for one of some others, here or on other nodes; for isolation tests.';
+COMMENT ON FUNCTION pg_catalog.pg_cancel_backend(bigint) IS
+	'Cancels the statement of the backend with a global pid, on whatever node it is.';
+COMMENT ON FUNCTION pg_catalog.pg_terminate_backend(bigint,bigint) IS
+	'Ends the session of the backend with a global pid, on whatever node it is.';
