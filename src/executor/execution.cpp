@@ -109,6 +109,16 @@ void check_replicas(const Execution *execution)
 	}
 }
 
+/* One statement with values beside its text, for one shard: the text comes again. Rows of an INSERT
+ * are values too; how many there are differs. */
+bool worth_preparing(const ScanState *state, const Execution *execution)
+{
+	if (execution->tasks.size() != 1 || list_length(state->rows) > 1)
+		return false;
+	const Task& task = execution->tasks[0];
+	return task.statement_count == 1 && task.statements[0].values->count > 0;
+}
+
 /* Tasks start in begin_execution() for the first time a row is asked for. */
 void start(Execution *execution)
 {
@@ -165,8 +175,7 @@ Execution *begin_execution(ScanState *state)
 	MemoryContextRegisterResetCallback(context, callback);
 
 	make_tasks(state, execution);
-	execution->prepared = execution->tasks.size() == 1 && execution->parameters->count > 0 &&
-						  list_length(state->rows) <= 1;
+	execution->prepared = worth_preparing(state, execution);
 	MemoryContextSwitchTo(old);
 	state->execution = execution;
 	return execution;

@@ -112,6 +112,7 @@ struct Session
 	dlist_head prepared_lru; /* most recently used first */
 	int prepared_count;
 	uint64 prepared_number;
+	uint32 *seen; /* marks of statements sent once, by key; null before the first */
 };
 CIVITAS_SERVER_STATE(Session);
 

@@ -26,7 +26,9 @@ namespace civitas::remote {
 namespace {
 
 /* Prepared statements that a session keeps on its node. */
-constexpr int MAX_PREPARED = 128;
+constexpr int MAX_PREPARED = 256;
+/* Texts that a session remembers having sent once. */
+constexpr int SEEN_STATEMENTS = 1024;
 
 [[noreturn]] void raise_send_failure(Session *session)
 {
@@ -146,8 +148,23 @@ void evict_prepared(Session *session)
 	}
 }
 
-/* The statement's entry, with PREPARE queued where the node does not hold it yet; null on a hash
- * collision. */
+/* Whether a statement with this key was sent not long ago. A text that comes once is not worth a
+ * PREPARE, and later a DEALLOCATE. A stranger in its place costs no more than one of them. */
+bool seen_before(Session *session, uint64 key)
+{
+	if (session->seen == nullptr)
+		session->seen = static_cast<uint32 *>(
+			MemoryContextAllocZero(session->context, sizeof(uint32) * SEEN_STATEMENTS));
+	uint32 *place = &session->seen[key % SEEN_STATEMENTS];
+	const uint32 mark = static_cast<uint32>(key >> 32);
+	if (*place == mark)
+		return true;
+	*place = mark;
+	return false;
+}
+
+/* The statement's entry, with PREPARE queued where the node does not hold it yet; null where it is
+ * to be sent unprepared: the first time, and on a hash collision. */
 PreparedStatement *find_or_prepare(Session *session, const char *sql, const Parameters& parameters)
 {
 	if (session->prepared == nullptr)
@@ -168,6 +185,8 @@ PreparedStatement *find_or_prepare(Session *session, const char *sql, const Para
 		queue_deallocate(session, statement);
 		forget_prepared(session, statement);
 	}
+	else if (!seen_before(session, key))
+		return nullptr;
 	if (session->prepared_count >= MAX_PREPARED)
 		evict_prepared(session);
 
