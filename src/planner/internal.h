@@ -58,6 +58,12 @@ struct Parameters
  * of a user-defined type travels as text: types' oids differ between nodes.
  */
 Node *extract_parameters(Node *node, Parameters *parameters);
+/*
+ * Replaces the constants that operators compare or compute with, in WHERE and SET of a statement on
+ * one table: texts that differ in such values only become one, which the node plans once. Changes
+ * the query.
+ */
+void extract_constants(Query *query, Parameters *parameters);
 /* One expression as a remote parameter, whatever it is. */
 Node *add_parameter(Parameters *parameters, Expr *expr);
 /* No column, no subplan, no volatile function: one value per execution. */

@@ -100,7 +100,57 @@ Node *mutator(Node *node, void *context)
 	return pg::mutate_children(node, mutator, context);
 }
 
+/* Types whose constants are told from parameters by nothing but their text. */
+bool plain_type(Oid type)
+{
+	switch (type)
+	{
+	case INT2OID:
+	case INT4OID:
+	case INT8OID:
+	case TEXTOID:
+	case NUMERICOID:
+	case DATEOID:
+	case TIMESTAMPOID:
+	case TIMESTAMPTZOID:
+	case UUIDOID:
+		return true;
+	default:
+		return false;
+	}
+}
+
+Node *constant_mutator(Node *node, void *context)
+{
+	if (node == nullptr)
+		return nullptr;
+	if (!IsA(node, OpExpr) && !IsA(node, BoolExpr) && !IsA(node, TargetEntry))
+		return node;
+	Node *result = pg::mutate_children(node, constant_mutator, context);
+	if (!IsA(node, OpExpr))
+		return result;
+	ListCell *cell;
+	foreach (cell, castNode(OpExpr, result)->args)
+	{
+		Const *value = static_cast<Const *>(lfirst(cell));
+		if (IsA(value, Const) && !value->constisnull && plain_type(value->consttype))
+			lfirst(cell) =
+				add_parameter(static_cast<Parameters *>(context), reinterpret_cast<Expr *>(value));
+	}
+	return result;
+}
+
 } // namespace
+
+void extract_constants(Query *query, Parameters *parameters)
+{
+	FromExpr *from = query->jointree;
+	from->quals = constant_mutator(from->quals, parameters);
+	if (query->commandType == CMD_UPDATE)
+		query->targetList =
+			castNode(List, pg::mutate_children(reinterpret_cast<Node *>(query->targetList),
+											   constant_mutator, parameters));
+}
 
 bool is_execution_constant(Node *node)
 {

@@ -107,6 +107,10 @@ PlannedStmt *plan_router(Query *query, const Facts& facts, ParamListInfo params,
 	Parameters parameters;
 	Query *shipped = castNode(
 		Query, extract_parameters(reinterpret_cast<Node *>(copyObjectImpl(query)), &parameters));
+	/* Where the client has parameters, what it left constant may be so for a reason: partial
+	 * indexes. */
+	if (facts.simple && prune_keys != NIL && parameters.exprs == NIL)
+		extract_constants(shipped, &parameters);
 	const deparse::QueryTemplate text = deparse::make_query_template(shipped);
 	remote->pieces = text.pieces;
 	remote->holes = text.holes;
