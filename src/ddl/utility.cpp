@@ -429,6 +429,7 @@ static void run_ddl(const UtilityCall& call)
 		run_object_statement(call);
 		return;
 	}
+	catalog::check_extension_version();
 	catalog::require_coordinator();
 	if (kind->reach == Reach::Refused)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

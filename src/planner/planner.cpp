@@ -34,6 +34,7 @@ PlannedStmt *plan(Query *query, const char *text, int options, ParamListInfo par
 	if (!mentions_sharded(query))
 		return plan_locally(query, text, options, params);
 
+	catalog::check_extension_version();
 	if (query->commandType == CMD_SELECT)
 		return plan_select(query, text, options, params);
 	Facts facts;

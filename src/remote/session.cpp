@@ -88,7 +88,11 @@ void complete_connect(Session *session)
 								"citus.node_connection_timeout.")));
 	ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
 					errmsg("could not connect to node %s:%d", host_name, port_number),
-					errdetail_internal("%s", message)));
+					errdetail_internal("%s", message),
+					strstr(message, "does not support SSL") != nullptr
+						? errhint("Turn ssl on there, or choose another sslmode in "
+								  "citus.node_conninfo.")
+						: 0));
 }
 
 /* Waits until one of the connecting sessions can go on, at most `timeout` ms. */
