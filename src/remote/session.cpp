@@ -455,6 +455,7 @@ void session_init()
 {
 	conninfo_init();
 	certificate_init();
+	read_ahead_init();
 }
 
 } // namespace civitas::remote

@@ -159,5 +159,6 @@ void log_command(const Session *session, const char *sql);
 
 /* certificate.cpp */
 void certificate_init();
+void read_ahead_init();
 
 } // namespace civitas::remote
