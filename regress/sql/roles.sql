@@ -168,6 +168,20 @@ SELECT 1 FROM citus_add_node('localhost', :worker2);
 SELECT pg_temp.everywhere($$SELECT format('%s %s %s %s', r.rolname, rolpassword IS NOT NULL, pg_has_role('roles_late', 'roles group', 'MEMBER'),
 	has_schema_privilege('roles_late', 'roles_s', 'USAGE')) FROM pg_authid r WHERE rolname = 'roles_late'$$);
 
+-- An ordinary role makes what it needs.
+SELECT current_database() AS database \gset
+GRANT CREATE ON DATABASE :"database" TO roles_late;
+SET ROLE roles_late;
+CREATE SCHEMA roles_own;
+CREATE TYPE roles_own.shade AS ENUM ('light', 'dark');
+CREATE TABLE roles_own.t (k int PRIMARY KEY, c roles_own.shade DEFAULT 'dark');
+SELECT create_distributed_table('roles_own.t', 'k', shard_count := 4);
+INSERT INTO roles_own.t SELECT generate_series(1, 10);
+ALTER TABLE roles_own.t ADD COLUMN v text;
+CREATE INDEX ON roles_own.t (v);
+SELECT c, count(*), count(v) FROM roles_own.t GROUP BY 1;
+DROP SCHEMA roles_own CASCADE;
+RESET ROLE;
 -- DROP OWNED and REASSIGN OWNED make a role free to go, on every node.
 ALTER TABLE r OWNER TO roles_app;
 REASSIGN OWNED BY roles_app TO "roles group";

@@ -137,6 +137,15 @@ char *coordinator_id()
 	return pg::sql_text("SELECT metadata ->> 'server_id' FROM pg_dist_node_metadata");
 }
 
+/* Roles may create schemas there if they may here. */
+constexpr const char *DATABASE_GRANTS = R"(
+	SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database
+	WHERE datname = current_database() AND datacl IS NOT NULL
+	UNION ALL SELECT format('GRANT %s ON DATABASE %I TO %s%s', a.privilege_type, d.datname,
+		CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+		CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+	FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = current_database() AND a.grantee <> d.datdba)";
+
 /* citus.enable_create_role_propagation */
 bool creates_roles()
 {
@@ -151,6 +160,7 @@ char *joining_sql(const catalog::Node& node, List *tables, List *references)
 	if (superuser() && creates_roles())
 		append_commands(sql, deparse::missing_role_commands());
 	ListCell *cell;
+	append_commands(sql, pg::sql_texts(DATABASE_GRANTS));
 	List *schemas = pg::sql_texts(
 		"SELECT n.oid::text FROM pg_namespace n WHERE nspname = 'public' OR n.oid IN (SELECT objid "
 		"FROM pg_dist_object WHERE classid = 'pg_namespace'::regclass) ORDER BY n.oid");

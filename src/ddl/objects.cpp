@@ -25,6 +25,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
 #include "parser/parse_type.h"
@@ -124,12 +125,20 @@ static bool schema_is_kept(const char *name)
 	return is_kept(NamespaceRelationId, get_namespace_oid(name, true));
 }
 
+/* All nodes have a database of this name. */
+static bool is_this_database(Node *object)
+{
+	return strcmp(strVal(object), get_database_name(MyDatabaseId)) == 0;
+}
+
 static bool object_is_kept(ObjectType type, Node *object)
 {
 	switch (type)
 	{
 	case OBJECT_SCHEMA:
 		return schema_is_kept(strVal(object));
+	case OBJECT_DATABASE:
+		return is_this_database(object);
 	case OBJECT_TYPE:
 	case OBJECT_DOMAIN:
 	case OBJECT_DOMCONSTRAINT:
@@ -304,6 +313,7 @@ static bool by_reassign(Node *node)
 
 static constexpr const char *REVOCATIONS = R"(
 	SELECT format('REVOKE ALL ON %s FROM %I CASCADE', CASE
+		WHEN s.classid = 'pg_database'::regclass THEN format('DATABASE %I', current_database())
 		WHEN s.classid = 'pg_namespace'::regclass THEN (SELECT format('SCHEMA %I', nspname) FROM pg_namespace WHERE oid = s.objid)
 		WHEN s.classid = 'pg_type'::regclass THEN format('TYPE %s', s.objid::regtype)
 		WHEN s.classid = 'pg_proc'::regclass THEN format('FUNCTION %s', s.objid::regprocedure)
@@ -311,8 +321,9 @@ static constexpr const char *REVOCATIONS = R"(
 		END, pg_get_userbyid(s.refobjid))
 	FROM pg_shdepend s
 	WHERE s.deptype = 'a' AND s.refclassid = 'pg_authid'::regclass
-		AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-		AND (EXISTS (SELECT FROM pg_dist_object o WHERE o.classid = s.classid AND o.objid = s.objid)
+		AND (s.classid = 'pg_database'::regclass AND s.objid = (SELECT oid FROM pg_database WHERE datname = current_database())
+			OR s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()))
+		AND (s.classid = 'pg_database'::regclass OR EXISTS (SELECT FROM pg_dist_object o WHERE o.classid = s.classid AND o.objid = s.objid)
 			OR s.classid = 'pg_namespace'::regclass AND s.objid = to_regnamespace('public')
 			OR s.classid = 'pg_class'::regclass AND (EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = s.objid)
 				OR EXISTS (SELECT FROM pg_sequence WHERE seqrelid = s.objid)))
@@ -373,6 +384,8 @@ static bool exists_here(const GrantStmt *statement, Node *object)
 		return OidIsValid(get_namespace_oid(strVal(object), true));
 	switch (statement->objtype)
 	{
+	case OBJECT_DATABASE:
+		return is_this_database(object);
 	case OBJECT_TABLE:
 	case OBJECT_SEQUENCE:
 		return OidIsValid(RangeVarGetRelid(castNode(RangeVar, object), NoLock, true));
