@@ -4,6 +4,8 @@
  * External parameters and the largest subexpressions without columns that a STABLE function makes
  * depend on this session or this moment (now(), current_setting(), ...). IMMUTABLE ones stay in the
  * text: the nodes get the same. VOLATILE ones stay too: they may differ from row to row.
+ * Constants of a statement on one table that has no parameters of its own go the same way, so that
+ * one text, planned once by the node, serves all values (extract_constants).
  */
 #include "internal.h"
 
