@@ -45,6 +45,8 @@ CIVITAS_PG_BEGIN
 #include "utils/timestamp.h"
 CIVITAS_PG_END
 
+#include <climits>
+
 CIVITAS_PG_BEGIN
 PGDLLEXPORT void civitas_maintenance_launcher(Datum argument);
 PGDLLEXPORT void civitas_maintenance_worker(Datum database);
@@ -221,6 +223,60 @@ List *connectable_databases(MemoryContext context)
 	return databases;
 }
 
+/* Time between two looks for deadlocks, ms: with the wait before a look concerns itself with it, a
+ * deadlock ends within twice deadlock_timeout times the factor. -1: never. */
+long deadlock_interval()
+{
+	if (deadlock_factor <= 0)
+		return -1;
+	const double interval = DeadlockTimeout * deadlock_factor * 0.75;
+	return static_cast<long>(interval < 10 ? 10 : interval > INT_MAX ? INT_MAX : interval);
+}
+
+/* Whether `interval` ms (-1: never) have passed since then; starts anew if so. */
+bool passed(TimestampTz *since, long interval)
+{
+	const TimestampTz now = GetCurrentTimestamp();
+	if (interval < 0 || !TimestampDifferenceExceeds(*since, now, static_cast<int>(interval)))
+		return false;
+	*since = now;
+	return true;
+}
+
+long remaining(TimestampTz since, long interval)
+{
+	if (interval < 0)
+		return CYCLE;
+	const long gone = TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+	return gone >= interval ? 1 : interval - gone;
+}
+
+/* When the launcher last looked for deadlocks. */
+TimestampTz last_look;
+
+void look_when_due();
+
+/* A recovery may wait long for a node that is lost; the looks for deadlocks go on meanwhile. */
+void wait_for_worker(BackgroundWorkerHandle *handle, Duty duty)
+{
+	if (duty == Duty::Deadlocks)
+	{
+		WaitForBackgroundWorkerShutdown(handle);
+		return;
+	}
+	for (;;)
+	{
+		look_when_due();
+		pid_t pid;
+		if (GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED)
+			return;
+		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+				  remaining(last_look, deadlock_interval()), PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 /* Runs a worker in a database and waits for it: one at a time, so that a server with many databases
  * keeps its worker slots. */
 void run_worker(Oid database, Duty duty)
@@ -242,7 +298,7 @@ void run_worker(Oid database, Duty duty)
 	BackgroundWorkerHandle *handle;
 	/* No free slot: the next cycle tries again. */
 	if (RegisterDynamicBackgroundWorker(&worker, &handle))
-		WaitForBackgroundWorkerShutdown(handle);
+		wait_for_worker(handle, duty);
 }
 
 void launch_cycle(MemoryContext context)
@@ -260,16 +316,6 @@ void launch_cycle(MemoryContext context)
 	}
 }
 
-/* Time between two looks for deadlocks, ms: with the wait before a look concerns itself with it, a
- * deadlock ends within twice deadlock_timeout times the factor. -1: never. */
-long deadlock_interval()
-{
-	if (deadlock_factor <= 0)
-		return -1;
-	const double interval = DeadlockTimeout * deadlock_factor * 0.75;
-	return static_cast<long>(interval < 10 ? 10 : interval);
-}
-
 void look_for_deadlocks()
 {
 	ListCell *cell;
@@ -281,28 +327,16 @@ void look_for_deadlocks()
 	}
 }
 
+void look_when_due()
+{
+	if (passed(&last_look, deadlock_interval()))
+		look_for_deadlocks();
+}
+
 /* Time until the next cycle, ms. */
 long cycle_time()
 {
 	return recovery_interval >= 0 && recovery_interval < CYCLE ? recovery_interval + 10 : CYCLE;
-}
-
-/* Whether `interval` ms (-1: never) have passed since then; starts anew if so. */
-bool passed(TimestampTz *since, long interval)
-{
-	const TimestampTz now = GetCurrentTimestamp();
-	if (interval < 0 || !TimestampDifferenceExceeds(*since, now, static_cast<int>(interval)))
-		return false;
-	*since = now;
-	return true;
-}
-
-long remaining(TimestampTz since, long interval)
-{
-	if (interval < 0)
-		return CYCLE;
-	const long gone = TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
-	return gone >= interval ? 1 : interval - gone;
 }
 
 void register_launcher()
@@ -387,17 +421,16 @@ void civitas_maintenance_launcher(Datum argument)
 	MemoryContext context =
 		AllocSetContextCreate(TopMemoryContext, "civitas maintenance", ALLOCSET_DEFAULT_SIZES);
 	TimestampTz last_cycle = 0;
-	TimestampTz last_look = GetCurrentTimestamp();
+	daemon::last_look = GetCurrentTimestamp();
 	for (;;)
 	{
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
 		if (daemon::passed(&last_cycle, daemon::cycle_time()))
 			daemon::launch_cycle(context);
-		if (daemon::passed(&last_look, daemon::deadlock_interval()))
-			daemon::look_for_deadlocks();
+		daemon::look_when_due();
 		const long cycle = daemon::remaining(last_cycle, daemon::cycle_time());
-		const long look = daemon::remaining(last_look, daemon::deadlock_interval());
+		const long look = daemon::remaining(daemon::last_look, daemon::deadlock_interval());
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 				  cycle < look ? cycle : look, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
