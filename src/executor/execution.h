@@ -144,7 +144,8 @@ struct ScanState
 	List *prune_keys; /* ExprState */
 	List *rows;		  /* list of lists of Expr */
 	int eflags;
-	bool rewind; /* keep rows: the plan above comes back for them */
+	bool rewind;				/* keep rows: the plan above comes back for them */
+	Bitmapset *plan_parameters; /* PARAM_EXEC ids that the remote SQL depends on */
 	Execution *execution;
 	int64 shards_pruned; /* for EXPLAIN */
 };

@@ -7,6 +7,7 @@
  */
 #include "civitas/executor/scan.h"
 
+#include "civitas/pg/compat.h"
 #include "civitas/txn/transaction.h"
 #include "execution.h"
 
@@ -54,6 +55,19 @@ void open_tables(EState *estate, const plan::RemoteQuery *query)
 	}
 }
 
+/* Collects the parameters that other parts of the plan set. */
+bool find_plan_parameters(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Param) && castNode(Param, node)->paramkind == PARAM_EXEC)
+	{
+		Bitmapset **found = static_cast<Bitmapset **>(context);
+		*found = bms_add_member(*found, castNode(Param, node)->paramid);
+	}
+	return pg::walk_children(node, find_plan_parameters, context);
+}
+
 void begin_scan(CustomScanState *node, EState *estate, int eflags)
 {
 	ScanState *state = reinterpret_cast<ScanState *>(node);
@@ -63,6 +77,8 @@ void begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->parameters = ExecInitExprList(plan::parameters_of(scan), &node->ss.ps);
 	state->prune_keys = ExecInitExprList(plan::prune_keys_of(scan), &node->ss.ps);
 	state->rows = plan::rows_of(scan);
+	find_plan_parameters(reinterpret_cast<Node *>(plan::expressions_of(scan)),
+						 &state->plan_parameters);
 	state->eflags = eflags;
 	state->rewind = (eflags & (EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK)) != 0;
 }
@@ -119,7 +135,9 @@ void rescan(CustomScanState *node)
 	ExecScanReScan(&node->ss);
 	if (state->execution == nullptr)
 		return;
-	if (node->ss.ps.chgParam == nullptr)
+	/* A correlated subquery changes what the conditions here compare with, not what the nodes sent.
+	 */
+	if (!bms_overlap(node->ss.ps.chgParam, state->plan_parameters))
 	{
 		/* Not announced, but here it is: from now on rows are kept. */
 		state->rewind = true;
