@@ -43,6 +43,15 @@ DELETE FROM t WHERE CURRENT OF c;
 ROLLBACK;
 MERGE INTO t USING p ON t.id = p.id WHEN MATCHED THEN DO NOTHING;
 SELECT count(*), sum(g) FROM t;
+-- an assignment of nothing but what is generated
+CREATE TABLE made (twice int GENERATED ALWAYS AS (id * 2) STORED, id int);
+SELECT create_distributed_table('made', 'id', colocate_with => 'none');
+INSERT INTO made (id) VALUES (1), (2);
+UPDATE made SET twice = DEFAULT WHERE id = 1 RETURNING *;
+UPDATE made SET twice = DEFAULT;
+UPDATE made SET twice = 5;
+SELECT * FROM made ORDER BY id;
+
 -- which partition a row is in
 CREATE TABLE parted (id int, v int) PARTITION BY LIST (v);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);

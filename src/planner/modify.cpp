@@ -11,6 +11,7 @@
 #include "civitas/deparse/query_template.h"
 
 CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
@@ -42,6 +43,36 @@ void check_assignments(Query *query, const catalog::Table& target)
 						entry->resname, get_rel_name(target.relid)),
 				 errhint("Delete the row and insert it with the new value in one transaction.")));
 	}
+}
+
+/* SET generated = DEFAULT alone leaves nothing to assign, which has no SQL: assign a column to
+ * itself. */
+void assign_something(Query *query, const catalog::Table& target)
+{
+	ListCell *cell;
+	if (query->commandType != CMD_UPDATE)
+		return;
+	foreach (cell, query->targetList)
+		if (!lfirst_node(TargetEntry, cell)->resjunk)
+			return;
+	AttrNumber attno = 1;
+	const char *name = nullptr;
+	for (; attno <= MaxHeapAttributeNumber; attno++)
+	{
+		name = get_attname(target.relid, attno, true);
+		if (name != nullptr && get_attgenerated(target.relid, attno) == '\0')
+			break;
+	}
+	if (attno > MaxHeapAttributeNumber)
+		raise_unsupported("The table has generated columns only.");
+	Oid type;
+	int32 typmod;
+	Oid collation;
+	get_atttypetypmodcoll(target.relid, attno, &type, &typmod, &collation);
+	Var *column = makeVar(query->resultRelation, attno, type, typmod, collation, 0);
+	query->targetList =
+		lcons(makeTargetEntry(reinterpret_cast<Expr *>(column), attno, pstrdup(name), false),
+			  query->targetList);
 }
 
 void check_modify(Query *query, const Facts& facts)
@@ -83,6 +114,7 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, ParamListInfo params)
 			"Use the row's key in WHERE.");
 	const catalog::Table& target = catalog::get_table(rte->relid);
 	check_assignments(query, target);
+	assign_something(query, target);
 
 	const char *reason = nullptr;
 	if (target.kind != catalog::TableKind::Reference && query->withCheckOptions == NIL)
