@@ -1,9 +1,11 @@
 /*
- * insert_select.cpp: INSERT .. SELECT whose rows pass through this node.
+ * insert_select.cpp: INSERT .. SELECT whose rows pass through this node, and UPDATE and DELETE of
+ * rows that were found and locked first.
  *
  * The child plan (custom_plans[0]) gives rows in the order of insert_columns; they go to the shards
- * as COPY. A child that reads other nodes is read to its end first, into a tuplestore that spills
- * to disk: its later statements must not see the rows that earlier batches wrote.
+ * as COPY, or as VALUES of a statement for each shard. A child that reads other nodes is read to
+ * its end first, into a tuplestore that spills to disk: its later statements must not see the rows
+ * that earlier batches wrote.
  */
 #include "civitas/executor/scan.h"
 #include "civitas/executor/shard_copy.h"
@@ -11,11 +13,14 @@
 #include "execution.h"
 
 CIVITAS_PG_BEGIN
+#include "access/xact.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "utils/datum.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 CIVITAS_PG_END
 
@@ -30,7 +35,16 @@ struct InsertSelectState
 	ScanState scan;
 	Tuplestorestate *returned; /* RETURNING's rows */
 	TupleTableSlot *returned_slot;
+	HTAB *seen; /* rows that are changed already, where they may come several times */
 	bool done;
+};
+
+/* A row of the table that is changed. */
+struct RowIdentity
+{
+	int32 shard_index;
+	ItemPointerData ctid;
+	uint16 unused; /* zero */
 };
 
 static InsertSelectState *state_of(CustomScanState *node)
@@ -163,6 +177,39 @@ static uint64 insert_batch(InsertSelectState *state, List *rows)
 	return affected;
 }
 
+/* Whether this row of the target comes for the first time. */
+static bool is_first_match(InsertSelectState *state, TupleTableSlot *slot)
+{
+	if (state->seen == nullptr)
+		return true;
+	const plan::RemoteQuery *query = state->scan.query;
+	slot_getallattrs(slot);
+	RowIdentity row;
+	memset(&row, 0, sizeof(row));
+	if (OidIsValid(query->anchor) && query->distribution_position >= 0)
+	{
+		const catalog::Table& table = catalog::get_table(query->anchor);
+		const Datum key = slot->tts_values[query->distribution_position];
+		row.shard_index = catalog::shard_index_of_hash(table, catalog::hash_value(table, key));
+	}
+	row.ctid = *reinterpret_cast<ItemPointer>(DatumGetPointer(slot->tts_values[0]));
+	bool found;
+	hash_search(state->seen, &row, HASH_ENTER, &found);
+	return !found;
+}
+
+static HTAB *make_seen_rows(const plan::RemoteQuery *query)
+{
+	if (!query->rows_repeat)
+		return nullptr;
+	HASHCTL control;
+	memset(&control, 0, sizeof(control));
+	control.keysize = sizeof(RowIdentity);
+	control.entrysize = sizeof(RowIdentity);
+	control.hcxt = CurrentMemoryContext;
+	return hash_create("changed rows", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
 static uint64 insert_by_values(InsertSelectState *state)
 {
 	MemoryContext batch_context =
@@ -175,6 +222,11 @@ static uint64 insert_by_values(InsertSelectState *state)
 			state->scan.css.ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 	}
 	Source source = open_source(state);
+	state->seen = make_seen_rows(state->scan.query);
+	/* The versions that were locked may be younger than the statement's snapshot. */
+	const bool fresh = state->scan.query->command != CMD_INSERT && !IsolationUsesXactSnapshot();
+	if (fresh)
+		PushActiveSnapshot(GetLatestSnapshot());
 	uint64 affected = 0;
 	bool more = true;
 	while (more)
@@ -187,6 +239,8 @@ static uint64 insert_by_values(InsertSelectState *state)
 			more = slot != nullptr;
 			if (!more)
 				break;
+			if (!is_first_match(state, slot))
+				continue;
 			MemoryContextSwitchTo(batch_context);
 			rows = lappend(rows, constants_of_row(state->scan.query, slot, &bytes));
 			MemoryContextSwitchTo(caller_context);
@@ -195,6 +249,8 @@ static uint64 insert_by_values(InsertSelectState *state)
 			affected += insert_batch(state, rows);
 		MemoryContextReset(batch_context);
 	}
+	if (fresh)
+		PopActiveSnapshot();
 	close_source(&source);
 	state->scan.rows = NIL;
 	MemoryContextDelete(batch_context);
@@ -217,7 +273,7 @@ static void begin_insert(CustomScanState *node, EState *estate, int eflags)
 /* Whether the statement ends with its rows: no ON CONFLICT, no RETURNING. */
 static bool is_plain_insert(const plan::RemoteQuery *query)
 {
-	if (query->returns_rows)
+	if (query->returns_rows || query->command != CMD_INSERT)
 		return false;
 	for (const char *rest = strVal(llast(query->pieces)); *rest; rest++)
 		if (*rest != ' ' && *rest != '\n')
@@ -275,13 +331,20 @@ static void end_insert(CustomScanState *node)
 
 static void rescan_insert(CustomScanState *)
 {
-	ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("an INSERT cannot be run again")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INTERNAL_ERROR), errmsg("a change cannot be run a second time")));
 }
 
 static void explain_insert(CustomScanState *node, List *, ExplainState *es)
 {
 	const plan::RemoteQuery *query = state_of(node)->scan.query;
-	ExplainPropertyText("Insert into", get_rel_name(query->anchor), es);
+	const char *table = get_rel_name(linitial_oid(query->relations));
+	if (query->command != CMD_INSERT)
+	{
+		ExplainPropertyText(query->command == CMD_UPDATE ? "Update" : "Delete from", table, es);
+		return;
+	}
+	ExplainPropertyText("Insert into", table, es);
 	ExplainPropertyText("Method", is_plain_insert(query) ? "COPY to shards" : "INSERT by shard",
 						es);
 }
@@ -305,6 +368,11 @@ static Node *create_insert_state(CustomScan *)
 
 const CustomScanMethods insert_select_methods = {
 	.CustomName = "Citus Insert Select",
+	.CreateCustomScanState = create_insert_state,
+};
+
+const CustomScanMethods modify_rows_methods = {
+	.CustomName = "Citus Modify Rows",
 	.CreateCustomScanState = create_insert_state,
 };
 

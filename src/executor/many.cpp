@@ -152,8 +152,10 @@ void collect_transaction_session(remote::Session *session, void *argument)
  */
 int pool_size_of(const Execution *execution)
 {
+	/* Row locks, too, are of a transaction that goes on, and taken in one order on each node. */
 	if (!execution->query->read_only &&
-		(!execution->alone || multi_shard_modify_mode == MODIFY_SEQUENTIAL))
+		(!execution->alone || execution->query->command == CMD_SELECT ||
+		 multi_shard_modify_mode == MODIFY_SEQUENTIAL))
 		return 1;
 	return max_adaptive_executor_pool_size;
 }

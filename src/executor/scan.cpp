@@ -167,6 +167,7 @@ void scan_init()
 	RegisterCustomScanMethods(&remote_scan_methods);
 	txn::session_wanted_hook = yield_session;
 	RegisterCustomScanMethods(&insert_select_methods);
+	RegisterCustomScanMethods(&modify_rows_methods);
 }
 
 } // namespace civitas::executor

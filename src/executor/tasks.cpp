@@ -434,7 +434,7 @@ void make_tasks(ScanState *state, Execution *execution)
 	const plan::RemoteQuery *query = execution->query;
 	pg::Vec<Task> models;
 	evaluate_parameters(state, execution);
-	if (query->command == CMD_INSERT && state->rows != NIL)
+	if (state->rows != NIL)
 		make_insert_models(state, execution, models);
 	else if (query->target != plan::Target::ShardGroups)
 	{

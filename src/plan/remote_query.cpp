@@ -32,6 +32,7 @@ void for_each_field(Query& a, Other& b, Visit visit)
 	visit("binary_results", a.binary_results, b.binary_results);
 	visit("read_only", a.read_only, b.read_only);
 	visit("run_when_empty", a.run_when_empty, b.run_when_empty);
+	visit("rows_repeat", a.rows_repeat, b.rows_repeat);
 	visit("anchor", a.anchor, b.anchor);
 	visit("relations", a.relations, b.relations);
 	visit("pieces", a.pieces, b.pieces);

@@ -22,6 +22,7 @@ CIVITAS_PG_BEGIN
 #include "optimizer/plancat.h"
 #include "optimizer/planner.h"
 #include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 CIVITAS_PG_END
@@ -64,6 +65,65 @@ bool prepare_walker(Node *node, void *context)
 		return pg::walk_query(query, prepare_walker, context);
 	}
 	return pg::walk_children(node, prepare_walker, context);
+}
+
+/*
+ * Row locks are taken on the shards, by the leaf scans: PostgreSQL's planner must not see them. A
+ * range table entry remembers its lock in a field that only joins use, which survives the
+ * planner's copying.
+ */
+constexpr int LOCK_STRENGTHS = 8;
+
+void remember_lock(RangeTblEntry *rte, const RowMarkClause *mark)
+{
+	rte->joinmergedcols =
+		static_cast<int>(mark->strength) + LOCK_STRENGTHS * static_cast<int>(mark->waitPolicy);
+}
+
+RowMarkClause *remembered_lock(const RangeTblEntry *rte, Index index)
+{
+	if (rte->joinmergedcols == 0)
+		return nullptr;
+	RowMarkClause *mark = makeNode(RowMarkClause);
+	mark->rti = index;
+	mark->strength = static_cast<LockClauseStrength>(rte->joinmergedcols % LOCK_STRENGTHS);
+	mark->waitPolicy = static_cast<LockWaitPolicy>(rte->joinmergedcols / LOCK_STRENGTHS);
+	return mark;
+}
+
+void take_row_marks(Query *query)
+{
+	bool local = false;
+	ListCell *cell;
+	foreach (cell, query->rowMarks)
+	{
+		const RowMarkClause *mark = lfirst_node(RowMarkClause, cell);
+		RangeTblEntry *rte = rt_fetch(mark->rti, query->rtable);
+		if (deparse::is_sharded_rte(rte))
+			remember_lock(rte, mark);
+		else
+			local |= rte->rtekind == RTE_RELATION;
+	}
+	if (local && mentions_sharded(query))
+		raise_unsupported("Row locks of a local table in one query with distributed tables.",
+						  "Name the tables to lock (FOR UPDATE OF), or lock the local rows in "
+						  "a subquery.");
+	if (local)
+		return;
+	query->rowMarks = NIL;
+	query->hasForUpdate = false;
+}
+
+bool lock_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+	{
+		take_row_marks(castNode(Query, node));
+		return pg::walk_query(castNode(Query, node), lock_walker, context);
+	}
+	return pg::walk_children(node, lock_walker, context);
 }
 
 /* Shells have no pages: the row count comes from ANALYZE, or is a guess. */
@@ -110,6 +170,7 @@ RemoteRel *make_leaf(PlannerInfo *root, RelOptInfo *rel, Index index, const Rang
 						   table.distribution_type, -1, table.distribution_collation, 0);
 		remote->keys = list_make1(key);
 	}
+	remote->lock = remembered_lock(rte, index);
 	bool nothing;
 	remote->pruning = plan::Pruning::All;
 	if (find_prune_keys(table, rel->baserestrictinfo, index, &remote->prune_keys,
@@ -147,7 +208,7 @@ void rel_paths(PlannerInfo *root, RelOptInfo *rel, Index index, RangeTblEntry *r
 	add_path(rel, reinterpret_cast<Path *>(
 					  make_remote_path(root, rel, remote, rel->reltarget, rel->rows)));
 
-	if (all_clauses_shippable(rel))
+	if (remote->lock == nullptr && all_clauses_shippable(rel))
 	{
 		/* For joins and upper relations the clauses are part of the relation. */
 		RemoteRel *whole = static_cast<RemoteRel *>(palloc(sizeof(RemoteRel)));
@@ -177,8 +238,6 @@ void upper_hook(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, R
 
 const char *why_not_general(const Query *query, const Facts& facts)
 {
-	if (facts.locks)
-		return "Row locks (FOR UPDATE, FOR SHARE) need a statement that one shard group answers.";
 	if (facts.sharded_writes || (facts.local_writes && query->commandType == CMD_SELECT))
 		return "WITH changes tables, and the statement needs more than one shard group.";
 	return nullptr;
@@ -199,6 +258,8 @@ PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, in
 		raise_unsupported(refused, "Restrict all distributed tables to one value of their "
 								   "distribution columns.");
 	Query *copy = static_cast<Query *>(copyObjectImpl(query));
+	if (facts.locks)
+		lock_walker(reinterpret_cast<Node *>(copy), nullptr);
 	prepare_walker(reinterpret_cast<Node *>(copy), nullptr);
 
 	PlannedStmt *statement = nullptr;

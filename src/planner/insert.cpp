@@ -209,6 +209,8 @@ Node *ask_coordinator(Node *node, void *context)
 	return copy;
 }
 
+} // namespace
+
 Node *with_sequences(Node *node)
 {
 	if (catalog::is_coordinator() || !has_sequence_function(node))
@@ -219,6 +221,8 @@ Node *with_sequences(Node *node)
 								  1, &type, true);
 	return OidIsValid(function) ? ask_coordinator(node, &function) : node;
 }
+
+namespace {
 
 List *evaluated_rows(Query *query, List *columns)
 {
@@ -382,6 +386,14 @@ PlannedStmt *plan_insert_select(Query *query, List *columns, const Facts& facts,
 			own.range_tables = lappend(own.range_tables, lfirst(cell));
 	add_range_tables(statement, query, own);
 
+	return write_rows(statement, query, remote, parameters, table.relid);
+}
+
+} // namespace
+
+PlannedStmt *write_rows(PlannedStmt *statement, Query *query, plan::RemoteQuery *remote,
+						List *parameters, Oid relid)
+{
 	CustomScan *scan = makeNode(CustomScan);
 	Index index;
 	scan->custom_scan_tlist = remote_target_list(statement, query->returningList, &index);
@@ -390,26 +402,25 @@ PlannedStmt *plan_insert_select(Query *query, List *columns, const Facts& facts,
 	scan->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	scan->custom_plans = list_make1(statement->planTree);
 	plan::set_remote_query(scan, remote, parameters, NIL, NIL);
-	scan->methods = &executor::insert_select_methods;
+	scan->methods = query->commandType == CMD_INSERT ? &executor::insert_select_methods
+													 : &executor::modify_rows_methods;
 	scan->scan.plan.startup_cost = statement->planTree->startup_cost;
 	scan->scan.plan.total_cost = statement->planTree->total_cost;
 	scan->scan.plan.plan_rows = query->returningList ? statement->planTree->plan_rows : 0;
 	remote->tier = plan::Tier::General;
-	remote->command = CMD_INSERT;
-	remote->relations = list_make1_oid(table.relid);
+	remote->command = query->commandType;
+	remote->relations = list_make1_oid(relid);
 	remote->returns_rows = query->returningList != NIL;
 	remote->binary_results = binary_capable(query->returningList);
 
 	statement->planTree = &scan->scan.plan;
-	statement->commandType = CMD_INSERT;
+	statement->commandType = query->commandType;
 	statement->hasReturning = query->returningList != NIL;
 	statement->queryId = query->queryId;
 	statement->canSetTag = query->canSetTag;
 	statement->parallelModeNeeded = false;
 	return statement;
 }
-
-} // namespace
 
 PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int options,
 						 ParamListInfo params)

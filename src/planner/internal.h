@@ -123,11 +123,25 @@ List *index_var_list(List *scan_target_list);
 /* null, with *reason set, where the statement does not go to one shard group. */
 PlannedStmt *plan_router(Query *query, const Facts& facts, ParamListInfo params,
 						 const char **reason);
-PlannedStmt *plan_modify(Query *query, const Facts& facts, ParamListInfo params);
+PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int options,
+						 ParamListInfo params);
 PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int options,
 						 ParamListInfo params);
 PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, int options,
 						  ParamListInfo params, const char *reason);
+/*
+ * UPDATE or DELETE of rows that a SELECT finds and locks first; `target` is null for a local table.
+ * `reason`: why the shard groups cannot do it alone.
+ */
+PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::Table *target,
+							  const char *text, int options, ParamListInfo params,
+							  const char *reason);
+/* On a node that is not the coordinator, sequences too small to be split among nodes are asked of
+ * it. */
+Node *with_sequences(Node *node);
+/* Puts a node that writes the rows of the statement's plan on top of it, to the table `relid`. */
+PlannedStmt *write_rows(PlannedStmt *source, Query *query, plan::RemoteQuery *remote,
+						List *parameters, Oid relid);
 /* Any SELECT. */
 PlannedStmt *plan_select(Query *query, const char *text, int options, ParamListInfo params);
 void general_init();

@@ -2,9 +2,9 @@
  * modify.cpp: UPDATE and DELETE.
  *
  * One shard group where the router can tell, else every shard group on its own: then all tables
- * must be joined to the target on the distribution column, or be reference tables. A reference
- * table is written on every replica with the same statement, so nothing in it may differ from node
- * to node.
+ * must be joined to the target on the distribution column, or be reference tables. Whatever else
+ * there is finds its rows first (modify_rows.cpp). A reference table is written on every replica
+ * with the same statement, so nothing in it may differ from node to node.
  */
 #include "internal.h"
 
@@ -75,43 +75,91 @@ void assign_something(Query *query, const catalog::Table& target)
 			  query->targetList);
 }
 
-void check_modify(Query *query, const Facts& facts)
+/* Why the nodes cannot run the statement itself; null where they can. */
+const char *why_not_shipped(const Facts& facts)
 {
-	if (query->withCheckOptions != NIL)
-		raise_unsupported("The statement writes through a view WITH CHECK OPTION or a row security "
-						  "policy.");
 	if (facts.local_relations)
-		raise_unsupported("A distributed table cannot be changed in one statement with tables that "
-						  "are on this node only.",
-						  "Make the other table a reference table.");
-	if (returns_nameless_rows(query->returningList))
-		raise_unsupported("RETURNING gives rows of no named type.",
-						  "Return the columns, or cast the row to a type.");
+		return "it uses tables that are on this node only";
+	if (facts.local_rows)
+		return "it uses rows that are on this node only";
 	if (facts.security_quals)
-		raise_unsupported("Row security or a security barrier view applies.");
-	if (facts.sharded_writes)
-		raise_unsupported("WITH changes a table of another shard group.");
+		return "row security or a security barrier applies";
 	if (facts.sequence_functions)
-		raise_unsupported("Sequence functions in UPDATE and DELETE would run on the nodes.");
+		return "it uses sequence functions";
 	if (facts.local_objects)
-		raise_unsupported("The statement uses functions that are not on every node.");
+		return "it uses functions that are not on every node";
 	if (facts.volatile_functions)
-		raise_unsupported("Volatile functions are allowed only where one shard group is changed.",
-						  "Restrict the distribution column to one value.");
+		return "it uses volatile functions";
+	return nullptr;
+}
+
+PlannedStmt *plan_shipped(Query *query, const Facts& facts, plan::RemoteQuery *remote, List *keys)
+{
+	remote->read_only = false;
+	Parameters parameters;
+	Query *shipped = castNode(
+		Query, extract_parameters(reinterpret_cast<Node *>(copyObjectImpl(query)), &parameters));
+	const deparse::QueryTemplate text = deparse::make_query_template(shipped);
+	remote->pieces = text.pieces;
+	remote->holes = text.holes;
+	remote->parameter_types = parameters.types;
+	return make_statement(query, remote, query->returningList, parameters.exprs, keys, NIL, facts);
+}
+
+PlannedStmt *plan_reference(Query *query, const Facts& facts, const catalog::Table& target)
+{
+	const char *reason = why_not_shipped(facts);
+	if (facts.sharded_count > 0)
+		reason = "it uses distributed tables";
+	if (reason)
+		raise_unsupported(
+			psprintf("Every replica of a reference table must run the statement, and %s.", reason),
+			"Read the rows into a temporary table first, and change the table by its key.");
+	plan::RemoteQuery *remote = plan::make_remote_query();
+	remote->tier = facts.simple ? plan::Tier::Router : plan::Tier::Pushdown;
+	remote->anchor = target.relid;
+	remote->target = plan::Target::AllReplicas;
+	return plan_shipped(query, facts, remote, NIL);
+}
+
+/* Every shard group does its part alone. */
+PlannedStmt *plan_shard_groups(Query *query, const Facts& facts, const catalog::Table& target,
+							   const char *reason)
+{
+	plan::RemoteQuery *remote = plan::make_remote_query();
+	remote->tier = facts.simple ? plan::Tier::Router : plan::Tier::Pushdown;
+	remote->anchor = target.relid;
+	remote->reason = reason ? pstrdup(reason) : nullptr;
+	remote->target = plan::Target::ShardGroups;
+	List *keys = NIL;
+	bool nothing;
+	if (find_prune_keys(target,
+						make_ands_implicit(reinterpret_cast<Expr *>(query->jointree->quals)),
+						query->resultRelation, &keys, &remote->key_is_array, &nothing))
+		remote->pruning = nothing ? plan::Pruning::Nothing : plan::Pruning::Keys;
+	ListCell *cell;
+	foreach (cell, keys)
+		lfirst(cell) = expression_planner(static_cast<Expr *>(lfirst(cell)));
+	return plan_shipped(query, facts, remote, keys);
 }
 
 } // namespace
 
-PlannedStmt *plan_modify(Query *query, const Facts& facts, ParamListInfo params)
+PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int options,
+						 ParamListInfo params)
 {
 	const RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
-	if (!deparse::is_sharded_rte(rte))
-		raise_unsupported("A local table cannot be changed from distributed tables.",
-						  "Read the rows into a temporary table first.");
 	if (query->jointree->quals != nullptr && IsA(query->jointree->quals, CurrentOfExpr))
 		raise_unsupported(
 			"The rows of a cursor come from shards: WHERE CURRENT OF does not know them.",
 			"Use the row's key in WHERE.");
+	if (!deparse::is_sharded_rte(rte))
+	{
+		if (facts.sharded_writes)
+			raise_unsupported("WITH changes a distributed table.");
+		return plan_modify_rows(query, facts, nullptr, text, options, params,
+								"it changes a local table");
+	}
 	const catalog::Table& target = catalog::get_table(rte->relid);
 	check_assignments(query, target);
 	assign_something(query, target);
@@ -123,46 +171,25 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, ParamListInfo params)
 		if (routed)
 			return routed;
 	}
-	check_modify(query, facts);
-
-	plan::RemoteQuery *remote = plan::make_remote_query();
-	remote->tier = facts.simple ? plan::Tier::Router : plan::Tier::Pushdown;
-	remote->read_only = false;
-	remote->anchor = target.relid;
-	remote->reason = reason ? pstrdup(reason) : nullptr;
-	List *keys = NIL;
+	if (query->withCheckOptions != NIL)
+		raise_unsupported("The statement writes through a view WITH CHECK OPTION or a row security "
+						  "policy.");
+	if (facts.sharded_writes || (facts.local_writes && query->hasModifyingCTE))
+		raise_unsupported("WITH changes a table of another shard group.");
+	if (returns_nameless_rows(query->returningList))
+		raise_unsupported("RETURNING gives rows of no named type.",
+						  "Return the columns, or cast the row to a type.");
 	if (target.kind == catalog::TableKind::Reference)
-	{
-		if (facts.sharded_count > 0)
-			raise_unsupported("A reference table cannot be changed from distributed tables.",
-							  "Read the rows into a temporary table first.");
-		remote->target = plan::Target::AllReplicas;
-	}
-	else
+		return plan_reference(query, facts, target);
+	const char *alone = why_not_shipped(facts);
+	if (alone == nullptr)
 	{
 		const Placement placement = place_on_target_shards(query);
-		if (!placement.ok)
-			raise_unsupported(
-				psprintf("The shard groups cannot do their parts alone: %s.", placement.reason));
-		remote->target = plan::Target::ShardGroups;
-		bool nothing;
-		if (find_prune_keys(target,
-							make_ands_implicit(reinterpret_cast<Expr *>(query->jointree->quals)),
-							query->resultRelation, &keys, &remote->key_is_array, &nothing))
-			remote->pruning = nothing ? plan::Pruning::Nothing : plan::Pruning::Keys;
-		ListCell *cell;
-		foreach (cell, keys)
-			lfirst(cell) = expression_planner(static_cast<Expr *>(lfirst(cell)));
+		if (placement.ok)
+			return plan_shard_groups(query, facts, target, reason);
+		alone = placement.reason;
 	}
-
-	Parameters parameters;
-	Query *shipped = castNode(
-		Query, extract_parameters(reinterpret_cast<Node *>(copyObjectImpl(query)), &parameters));
-	const deparse::QueryTemplate text = deparse::make_query_template(shipped);
-	remote->pieces = text.pieces;
-	remote->holes = text.holes;
-	remote->parameter_types = parameters.types;
-	return make_statement(query, remote, query->returningList, parameters.exprs, keys, NIL, facts);
+	return plan_modify_rows(query, facts, &target, text, options, params, alone);
 }
 
 } // namespace civitas::planner

@@ -43,7 +43,7 @@ PlannedStmt *plan(Query *query, const char *text, int options, ParamListInfo par
 	{
 	case CMD_UPDATE:
 	case CMD_DELETE:
-		return plan_modify(query, facts, params);
+		return plan_modify(query, facts, text, options, params);
 	case CMD_INSERT:
 		return plan_insert(query, facts, text, options, params);
 	default:

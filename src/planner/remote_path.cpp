@@ -196,6 +196,11 @@ Query *build_query(PlannerInfo *root, RemoteRel *remote, List *clauses, List *ta
 	query->sortClause = remote->sort_clause;
 	query->limitCount = remote->limit;
 	query->limitOption = LIMIT_OPTION_COUNT;
+	if (remote->lock)
+	{
+		query->rowMarks = list_make1(copyObjectImpl(remote->lock));
+		query->hasForUpdate = true;
+	}
 	return query;
 }
 
@@ -328,6 +333,13 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 					   : plan::Tier::General;
 	remote->target = relation->spread == route::Spread::Replicated ? plan::Target::AnyReplica
 																   : plan::Target::ShardGroups;
+	if (relation->lock)
+	{
+		remote->read_only = false;
+		/* Where writers begin. */
+		if (relation->spread == route::Spread::Replicated)
+			remote->target = plan::Target::AllReplicas;
+	}
 	remote->pruning = relation->pruning;
 	remote->key_is_array = relation->key_is_array;
 	remote->anchor = relation->anchor->relid;

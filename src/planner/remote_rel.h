@@ -47,6 +47,7 @@ struct RemoteRel
 	List *distinct_clause;
 	List *sort_clause;
 	Node *limit;
+	RowMarkClause *lock; /* FOR UPDATE and the like of a leaf; null for none */
 	bool grouped; /* GROUP BY or aggregates are in the remote query */
 };
 

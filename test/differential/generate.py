@@ -392,6 +392,56 @@ class Generator:
             return f"UPDATE {name} SET {column} = {self.expr(scope, type_, 1)}{where}{returning}"
         return f"DELETE FROM {name}{where} AND {self.predicate(scope, 0)}{returning}"
 
+    def general_write(self):
+        """UPDATE and DELETE whose rows or values depend on other tables. What is assigned is the same
+        whichever of several matches is taken."""
+        rnd = self.rnd
+        name = rnd.choice(["t1", "t1", "t2", "t3", "l1"])
+        columns = TABLES[name]
+        scope = [Column(f"{name}.{column}", type_) for column, type_ in columns]
+        column, type_ = rnd.choice(columns if name == "l1" else columns[1:])
+        value = self.expr(scope, type_, 1)
+        outputs = [f"{self.expr(scope, t, 1)} AS c{i}" for i, (_, t) in enumerate(columns[:3])]
+        returning = f" RETURNING {rnd.choice(['*', ', '.join(outputs)])}" if self.chance(0.5) else ""
+        kind = rnd.random()
+        if kind < 0.6:
+            item, other = self.from_clause(1)
+            condition = self.join_condition(scope, other) or "true"
+            condition = f"({condition}) AND {self.predicate(scope + other, 1)}" if self.chance(0.5) else condition
+            returning = returning.replace(" *", f" {name}.*")
+            if self.chance(0.5):
+                return f"DELETE FROM {name} USING {item} WHERE {condition}{returning}"
+            return f"UPDATE {name} SET {column} = {value} FROM {item} WHERE {condition}{returning}"
+        subquery = self.scalar_subquery([c for c in scope if c.type != "bool"])
+        where = f" WHERE {self.sublink(scope, 1)}" if self.chance(0.6) else f" WHERE {self.predicate(scope, 1)}"
+        if subquery and subquery[1] in [t for c, t in columns[1:]]:
+            column = rnd.choice([c for c, t in columns[1:] if t == subquery[1]])
+            return f"UPDATE {name} SET {column} = {subquery[0]}{where}{returning}"
+        if self.chance(0.3):
+            where += " AND random() >= 0"
+        return rnd.choice([f"DELETE FROM {name}{where}{returning}",
+                           f"UPDATE {name} SET {column} = {value}{where}{returning}"])
+
+    def locking(self):
+        """Row locks on distributed tables, over joins of every kind."""
+        name = self.rnd.choice(["t1", "t2", "t3", "pt", "r1"])
+        item, scope = self.table([name])
+        alias = item.split()[-1]
+        condition = None
+        if self.chance(0.6):
+            other, columns = self.from_clause(1)
+            condition = self.join_condition(scope, columns)
+        if condition:
+            item, scope = f"{item} JOIN ({other}) ON {condition}" if " JOIN " in other else f"{item} JOIN {other} ON {condition}", scope + columns
+        outputs = [(self.expr(scope, c.type, 1), c.type) for c in self.rnd.sample(scope, min(3, len(scope)))]
+        select = ", ".join(f"{sql} AS c{i}" for i, (sql, _) in enumerate(outputs))
+        order = ""
+        if self.chance(0.4):
+            order = " ORDER BY " + ", ".join(str(i + 1) for i in range(len(outputs)))
+            order += f" LIMIT {self.rnd.randint(0, 8)}" if self.chance(0.5) else ""
+        lock = self.rnd.choice(["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"])
+        return f"SELECT {select} FROM {item}{self.where(scope, 1)}{order} FOR {lock} OF {alias}"
+
     def recursive(self):
         """Walks from key to key through a join of the recursion with a table."""
         item, scope = self.table(["t1", "t2", "t3", "pt", "r1"])
@@ -419,6 +469,10 @@ class Generator:
             return "dml", self.dml()
         if self.chance(0.04):
             return "dml", self.insert_select()
+        if self.chance(0.06):
+            return "dml", self.general_write()
+        if self.chance(0.03):
+            return "select", self.locking()
         if self.chance(0.03):
             return "select", self.recursive()
         sql, _ = self.select(top=True)

@@ -21,6 +21,9 @@ namespace civitas::executor {
 extern const CustomScanMethods remote_scan_methods;
 /* INSERT .. SELECT: pulls rows from custom_plans[0], routes them to shards. */
 extern const CustomScanMethods insert_select_methods;
+/* UPDATE and DELETE of the rows that custom_plans[0] found and locked: their ctids come first, then
+ * the distribution column where there is one, then what the template's VALUES want. */
+extern const CustomScanMethods modify_rows_methods;
 
 void scan_init();
 

@@ -83,6 +83,8 @@ struct RemoteQuery
 	bool run_when_empty; /* Pruning::Nothing and no keys left: run on one shard all the same, to get
 							its one row */
 
+	bool rows_repeat; /* UPDATE and DELETE of rows found before: a row may come several times */
+
 	Oid anchor; /* table whose shards are enumerated; InvalidOid with AnyReplica over no table */
 	List *relations; /* oid list: every metadata table in the statement, once; for affinity and
 						locks */
