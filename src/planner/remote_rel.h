@@ -48,7 +48,7 @@ struct RemoteRel
 	List *sort_clause;
 	Node *limit;
 	RowMarkClause *lock; /* FOR UPDATE and the like of a leaf; null for none */
-	bool grouped; /* GROUP BY or aggregates are in the remote query */
+	bool grouped;		 /* GROUP BY or aggregates are in the remote query */
 };
 
 /* The planner's relation as a remote one; null where it is not. */
