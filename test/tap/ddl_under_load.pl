@@ -30,12 +30,14 @@ SELECT count(*), sum(balance) FROM accounts WHERE bid = :one % 20;
 PGBENCH
 close $file;
 
+# A thread for each client: pgbench waits for PREPARE with the whole thread, and a client that waits behind the DDL must not
+# keep another one from ending its transaction.
 my @loads;
 for my $node (0, 1)
 {
 	my %load = (out => '', err => '');
 	$load{handle} = IPC::Run::start(
-		[ 'pgbench', '-n', '-M', 'prepared', '-f', $script, '-c', 2, '-T', 10, '-d', $cluster->node($node)->connstr('postgres') ],
+		[ 'pgbench', '-n', '-M', 'prepared', '-f', $script, '-c', 2, '-j', 2, '-T', 10, '-d', $cluster->node($node)->connstr('postgres') ],
 		'<', \undef, '>', \$load{out}, '2>', \$load{err}, IPC::Run::timeout(90));
 	push @loads, \%load;
 }
