@@ -122,8 +122,11 @@ static char *size_query(Oid relid, GroupId group)
 	return sql.raw(shards.c_str()).raw(")").c_str();
 }
 
+/* Null: the node has none of the shards. */
 static Size parse_size(const char *text)
 {
+	if (text == nullptr || text[0] == '\0')
+		return {0, 0};
 	char *rest = nullptr;
 	const double rows = strtod(text, &rest);
 	return {rows, strtod(rest, nullptr)};
