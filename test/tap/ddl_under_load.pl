@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use CivitasCluster;
+use PostgreSQL::Test::Utils;
 use Test::More;
 use IPC::Run;
 
@@ -31,14 +32,16 @@ PGBENCH
 close $file;
 
 # A thread for each client: pgbench waits for PREPARE with the whole thread, and a client that waits behind the DDL must not
-# keep another one from ending its transaction.
+# keep another one from ending its transaction. Nobody reads its output before the end: it goes to files, a full pipe would
+# stop it in the middle of a transaction.
 my @loads;
 for my $node (0, 1)
 {
-	my %load = (out => '', err => '');
+	my $output = $cluster->node($node)->basedir . '/pgbench';
+	my %load = (out => "$output.out", err => "$output.err");
 	$load{handle} = IPC::Run::start(
-		[ 'pgbench', '-n', '-M', 'prepared', '-f', $script, '-c', 2, '-j', 2, '-T', 10, '-d', $cluster->node($node)->connstr('postgres') ],
-		'<', \undef, '>', \$load{out}, '2>', \$load{err}, IPC::Run::timeout(90));
+		[ 'pgbench', '-n', '-M', 'prepared', '-f', $script, '-c', 2, '-j', 2, '-T', 10, $cluster->node($node)->connstr('postgres') ],
+		'<', \undef, '>', $load{out}, '2>', $load{err}, IPC::Run::timeout(90));
 	push @loads, \%load;
 }
 for my $i (1 .. 3)
@@ -54,6 +57,7 @@ for my $node (0, 1)
 {
 	my $load = $loads[$node];
 	$load->{handle}->finish;
+	$load->{$_} = slurp_file($load->{$_}) for 'out', 'err';
 	unlike($load->{err}, qr/ERROR/, "no error for the clients of node $node") or diag $load->{err};
 	like($load->{out}, qr/transactions actually processed: [1-9]/, "clients of node $node got on");
 }
