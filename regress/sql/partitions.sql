@@ -29,6 +29,25 @@ ALTER TABLE ev ADD COLUMN extra int DEFAULT 3;
 CREATE INDEX extra_index ON ev (extra);
 SELECT count(*), sum(extra) FROM ev;
 DROP INDEX extra_index;
+-- parts of indexes and constraints keep to the partition after it is detached
+CREATE INDEX ON ev (extra);
+ALTER TABLE ev ADD UNIQUE (tenant, ts, extra);
+ALTER TABLE ev DETACH PARTITION ev1;
+ALTER INDEX ev1_extra_idx RENAME TO ev1_by_extra;
+ALTER TABLE ev1 RENAME CONSTRAINT ev1_tenant_ts_extra_key TO ev1_key;
+SELECT DISTINCT result FROM run_command_on_placements('ev1',
+  $$SELECT string_agg(regexp_replace(indexrelid::regclass::text, '\d{6,}', 'N'), ' ' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid = '%s'::regclass$$);
+DROP INDEX ev1_by_extra;
+ALTER TABLE ev1 DROP CONSTRAINT ev1_key;
+SELECT DISTINCT result FROM run_command_on_placements('ev1',
+  $$SELECT string_agg(regexp_replace(indexrelid::regclass::text, '\d{6,}', 'N'), ' ' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid = '%s'::regclass$$);
+ALTER TABLE ev ATTACH PARTITION ev1 FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+ALTER TABLE ev DETACH PARTITION ev1;
+DROP INDEX ev1_extra_idx;
+SELECT DISTINCT result FROM run_command_on_placements('ev1',
+  $$SELECT string_agg(regexp_replace(indexrelid::regclass::text, '\d{6,}', 'N'), ' ' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid = '%s'::regclass$$);
+ALTER TABLE ev ATTACH PARTITION ev1 FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+SELECT count(*), sum(extra) FROM ev;
 -- a partition that is partitioned itself
 CREATE TABLE deep PARTITION OF ev FOR VALUES FROM ('2024-01-01') TO ('2025-01-01') PARTITION BY LIST (tenant);
 CREATE TABLE deep_a PARTITION OF deep FOR VALUES IN (1);

@@ -14,6 +14,7 @@
 #include "civitas/pg/sql_text.h"
 #include "local_shards.h"
 #include "objects.h"
+#include "partition_indexes.h"
 #include "shard_names.h"
 #include "shard_reach.h"
 #include "statement_kinds.h"
@@ -159,6 +160,8 @@ void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, Lis
 		apply_tree_to_shards(copy, sql, linitial_oid(tables));
 	if (IsA(copy, AlterTableStmt))
 		grant_default_columns(linitial_oid(tables));
+	if (IsA(copy, AlterTableStmt) || IsA(copy, IndexStmt))
+		name_partition_indexes(linitial_oid(tables));
 }
 
 void apply_statement(const char *sql, List *names)
