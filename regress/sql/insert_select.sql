@@ -84,5 +84,39 @@ EXECUTE fill (80050, 6);
 EXECUTE fill (80060, 7);
 SELECT n, count(*) FROM a WHERE k >= 80000 GROUP BY n ORDER BY n;
 
+-- what shard groups do on their own, and what passes through this node
+CREATE FUNCTION how(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || statement LOOP
+		IF line LIKE '%Citus Insert Select%' THEN RETURN 'through this node'; END IF;
+		IF line LIKE '%Tier:%' THEN RETURN trim(line); END IF;
+	END LOOP;
+END $$;
+CREATE TABLE d (k int PRIMARY KEY, v text, n int DEFAULT 7, at timestamptz DEFAULT now(), u uuid DEFAULT gen_random_uuid());
+SELECT create_distributed_table('d', 'k', colocate_with => 'a');
+TRUNCATE a, b;
+INSERT INTO b SELECT i, 'v' || i, i % 10 FROM generate_series(1, 1000) i;
+SELECT statement, how('INSERT INTO d (k, v) ' || statement) FROM (VALUES
+	('SELECT k, v FROM b'), ('SELECT k, v FROM b ON CONFLICT (k) DO UPDATE SET v = excluded.v RETURNING k'),
+	('SELECT b.k, max(r.v) FROM b JOIN r ON r.k = n GROUP BY b.k'), ('SELECT k, v FROM b WHERE k = 5'), ('SELECT 5, v FROM r LIMIT 1'),
+	('SELECT k, v FROM b WHERE n = 1 UNION ALL SELECT k, v FROM b WHERE n = 2'), ('WITH x AS (SELECT * FROM b) SELECT k, v FROM x'),
+	('SELECT k, random()::text FROM b'), ('SELECT x.k, (SELECT max(y.v) FROM b y WHERE y.k = x.k) FROM b x'),
+	('SELECT x.k, y.v FROM b x LEFT JOIN b y ON y.k = x.k'),
+	('SELECT k + 1, v FROM b'), ('SELECT n, v FROM b'), ('SELECT k, v FROM b LIMIT 5'), ('SELECT r.k, b.v FROM r LEFT JOIN b ON b.k = r.k'),
+	('SELECT b.k, b.v FROM r LEFT JOIN b ON b.k = r.k'), ('SELECT k, v FROM b UNION ALL SELECT 7, NULL'), ('SELECT k, v FROM b WHERE random() >= 0'),
+	('SELECT x.k, y.v FROM b x JOIN b y ON y.n = x.n'), ('SELECT k, max(v) FROM b GROUP BY ROLLUP (k)'), ('SELECT k, v FROM l'),
+	('SELECT k, first_value(v) OVER (ORDER BY k) FROM b'), ('SELECT k, v FROM b FOR UPDATE')) s (statement);
+\set QUIET off
+INSERT INTO d (k, v) SELECT k, v FROM b;
+INSERT INTO d (k, v) SELECT k, v || 'x' FROM b ON CONFLICT (k) DO UPDATE SET v = excluded.v, n = d.n + 1;
+INSERT INTO d (k, v) SELECT 2005, max(v) FROM b WHERE k < 100 RETURNING k, v, n;
+INSERT INTO d (k) SELECT k FROM b WHERE k = 5;
+INSERT INTO d (k, v) SELECT b.k + 3000, b.v FROM r LEFT JOIN b ON b.k = r.k WHERE r.k = 1;
+INSERT INTO d (k, v) SELECT b.k, b.v FROM r LEFT JOIN b ON b.k = r.k + 5000;
+\set QUIET on
+SELECT count(*), sum(n), max(v), count(DISTINCT at), count(DISTINCT u) = count(*) AS different FROM d;
+SELECT * FROM b x WHERE NOT EXISTS (SELECT FROM d WHERE d.k = x.k AND d.v = x.v || 'x');
+
 SET client_min_messages TO warning;
 DROP SCHEMA insert_select CASCADE;

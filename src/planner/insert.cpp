@@ -253,7 +253,7 @@ void make_insert_template(Query *query, List *columns, const catalog::Table& tab
 						  plan::RemoteQuery *remote, Parameters *parameters)
 {
 	Query *shipped = static_cast<Query *>(copyObjectImpl(query));
-	infer_by_columns(shipped);
+	adapt_insert(shipped, columns, table);
 	/* Parameters of the rest (ON CONFLICT, RETURNING); what the rows need is evaluated here. */
 	shipped->targetList = NIL;
 	shipped->jointree = makeFromExpr(NIL, nullptr);
@@ -292,9 +292,6 @@ void make_insert_template(Query *query, List *columns, const catalog::Table& tab
 		marker->paramtypmod = typmod;
 		marker->paramcollid = collation;
 		marker->location = -1;
-		if (is_identity(table.relid, entry->resno))
-			shipped->override = OVERRIDING_SYSTEM_VALUE;
-
 		if (entry->resno == table.distribution_attno)
 			remote->distribution_position = number;
 		remote->insert_columns = lappend(remote->insert_columns,
@@ -335,8 +332,29 @@ void check_conflict_action(Query *query, const Facts& facts, const catalog::Tabl
 	}
 }
 
-/* INSERT .. SELECT's SELECT: the target list computed over the subquery. */
-Query *select_of(Query *query, List *columns)
+PlannedStmt *plan_insert_select(Query *query, List *columns, const Facts& facts,
+								const catalog::Table& table, plan::RemoteQuery *remote,
+								List *parameters, const char *text, int options,
+								ParamListInfo params)
+{
+	PlannedStmt *statement =
+		plan_select(insert_select_source(query, columns), text, options, params);
+
+	/* The target and ON CONFLICT's entries; those of the SELECT are there already. */
+	Facts own = facts;
+	own.range_tables = NIL;
+	ListCell *cell;
+	foreach (cell, query->rtable)
+		if (lfirst_node(RangeTblEntry, cell)->rtekind == RTE_RELATION)
+			own.range_tables = lappend(own.range_tables, lfirst(cell));
+	add_range_tables(statement, query, own);
+
+	return write_rows(statement, query, remote, parameters, table.relid);
+}
+
+} // namespace
+
+Query *insert_select_source(Query *query, List *columns)
 {
 	Query *select = static_cast<Query *>(copyObjectImpl(query));
 	select->commandType = CMD_SELECT;
@@ -370,26 +388,14 @@ Query *select_of(Query *query, List *columns)
 	return select;
 }
 
-PlannedStmt *plan_insert_select(Query *query, List *columns, const Facts& facts,
-								const catalog::Table& table, plan::RemoteQuery *remote,
-								List *parameters, const char *text, int options,
-								ParamListInfo params)
+void adapt_insert(Query *query, List *columns, const catalog::Table& table)
 {
-	PlannedStmt *statement = plan_select(select_of(query, columns), text, options, params);
-
-	/* The target and ON CONFLICT's entries; those of the SELECT are there already. */
-	Facts own = facts;
-	own.range_tables = NIL;
+	infer_by_columns(query);
 	ListCell *cell;
-	foreach (cell, query->rtable)
-		if (lfirst_node(RangeTblEntry, cell)->rtekind == RTE_RELATION)
-			own.range_tables = lappend(own.range_tables, lfirst(cell));
-	add_range_tables(statement, query, own);
-
-	return write_rows(statement, query, remote, parameters, table.relid);
+	foreach (cell, columns)
+		if (is_identity(table.relid, lfirst_node(TargetEntry, cell)->resno))
+			query->override = OVERRIDING_SYSTEM_VALUE;
 }
-
-} // namespace
 
 PlannedStmt *write_rows(PlannedStmt *statement, Query *query, plan::RemoteQuery *remote,
 						List *parameters, Oid relid)
@@ -468,8 +474,15 @@ PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int
 	make_insert_template(query, columns, table, remote, &parameters);
 
 	if (reads_table(query))
+	{
+		const char *reason = nullptr;
+		PlannedStmt *alone = plan_insert_shards(query, columns, facts, table, &reason);
+		if (alone)
+			return alone;
+		remote->reason = pstrdup(reason);
 		return plan_insert_select(query, columns, facts, table, remote, parameters.exprs, text,
 								  options, params);
+	}
 	List *rows = evaluated_rows(query, columns);
 	return make_statement(query, remote, query->returningList, parameters.exprs, NIL, rows, facts);
 }

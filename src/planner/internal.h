@@ -44,6 +44,12 @@ bool has_sequence_function(Node *node);
 /* Uses functions, operators or types that the other nodes may not have. */
 bool has_local_objects(Node *node);
 
+/* --- inline_ctes.cpp ---------------------------------------------------------------------------
+ */
+
+/* WITH queries that PostgreSQL would plan as subqueries become subqueries. Changes the query. */
+void inline_ctes(Query *query);
+
 /* --- parameters.cpp -------------------------------------------------------------------------- */
 
 /* Values for $1, $2, ... of a remote statement, as they are found. */
@@ -85,6 +91,9 @@ struct Placement
 Placement place_on_one_shard(Query *query, ParamListInfo params);
 /* For UPDATE and DELETE: whether every shard group can do its part alone. */
 Placement place_on_target_shards(Query *query);
+/* For INSERT .. SELECT: same; `key` is the expression, over the query's range table, for the
+ * target's distribution column. */
+Placement place_insert_select(Query *query, Node *key);
 
 /* The value of an equality with a column, as the distribution column's type; null where that may
  * fail. *nothing: no value of the type equals it. */
@@ -129,6 +138,14 @@ PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int
 						 ParamListInfo params);
 PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, int options,
 						  ParamListInfo params, const char *reason);
+/* INSERT .. SELECT that shard groups do on their own; null, with *reason set, where they cannot.
+ * `columns`: the target list, completed. */
+PlannedStmt *plan_insert_shards(Query *query, List *columns, const Facts& facts,
+								const catalog::Table& table, const char **reason);
+/* insert.cpp: the SELECT of INSERT .. SELECT: the target list computed over the subquery. */
+Query *insert_select_source(Query *query, List *columns);
+/* Makes an INSERT fit for a shard: constraints by their columns, identity columns as given. */
+void adapt_insert(Query *query, List *columns, const catalog::Table& table);
 /*
  * UPDATE or DELETE of rows that a SELECT finds and locks first; `target` is null for a local table.
  * `reason`: why the shard groups cannot do it alone.
@@ -153,6 +170,10 @@ PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamList
 
 /* In a client's query of pg_class, shards are not visible. Changes the query. */
 void hide_shards(Query *query);
+
+/* modify.cpp: why the nodes cannot run a change themselves; null where they can. Volatile functions
+ * are not looked at. */
+const char *why_not_shipped(const Facts& facts);
 
 [[noreturn]] void raise_unsupported(const char *detail, const char *hint = nullptr);
 

@@ -22,6 +22,8 @@ namespace civitas::planner {
 
 namespace {
 
+constexpr const char *VOLATILE_REASON = "it uses volatile functions";
+
 /* An UPDATE may set the distribution column only to itself. */
 void check_assignments(Query *query, const catalog::Table& target)
 {
@@ -75,24 +77,6 @@ void assign_something(Query *query, const catalog::Table& target)
 			  query->targetList);
 }
 
-/* Why the nodes cannot run the statement itself; null where they can. */
-const char *why_not_shipped(const Facts& facts)
-{
-	if (facts.local_relations)
-		return "it uses tables that are on this node only";
-	if (facts.local_rows)
-		return "it uses rows that are on this node only";
-	if (facts.security_quals)
-		return "row security or a security barrier applies";
-	if (facts.sequence_functions)
-		return "it uses sequence functions";
-	if (facts.local_objects)
-		return "it uses functions that are not on every node";
-	if (facts.volatile_functions)
-		return "it uses volatile functions";
-	return nullptr;
-}
-
 PlannedStmt *plan_shipped(Query *query, const Facts& facts, plan::RemoteQuery *remote, List *keys)
 {
 	remote->read_only = false;
@@ -109,6 +93,8 @@ PlannedStmt *plan_shipped(Query *query, const Facts& facts, plan::RemoteQuery *r
 PlannedStmt *plan_reference(Query *query, const Facts& facts, const catalog::Table& target)
 {
 	const char *reason = why_not_shipped(facts);
+	if (reason == nullptr && facts.volatile_functions)
+		reason = VOLATILE_REASON;
 	if (facts.sharded_count > 0)
 		reason = "it uses distributed tables";
 	if (reason)
@@ -144,6 +130,21 @@ PlannedStmt *plan_shard_groups(Query *query, const Facts& facts, const catalog::
 }
 
 } // namespace
+
+const char *why_not_shipped(const Facts& facts)
+{
+	if (facts.local_relations)
+		return "it uses tables that are on this node only";
+	if (facts.local_rows)
+		return "it uses rows that are on this node only";
+	if (facts.security_quals)
+		return "row security or a security barrier applies";
+	if (facts.sequence_functions)
+		return "it uses sequence functions";
+	if (facts.local_objects)
+		return "it uses functions that are not on every node";
+	return nullptr;
+}
 
 PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int options,
 						 ParamListInfo params)
@@ -182,6 +183,8 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int
 	if (target.kind == catalog::TableKind::Reference)
 		return plan_reference(query, facts, target);
 	const char *alone = why_not_shipped(facts);
+	if (alone == nullptr && facts.volatile_functions)
+		alone = VOLATILE_REASON;
 	if (alone == nullptr)
 	{
 		const Placement placement = place_on_target_shards(query);

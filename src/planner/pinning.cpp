@@ -474,10 +474,8 @@ Expr *key_expression(const catalog::Table& table, Expr *value, bool *nothing)
 														  COERCE_EXPLICIT_CAST, -1));
 }
 
-Placement place_on_one_shard(Query *query, ParamListInfo params)
+static Placement decide_one_shard(Gatherer& g, ParamListInfo params)
 {
-	Gatherer g;
-	gather_query(g, query, nullptr);
 	if (g.tables.empty())
 		return refused("it uses no distributed table");
 	pg::Vec<route::SpreadTable> spread;
@@ -523,18 +521,17 @@ Placement place_on_one_shard(Query *query, ParamListInfo params)
 	return placement;
 }
 
-Placement place_on_target_shards(Query *query)
+Placement place_on_one_shard(Query *query, ParamListInfo params)
 {
 	Gatherer g;
 	gather_query(g, query, nullptr);
-	/* The target's own key is the value that all others must be pinned to. */
-	int target = -1;
-	for (int i = 0; i < g.tables.size(); i++)
-		if (g.tables[i].query == query &&
-			g.tables[i].varno == static_cast<Index>(query->resultRelation))
-			target = i;
-	if (target < 0)
-		return refused("its target is not a distributed table");
+	return decide_one_shard(g, params);
+}
+
+/* Every shard group does its part of a change alone: the target's own key is the value that all
+ * other tables must be pinned to. */
+static Placement decide_target_shards(Gatherer& g, int target)
+{
 	Placement placement = {};
 	placement.ok = true;
 	placement.anchor = g.tables[target].table;
@@ -558,6 +555,139 @@ Placement place_on_target_shards(Query *query)
 	if (answer != route::Together::Yes)
 		return refused(route::reason(answer));
 	return placement;
+}
+
+static int find_target(const Gatherer& g, const Query *query)
+{
+	for (int i = 0; i < g.tables.size(); i++)
+		if (g.tables[i].query == query &&
+			g.tables[i].varno == static_cast<Index>(query->resultRelation))
+			return i;
+	return -1;
+}
+
+Placement place_on_target_shards(Query *query)
+{
+	Gatherer g;
+	gather_query(g, query, nullptr);
+	const int target = find_target(g, query);
+	return target < 0 ? refused("its target is not a distributed table")
+					  : decide_target_shards(g, target);
+}
+
+/* Range table indexes whose columns an outer join may make NULL. */
+static Bitmapset *nullable_relations(Node *node)
+{
+	Bitmapset *result = nullptr;
+	if (IsA(node, FromExpr))
+	{
+		ListCell *cell;
+		foreach (cell, castNode(FromExpr, node)->fromlist)
+			result = bms_add_members(result, nullable_relations(static_cast<Node *>(lfirst(cell))));
+	}
+	else if (IsA(node, JoinExpr))
+	{
+		JoinExpr *join = castNode(JoinExpr, node);
+		result = bms_union(nullable_relations(join->larg), nullable_relations(join->rarg));
+		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)
+			result = bms_add_members(result, deparse::range_table_references(join->rarg));
+		if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
+			result = bms_add_members(result, deparse::range_table_references(join->larg));
+	}
+	return result;
+}
+
+/*
+ * Whether an expression of a query is, in every row, the distribution column of a table that is
+ * colocated with the target: then a shard group's rows belong to that shard group.
+ */
+static bool carries_key(Query *query, Node *node, const catalog::Table& target)
+{
+	check_stack_depth();
+	Level level = {query, nullptr};
+	Level *owner = nullptr;
+	const Var *var = resolve_column(node, &level, &owner);
+	if (var == nullptr || query->groupingSets != NIL ||
+		bms_is_member(var->varno, nullable_relations(reinterpret_cast<Node *>(query->jointree))))
+		return false;
+	const RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
+	if (deparse::is_sharded_rte(rte))
+	{
+		const catalog::Table& table = catalog::get_table(rte->relid);
+		return table.kind == catalog::TableKind::Hash &&
+			   table.colocation_id == target.colocation_id &&
+			   var->varattno == table.distribution_attno;
+	}
+	if (rte->rtekind != RTE_SUBQUERY || rte->subquery->commandType != CMD_SELECT)
+		return false;
+	Query *inner = rte->subquery;
+	if (inner->setOperations == nullptr)
+	{
+		const TargetEntry *entry = list_nth_node(TargetEntry, inner->targetList, var->varattno - 1);
+		return carries_key(inner, reinterpret_cast<Node *>(entry->expr), target);
+	}
+	Bitmapset *legs = deparse::range_table_references(inner->setOperations);
+	int leg = -1;
+	while ((leg = bms_next_member(legs, leg)) >= 0)
+	{
+		Var *column = makeVar(leg, var->varattno, var->vartype, -1, var->varcollid, 0);
+		const RangeTblEntry *leg_rte = rt_fetch(leg, inner->rtable);
+		if (leg_rte->rtekind != RTE_SUBQUERY ||
+			exprType(reinterpret_cast<Node *>(
+				list_nth_node(TargetEntry, leg_rte->subquery->targetList, var->varattno - 1)
+					->expr)) != var->vartype ||
+			!carries_key(inner, reinterpret_cast<Node *>(column), target))
+			return false;
+	}
+	return true;
+}
+
+/* The constant that an expression is in every row, seen through subqueries; null for anything
+ * else. */
+static Expr *constant_key(Query *query, Node *node)
+{
+	node = strip(reinterpret_cast<Node *>(fold(reinterpret_cast<Expr *>(node), nullptr)));
+	if (IsA(node, Const))
+		return castNode(Const, node)->constisnull ? nullptr : reinterpret_cast<Expr *>(node);
+	Level level = {query, nullptr};
+	Level *owner = nullptr;
+	const Var *var = resolve_column(node, &level, &owner);
+	if (var == nullptr || query->groupingSets != NIL ||
+		bms_is_member(var->varno, nullable_relations(reinterpret_cast<Node *>(query->jointree))))
+		return nullptr;
+	const RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
+	if (rte->rtekind != RTE_SUBQUERY || rte->subquery->commandType != CMD_SELECT ||
+		rte->subquery->setOperations != nullptr)
+		return nullptr;
+	const TargetEntry *entry =
+		list_nth_node(TargetEntry, rte->subquery->targetList, var->varattno - 1);
+	return constant_key(rte->subquery, reinterpret_cast<Node *>(entry->expr));
+}
+
+Placement place_insert_select(Query *query, Node *key)
+{
+	Gatherer g;
+	gather_query(g, query, nullptr);
+	const int target = find_target(g, query);
+	if (target < 0)
+		return refused("its target is not a distributed table");
+	const catalog::Table& table = *g.tables[target].table;
+	if (table.is_single())
+		return decide_target_shards(g, target);
+	if (Expr *constant = constant_key(query, key))
+	{
+		g.pins.push({g.tables[target].column, value_number(g, constant)});
+		return decide_one_shard(g, nullptr);
+	}
+	if (!carries_key(query, key, table))
+		return refused("the target's distribution column is not that of a colocated table");
+	Level level = {query, nullptr};
+	Level *owner = nullptr;
+	const Var *var = resolve_column(key, &level, &owner);
+	g.equalities.push(
+		{g.tables[target].column, column_number(g, query, var->varno, var->varattno)});
+	const Placement one = decide_one_shard(g, nullptr);
+	return one.ok ? one : decide_target_shards(g, target);
 }
 
 } // namespace civitas::planner

@@ -35,6 +35,7 @@ PlannedStmt *plan(Query *query, const char *text, int options, ParamListInfo par
 		return plan_locally(query, text, options, params);
 
 	catalog::check_extension_version();
+	inline_ctes(query);
 	if (query->commandType == CMD_SELECT)
 		return plan_select(query, text, options, params);
 	Facts facts;
