@@ -43,6 +43,10 @@ COMMENT ON FUNCTION pg_catalog.create_reference_table(regclass) IS
 	'Copies a table to every node, for tables that others join with and point to. Rows that it has are kept.';
 COMMENT ON FUNCTION pg_catalog.undistribute_table(regclass,boolean) IS
 	'Turns a distributed or reference table into an ordinary table of this server again, rows included. cascade_via_foreign_keys takes along what foreign keys connect.';
+COMMENT ON FUNCTION pg_catalog.alter_distributed_table(regclass,text,integer,text,boolean) IS
+	'Changes the distribution column, the shard count or the colocation group of a distributed table. The rows move into new shards while nobody else can use the table; all that depends on it stays. cascade_to_colocated: whether a new shard count or group applies to all tables that are colocated with it.';
+COMMENT ON FUNCTION pg_catalog.alter_table_set_access_method(regclass,text) IS
+	'Changes the access method of a table, on all nodes where it is distributed: what ALTER TABLE .. SET ACCESS METHOD does.';
 COMMENT ON FUNCTION pg_catalog.citus_add_local_table_to_metadata(regclass,boolean) IS
 	'Makes a table of the coordinator known to the cluster, so that every node can ask it and foreign keys between it and reference tables work.';
 COMMENT ON FUNCTION pg_catalog.truncate_local_data_after_distributing_table(regclass) IS

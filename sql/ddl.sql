@@ -17,6 +17,14 @@ CREATE FUNCTION pg_catalog.undistribute_table(
         table_name regclass, cascade_via_foreign_keys boolean DEFAULT false) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'undistribute_table';
+CREATE FUNCTION pg_catalog.alter_distributed_table(
+        table_name regclass, distribution_column text DEFAULT NULL, shard_count integer DEFAULT NULL,
+        colocate_with text DEFAULT NULL, cascade_to_colocated boolean DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'alter_distributed_table';
+CREATE FUNCTION pg_catalog.alter_table_set_access_method(table_name regclass, access_method text) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'alter_table_set_access_method';
 CREATE FUNCTION pg_catalog.truncate_local_data_after_distributing_table(function_name regclass) RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'truncate_local_data_after_distributing_table';
@@ -41,6 +49,12 @@ CREATE FUNCTION pg_catalog.get_colocated_shard_array(bigint) RETURNS bigint[]
 CREATE FUNCTION citus_internal.create_shards(relation regclass) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_create_shards';
+CREATE FUNCTION citus_internal.create_part_of_shards(relation regclass, part integer) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_create_part_of_shards';
+CREATE FUNCTION citus_internal.leave_metadata(relation regclass) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_leave_metadata';
 CREATE FUNCTION citus_internal.drop_table(relation regclass) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_drop_table';

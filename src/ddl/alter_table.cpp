@@ -26,12 +26,12 @@ CIVITAS_PG_END
 namespace civitas::ddl {
 
 static constexpr AlterTableType POSSIBLE[] = {
-	AT_AddColumn,		AT_DropColumn,	   AT_AlterColumnType,	  AT_ColumnDefault,
-	AT_SetNotNull,		AT_DropNotNull,	   AT_DropExpression,	  AT_SetStatistics,
-	AT_SetStorage,		AT_SetCompression, AT_SetOptions,		  AT_ResetOptions,
-	AT_AddConstraint,	AT_DropConstraint, AT_ValidateConstraint, AT_AlterConstraint,
-	AT_ChangeOwner,		AT_SetRelOptions,  AT_ResetRelOptions,	  AT_ReplicaIdentity,
-	AT_AttachPartition, AT_DetachPartition};
+	AT_AddColumn,		AT_DropColumn,		AT_AlterColumnType,	   AT_ColumnDefault,
+	AT_SetNotNull,		AT_DropNotNull,		AT_DropExpression,	   AT_SetStatistics,
+	AT_SetStorage,		AT_SetCompression,	AT_SetOptions,		   AT_ResetOptions,
+	AT_AddConstraint,	AT_DropConstraint,	AT_ValidateConstraint, AT_AlterConstraint,
+	AT_ChangeOwner,		AT_SetRelOptions,	AT_ResetRelOptions,	   AT_ReplicaIdentity,
+	AT_AttachPartition, AT_DetachPartition, AT_SetAccessMethod};
 
 [[noreturn]] static void refuse(Oid relid, const char *what, const char *hint)
 {

@@ -189,21 +189,31 @@ void apply_to_local_shards(const char *sql)
 		apply_to_shards(*kind, tree, sql, tables);
 }
 
-void drop_table_here(Oid relid)
+ColocationId leave_shards_here(Oid relid)
 {
 	const catalog::Table *table = catalog::find_table(relid);
-	if (table != nullptr)
-	{
-		const ColocationId colocation = table->colocation_id;
-		pg::Vec<ShardId> ids;
-		for (const LocalShard& shard : local_shards(*table))
-			ids.push(shard.shard_id);
-		drop_local_shards(relid, ids.span());
-		catalog::delete_shards(relid);
-		catalog::delete_partition(relid);
-		if (colocation != INVALID_COLOCATION_ID)
-			catalog::delete_colocation_if_empty(colocation);
-	}
+	if (table == nullptr)
+		return INVALID_COLOCATION_ID;
+	const ColocationId colocation = table->colocation_id;
+	pg::Vec<ShardId> ids;
+	for (const LocalShard& shard : local_shards(*table))
+		ids.push(shard.shard_id);
+	drop_local_shards(relid, ids.span());
+	catalog::delete_shards(relid);
+	catalog::delete_partition(relid);
+	return colocation;
+}
+
+void leave_metadata_here(Oid relid)
+{
+	const ColocationId colocation = leave_shards_here(relid);
+	if (colocation != INVALID_COLOCATION_ID)
+		catalog::delete_colocation_if_empty(colocation);
+}
+
+void drop_table_here(Oid relid)
+{
+	leave_metadata_here(relid);
 	ObjectAddress address;
 	ObjectAddressSet(address, RelationRelationId, relid);
 	catalog::with_propagation_suspended(

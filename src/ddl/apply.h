@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "civitas/base/ids.h"
 #include "civitas/pg/server.h"
 
 CIVITAS_PG_BEGIN
@@ -18,7 +19,12 @@ bool is_internal_session();
  * the statement leaves unnamed, in their order in the statement (C strings). */
 void apply_statement(const char *sql, List *names);
 
-/* Drops the local shards of a table, its metadata and its shell. */
+/* Drops the local shards of a table and its metadata; its colocation group is left, and returned.
+ */
+ColocationId leave_shards_here(Oid relid);
+/* And the group, where the table was its last. */
+void leave_metadata_here(Oid relid);
+/* And its shell. */
 void drop_table_here(Oid relid);
 
 } // namespace civitas::ddl

@@ -14,6 +14,7 @@
  */
 #include "distribute.h"
 
+#include "apply.h"
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/relations.h"
@@ -270,6 +271,50 @@ static void distribute_one(Oid relid, const Distribution& distribution)
 	create_own_shards(relid);
 	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
 		move_rows_to_shards(relid);
+}
+
+/* A part of the shards of all the tables, on every node. */
+static void create_part_of_shards(List *tables, ShardPart part)
+{
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		const Oid relid = lfirst_oid(cell);
+		pg::Str sql;
+		sql.raw("SELECT citus_internal.create_part_of_shards(");
+		sql.literal(qualified_table_name(relid)).raw("::pg_catalog.regclass, ");
+		txn::run_on_other_nodes(sql.num(static_cast<int>(part)).raw(")").c_str());
+		create_part_of_own_shards(relid, part);
+	}
+}
+
+void redistribute(List *tables, const Distribution *distributions)
+{
+	ListCell *cell;
+	foreach (cell, tables)
+		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
+			save_rows(lfirst_oid(cell));
+	for (int i = list_length(tables) - 1; i >= 0; i--)
+	{
+		txn::run_on_other_nodes(
+			call_on_table("citus_internal.leave_metadata", list_nth_oid(tables, i)));
+		leave_shards_here(list_nth_oid(tables, i));
+	}
+	CommandCounterIncrement();
+	foreach (cell, tables)
+	{
+		const Oid relid = lfirst_oid(cell);
+		insert_metadata(relid, distributions[foreach_current_index(cell)]);
+		txn::run_on_other_nodes(catalog::table_metadata_sql(relid));
+	}
+	create_part_of_shards(tables, ShardPart::Table);
+	foreach (cell, tables)
+		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
+			move_saved_rows_to_shards(lfirst_oid(cell));
+	/* After the rows: that is faster, and rows that reference each other need no order. */
+	create_part_of_shards(tables, ShardPart::Indexes);
+	create_part_of_shards(tables, ShardPart::Attach);
+	create_part_of_shards(tables, ShardPart::ForeignKeys);
 }
 
 void distribute_table(Oid relid, const Distribution& distribution)

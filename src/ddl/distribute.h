@@ -45,10 +45,27 @@ void move_rows_to_shards(Oid relid);
 /* Throws away what the shell itself holds. The caller holds AccessExclusiveLock. */
 void empty_shell(Oid relid);
 
+/* The table's rows into a temporary table of this session, without generated columns; and from
+ * there into the shards. */
+void save_rows(Oid relid);
+void move_saved_rows_to_shards(Oid relid);
+const char *saved_rows_name(Oid relid);
+/* Its columns but the generated ones, quoted, comma-separated; null where there are none. */
+const char *stored_column_list(Oid relid);
+const char *qualified_table_name(Oid relid);
+
+/* Gives tables that are distributed already other shards: the rows of `tables` (parents before
+ * partitions) are saved, the shards dropped, and made anew as the distribution of each says. Shells
+ * and what depends on them stay as they are. The caller holds AccessExclusiveLock everywhere and
+ * disposes of colocation groups that became empty. */
+void redistribute(List *tables, const Distribution *distributions);
+
 /* Makes the table plain again, rows and all. with_foreign_keys: also the tables connected by
  * foreign keys. */
 void undistribute(Oid relid, bool with_foreign_keys);
 
+/* Tables of the metadata at the other end of a foreign key, whichever side. */
+List *tables_connected_by_foreign_keys(Oid relid);
 /* Whether a foreign key connects the table with another one of the metadata. */
 bool is_connected_by_foreign_keys(Oid relid);
 

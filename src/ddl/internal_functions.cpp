@@ -75,6 +75,27 @@ PGDLLEXPORT Datum citus_internal_create_shards(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+PG_FUNCTION_INFO_V1(citus_internal_create_part_of_shards);
+PGDLLEXPORT Datum citus_internal_create_part_of_shards(PG_FUNCTION_ARGS)
+{
+	const Oid relid = PG_GETARG_OID(0);
+	require_internal();
+	require_owner(relid);
+	create_part_of_own_shards(relid, static_cast<ShardPart>(PG_GETARG_INT32(1)));
+	PG_RETURN_VOID();
+}
+
+/* Shards and metadata of a table go, on a node that is not the coordinator; the shell stays. */
+PG_FUNCTION_INFO_V1(citus_internal_leave_metadata);
+PGDLLEXPORT Datum citus_internal_leave_metadata(PG_FUNCTION_ARGS)
+{
+	const Oid relid = PG_GETARG_OID(0);
+	require_internal();
+	require_owner(relid);
+	leave_metadata_here(relid);
+	PG_RETURN_VOID();
+}
+
 /* Shards, metadata and shell of a table, on a node that is not the coordinator. */
 PG_FUNCTION_INFO_V1(citus_internal_drop_table);
 PGDLLEXPORT Datum citus_internal_drop_table(PG_FUNCTION_ARGS)

@@ -1,8 +1,11 @@
 /*
- * move_rows.cpp: rows between a table's own storage and its shards.
+ * move_rows.cpp: rows between a table's own storage, its shards, and a temporary table that holds
+ * them while the shards are replaced.
  */
 #include "civitas/executor/shard_copy.h"
 #include "civitas/pg/compat.h"
+#include "civitas/pg/sql_text.h"
+#include "civitas/pg/str.h"
 #include "distribute.h"
 
 CIVITAS_PG_BEGIN
@@ -10,11 +13,13 @@ CIVITAS_PG_BEGIN
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "commands/progress.h"
 #include "commands/tablecmds.h"
 #include "executor/tuptable.h"
 #include "utils/backend_progress.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -53,8 +58,8 @@ static List *stored_columns(TupleDesc row_type)
 	return names;
 }
 
-/* Sends every row of the table to its shard. */
-static uint64 copy_rows(Relation relation)
+/* Sends every row of a relation to the shards of a table that has the same columns. */
+static uint64 copy_rows(Relation relation, Oid target)
 {
 	uint64 rows = 0;
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -66,7 +71,7 @@ static uint64 copy_rows(Relation relation)
 		CHECK_FOR_INTERRUPTS();
 		/* Most tables are distributed empty: nothing is opened for them. */
 		if (copy == nullptr)
-			copy = executor::shard_copy_begin_rows(catalog::get_table(RelationGetRelid(relation)),
+			copy = executor::shard_copy_begin_rows(catalog::get_table(target),
 												   stored_columns(RelationGetDescr(relation)),
 												   RelationGetDescr(relation));
 		slot_getallattrs(slot);
@@ -86,7 +91,7 @@ void move_rows_to_shards(Oid relid)
 	Relation relation = table_open(relid, AccessExclusiveLock);
 	pgstat_progress_start_command(PROGRESS_COMMAND_COPY, relid);
 	pgstat_progress_update_param(PROGRESS_COPY_COMMAND, PROGRESS_COPY_COMMAND_FROM);
-	const uint64 rows = copy_rows(relation);
+	const uint64 rows = copy_rows(relation, relid);
 	pgstat_progress_end_command();
 	table_close(relation, NoLock);
 	if (rows == 0)
@@ -95,6 +100,63 @@ void move_rows_to_shards(Oid relid)
 	empty_shell(relid);
 	ereport(NOTICE, (errmsg("moved " UINT64_FORMAT " %s of table \"%s\" into its shards", rows,
 							rows == 1 ? "row" : "rows", get_rel_name(relid))));
+}
+
+/* --- rows in a temporary table --------------------------------------------------------------- */
+
+const char *qualified_table_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+const char *stored_column_list(Oid relid)
+{
+	pg::Str sql;
+	sql.raw("SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE "
+			"attnum > 0 "
+			"AND NOT attisdropped AND attgenerated = '' AND attrelid = ")
+		.oid(relid);
+	return pg::sql_text(sql.c_str());
+}
+
+const char *saved_rows_name(Oid relid)
+{
+	return psprintf("citus_saved_rows_%u", relid);
+}
+
+static void set_for_now(const char *setting, const char *value)
+{
+	set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+void save_rows(Oid relid)
+{
+	const char *columns = stored_column_list(relid);
+	pg::Str sql;
+	sql.raw("CREATE TEMPORARY TABLE ")
+		.raw(saved_rows_name(relid))
+		.raw(" ON COMMIT DROP AS SELECT ");
+	sql.raw(columns != nullptr ? columns : "").raw(" FROM ").raw(qualified_table_name(relid));
+	const int level = NewGUCNestLevel();
+	/* One session to each node: the locks of a second one would block the drop of the shards. */
+	set_for_now("citus.max_adaptive_executor_pool_size", "1");
+	/* Rows that a policy hides from the owner must not be lost: rather an error. */
+	set_for_now("row_security", "off");
+	pg::sql_run(sql.c_str());
+	AtEOXact_GUC(true, level);
+}
+
+void move_saved_rows_to_shards(Oid relid)
+{
+	const Oid saved = RelnameGetRelid(saved_rows_name(relid));
+	Relation relation = table_open(saved, AccessShareLock);
+	if (RelationGetDescr(relation)->natts > 0)
+		copy_rows(relation, relid);
+	table_close(relation, NoLock);
+	pg::Str drop;
+	drop.raw("DROP TABLE pg_temp.").raw(saved_rows_name(relid));
+	pg::sql_run(drop.c_str());
 }
 
 } // namespace civitas::ddl

@@ -52,17 +52,10 @@ static int index_of_shard(const catalog::Table& table, ShardId shard)
 						   get_rel_name(table.relid))));
 }
 
-void create_local_shards(Oid relid, std::span<const ShardId> shard_ids)
+/* Runs the commands about the table on each of the shards. */
+static void run_on_shards(Oid relid, std::span<const ShardId> shard_ids, List *commands)
 {
-	if (shard_ids.empty())
-		return;
 	const catalog::Table& table = catalog::get_table(relid);
-	List *commands = deparse::shard_commands(relid);
-	char *attach = deparse::attach_partition_command(relid);
-	commands = list_concat(commands, deparse::foreign_key_commands(relid));
-	if (attach != nullptr)
-		commands = lappend(commands, attach);
-
 	List *trees = NIL;
 	ListCell *cell;
 	foreach (cell, commands)
@@ -89,12 +82,52 @@ void create_local_shards(Oid relid, std::span<const ShardId> shard_ids)
 	MemoryContextDelete(work);
 }
 
-void create_own_shards(Oid relid)
+void create_local_shards(Oid relid, std::span<const ShardId> shard_ids)
+{
+	if (shard_ids.empty())
+		return;
+	List *commands = deparse::shard_commands(relid);
+	char *attach = deparse::attach_partition_command(relid);
+	commands = list_concat(commands, deparse::foreign_key_commands(relid));
+	if (attach != nullptr)
+		commands = lappend(commands, attach);
+	run_on_shards(relid, shard_ids, commands);
+}
+
+static pg::Vec<ShardId> own_shard_ids(Oid relid)
 {
 	pg::Vec<ShardId> ids;
 	for (const LocalShard& shard : local_shards(catalog::get_table(relid)))
 		ids.push(shard.shard_id);
-	create_local_shards(relid, ids.span());
+	return ids;
+}
+
+void create_own_shards(Oid relid)
+{
+	create_local_shards(relid, own_shard_ids(relid).span());
+}
+
+void create_part_of_own_shards(Oid relid, ShardPart part)
+{
+	List *commands = NIL;
+	char *attach;
+	switch (part)
+	{
+	case ShardPart::Table:
+		commands = deparse::shard_table_commands(relid);
+		break;
+	case ShardPart::Indexes:
+		commands = deparse::shard_index_commands(relid);
+		break;
+	case ShardPart::Attach:
+		attach = deparse::attach_partition_command(relid);
+		commands = attach != nullptr ? list_make1(attach) : NIL;
+		break;
+	case ShardPart::ForeignKeys:
+		commands = deparse::foreign_key_commands(relid);
+		break;
+	}
+	run_on_shards(relid, own_shard_ids(relid).span(), commands);
 }
 
 void drop_shard_relation(const char *schema, const char *table, ShardId shard)

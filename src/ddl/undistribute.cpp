@@ -5,14 +5,12 @@
  * the other nodes' shells go, and the rows are put back into the coordinator's own table, which
  * keeps its oid, indexes, rights and everything that depends on it.
  */
-#include "civitas/catalog/metadata_sql.h"
+#include "apply.h"
 #include "civitas/catalog/propagation.h"
-#include "civitas/ddl/shard_ddl.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
-#include "local_shards.h"
 #include "table_checks.h"
 
 CIVITAS_PG_BEGIN
@@ -26,14 +24,7 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-static const char *qualified_name(Oid relid)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
-}
-
-/* Tables at the other end of a foreign key, whichever side. */
-static List *tables_connected_by_foreign_keys(Oid relid)
+List *tables_connected_by_foreign_keys(Oid relid)
 {
 	pg::Str sql;
 	sql.raw("SELECT CASE WHEN conrelid = ")
@@ -86,49 +77,20 @@ static void collect(Oid relid, bool with_foreign_keys, List **tables)
 	}
 }
 
-static const char *column_list(Oid relid)
-{
-	pg::Str sql;
-	sql.raw("SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE "
-			"attnum > 0 "
-			"AND NOT attisdropped AND attgenerated = '' AND attrelid = ")
-		.oid(relid);
-	return pg::sql_text(sql.c_str());
-}
-
-static const char *temporary_name(Oid relid)
-{
-	return psprintf("citus_undistribute_%u", relid);
-}
-
-static void save_rows(Oid relid)
-{
-	const char *columns = column_list(relid);
-	pg::Str sql;
-	sql.raw("CREATE TEMPORARY TABLE ").raw(temporary_name(relid)).raw(" ON COMMIT DROP AS SELECT ");
-	sql.raw(columns != nullptr ? columns : "").raw(" FROM ").raw(qualified_name(relid));
-	/* One session to each node: the locks of a second one would block the drop of the shards. */
-	const int level = NewGUCNestLevel();
-	set_config_option("citus.max_adaptive_executor_pool_size", "1", PGC_USERSET, PGC_S_SESSION,
-					  GUC_ACTION_SAVE, true, 0, false);
-	pg::sql_run(sql.c_str());
-	AtEOXact_GUC(true, level);
-}
-
 static void restore_rows(Oid relid)
 {
-	const char *columns = column_list(relid);
+	const char *columns = stored_column_list(relid);
 	if (columns == nullptr)
 		return;
 	pg::Str sql;
 	sql.raw("INSERT INTO ")
-		.raw(qualified_name(relid))
+		.raw(qualified_table_name(relid))
 		.raw(" (")
 		.raw(columns)
 		.raw(") OVERRIDING SYSTEM VALUE SELECT ");
-	sql.raw(columns).raw(" FROM pg_temp.").raw(temporary_name(relid));
+	sql.raw(columns).raw(" FROM pg_temp.").raw(saved_rows_name(relid));
 	pg::Str drop;
-	drop.raw("DROP TABLE pg_temp.").raw(temporary_name(relid));
+	drop.raw("DROP TABLE pg_temp.").raw(saved_rows_name(relid));
 	/* The rows satisfied the foreign keys as shards; while other tables of the set are still empty
 	 * here they would not, so the checks are left out. */
 	const int level = NewGUCNestLevel();
@@ -144,17 +106,8 @@ static void restore_rows(Oid relid)
 /* Shards, shells elsewhere, metadata. */
 static void leave_metadata(Oid relid)
 {
-	const catalog::Table& table = catalog::get_table(relid);
-	const ColocationId colocation = table.colocation_id;
 	txn::run_on_other_nodes(call_on_table("citus_internal.drop_table", relid));
-	pg::Vec<ShardId> ids;
-	for (const LocalShard& shard : local_shards(table))
-		ids.push(shard.shard_id);
-	drop_local_shards(relid, ids.span());
-	catalog::delete_shards(relid);
-	catalog::delete_partition(relid);
-	if (colocation != INVALID_COLOCATION_ID)
-		catalog::delete_colocation_if_empty(colocation);
+	leave_metadata_here(relid);
 }
 
 void undistribute(Oid relid, bool with_foreign_keys)

@@ -266,6 +266,19 @@ List *shard_commands(Oid relid)
 	return definition(relid, parts, true);
 }
 
+List *shard_table_commands(Oid relid)
+{
+	static constexpr const char *parts[] = {CREATE_TABLE, ALTER_COLUMNS, OWNER, GRANTS,
+											DEFAULT_COLUMN_GRANTS};
+	return definition(relid, parts, true);
+}
+
+List *shard_index_commands(Oid relid)
+{
+	static constexpr const char *parts[] = {INDEXES, REPLICA_IDENTITY};
+	return definition(relid, parts, true);
+}
+
 char *default_column_grant(Oid relid)
 {
 	List *texts = commands(DEFAULT_COLUMN_GRANTS, relid, true);

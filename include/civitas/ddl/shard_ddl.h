@@ -18,6 +18,15 @@ namespace civitas::ddl {
  * foreign keys to other tables' shards included (their shards must exist). attach: also attaches a
  * partition's shard to its parent's shard. */
 void create_local_shards(Oid relid, std::span<const ShardId> shard_ids);
+
+/* What a shard is made of, for those who fill it in between. */
+enum class ShardPart
+{
+	Table,		/* columns, defaults, CHECK constraints, owner, grants */
+	Indexes,	/* with the constraints that rest on them, and the replica identity */
+	Attach,		/* partitions to the shards of their parents */
+	ForeignKeys /* without looking at the rows: they obeyed them where they come from */
+};
 /* Drops them (IF EXISTS). */
 void drop_local_shards(Oid relid, std::span<const ShardId> shard_ids);
 /* Applies one DDL statement's text to every local shard of the tables it names. */

@@ -21,6 +21,10 @@ List *shell_commands(Oid relid);
  * shell_commands() without sequences, identity and nextval() defaults, statistics objects and
  * comments. */
 List *shard_commands(Oid relid);
+/* The two halves of shard_commands(): all but the indexes (and constraints that rest on them), and
+ * those, to be made when the rows are there. */
+List *shard_table_commands(Oid relid);
+List *shard_index_commands(Oid relid);
 /* GRANT that lets roles with the right to insert some columns insert the columns with defaults too,
  * on shards; null where there is no such role or column. shard_commands() ends with it. */
 char *default_column_grant(Oid relid);
