@@ -3,8 +3,8 @@
  *
  * VACUUM cannot run in a transaction block: each other node gets one VACUUM that lists its shards,
  * outside the transaction; this node's shards follow by name. ANALYZE stays inside the transaction.
- * Afterwards the shell's pg_class row says how many rows the shards have, which is what the planner
- * estimates from.
+ * Afterwards the shell's pg_class row says how many rows the shards have, and pg_statistic what a
+ * sample of them tells of the columns (column_statistics.h): the planner estimates from both.
  */
 #include "maintenance.h"
 
@@ -14,18 +14,21 @@
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
+#include "column_statistics.h"
 #include "concurrent_index.h"
 #include "shard_names.h"
 
 CIVITAS_PG_BEGIN
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "commands/vacuum.h"
 #include "tcop/dest.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 CIVITAS_PG_END
 
 #include <cstdlib>
@@ -75,26 +78,36 @@ static const char *verb_and_options(const VacuumStmt *statement)
 	return sql.raw(statement->options != NIL ? ") " : "").c_str();
 }
 
-/* "shard (a, b), ..." of all tables of the statement that have shards on the group. */
-static char *vacuum_targets(const VacuumStmt *statement, GroupId group)
+/* The columns that the statement names for the table, as String nodes; NIL for all. */
+static List *named_columns(const VacuumStmt *statement, Oid relid)
 {
-	pg::Str all;
 	ListCell *cell;
 	foreach (cell, statement->rels)
 	{
 		const auto *target = lfirst_node(VacuumRelation, cell);
-		const Oid relid =
-			target->relation == nullptr ? InvalidOid : metadata_table_of(target->relation);
-		if (!OidIsValid(relid))
-			continue;
+		if (target->va_cols != NIL && target->relation != nullptr &&
+			metadata_table_of(target->relation) == relid)
+			return target->va_cols;
+	}
+	return NIL;
+}
+
+/* "shard (a, b), ..." of all the tables that have shards on the group. */
+static char *vacuum_targets(const VacuumStmt *statement, List *tables, GroupId group)
+{
+	pg::Str all;
+	ListCell *cell;
+	foreach (cell, tables)
+	{
 		pg::Str columns;
+		List *names = named_columns(statement, lfirst_oid(cell));
 		ListCell *column;
-		foreach (column, target->va_cols)
+		foreach (column, names)
 			columns.raw(foreach_current_index(column) == 0 ? " (" : ", ")
 				.ident(strVal(lfirst(column)));
-		columns.raw(target->va_cols != NIL ? ")" : "");
+		columns.raw(names != NIL ? ")" : "");
 		pg::Str shards;
-		append_shards(&shards, relid, group, columns.c_str(), false);
+		append_shards(&shards, lfirst_oid(cell), group, columns.c_str(), false);
 		if (!shards.empty())
 			all.raw(all.empty() ? "" : ", ").raw(shards.c_str());
 	}
@@ -132,7 +145,20 @@ static Size parse_size(const char *text)
 	return {rows, strtod(rest, nullptr)};
 }
 
-static void update_shell_statistics(Oid relid)
+static bool wants_columns(const VacuumStmt *statement)
+{
+	bool analyze = !statement->is_vacuumcmd;
+	ListCell *cell;
+	foreach (cell, statement->options)
+	{
+		auto *option = lfirst_node(DefElem, cell);
+		if (strcmp(option->defname, "analyze") == 0)
+			analyze = defGetBoolean(option);
+	}
+	return analyze;
+}
+
+static void update_shell_statistics(Oid relid, const VacuumStmt *statement)
 {
 	const catalog::Table& table = catalog::get_table(relid);
 	Size total = {0, 0};
@@ -160,6 +186,8 @@ static void update_shell_statistics(Oid relid)
 	Relation relation = table_open(relid, ShareUpdateExclusiveLock);
 	pg::update_relation_statistics(relation, static_cast<BlockNumber>(total.pages / copies),
 								   total.rows / copies);
+	if (wants_columns(statement))
+		update_column_statistics(relation, named_columns(statement, relid), total.rows / copies);
 	table_close(relation, NoLock);
 }
 
@@ -181,6 +209,16 @@ static void run_local(const char *sql, bool top_level)
 	});
 }
 
+/* VACUUM and ANALYZE of a partitioned table are also about its partitions. */
+static List *add_partitions(List *tables)
+{
+	List *all = NIL;
+	ListCell *cell;
+	foreach (cell, tables)
+		all = list_concat_unique_oid(all, find_all_inheritors(lfirst_oid(cell), NoLock, nullptr));
+	return all;
+}
+
 static void run_vacuum(const UtilityCall& call, List *tables)
 {
 	const auto *statement = castNode(VacuumStmt, call.statement->utilityStmt);
@@ -192,8 +230,12 @@ static void run_vacuum(const UtilityCall& call, List *tables)
 	 */
 	const MemoryContext previous = MemoryContextSwitchTo(PortalContext);
 	tables = list_copy(tables);
+	List *with_partitions = add_partitions(tables);
 	const char *verb = verb_and_options(statement);
-	const char *local = vacuum_targets(statement, catalog::local_group_id());
+	/* Of a statement for the whole database the shards here are part anyway. */
+	const char *local = statement->rels != NIL
+							? vacuum_targets(statement, tables, catalog::local_group_id())
+							: nullptr;
 	const std::span<const catalog::Node> nodes = catalog::other_metadata_nodes();
 	const int count = static_cast<int>(nodes.size());
 	auto *commands =
@@ -202,7 +244,7 @@ static void run_vacuum(const UtilityCall& call, List *tables)
 	int used = 0;
 	for (const catalog::Node& node : nodes)
 	{
-		const char *targets = vacuum_targets(statement, node.group_id);
+		const char *targets = vacuum_targets(statement, tables, node.group_id);
 		if (targets == nullptr)
 			continue;
 		node_ids[used] = node.node_id;
@@ -224,8 +266,9 @@ static void run_vacuum(const UtilityCall& call, List *tables)
 		MemoryContextSwitchTo(previous);
 	}
 	ListCell *cell;
-	foreach (cell, tables)
-		update_shell_statistics(lfirst_oid(cell));
+	foreach (cell, with_partitions)
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell))))
+			update_shell_statistics(lfirst_oid(cell), statement);
 }
 
 void run_maintenance(const UtilityCall& call, List *tables)

@@ -8,12 +8,16 @@
 #include "statement_kinds.h"
 
 #include "alter_table.h"
+#include "civitas/catalog/nodes.h"
+#include "civitas/catalog/tables.h"
 #include "shard_names.h"
 
 CIVITAS_PG_BEGIN
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
 
@@ -42,8 +46,29 @@ static List *of_grant(Node *node)
 	return castNode(GrantStmt, node)->objects;
 }
 
+/* Of a statement for the whole database: the tables of the metadata that are the caller's to
+ * maintain. The shards of another node are reached from the coordinator. */
+static List *maintained_tables()
+{
+	List *relations = NIL;
+	if (!catalog::extension_installed() || !catalog::is_coordinator())
+		return NIL;
+	ListCell *cell;
+	foreach (cell, catalog::all_table_oids())
+	{
+		const Oid relid = lfirst_oid(cell);
+		if (pg_class_ownercheck(relid, GetUserId()))
+			relations =
+				lappend(relations, makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
+												get_rel_name(relid), -1));
+	}
+	return relations;
+}
+
 static List *of_vacuum(Node *node)
 {
+	if (castNode(VacuumStmt, node)->rels == NIL)
+		return maintained_tables();
 	List *relations = NIL;
 	ListCell *cell;
 	foreach (cell, castNode(VacuumStmt, node)->rels)

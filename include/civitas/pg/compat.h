@@ -13,6 +13,7 @@
 #endif
 
 CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
 #include "access/multixact.h"
 #include "access/sysattr.h"
 #include "catalog/index.h"
@@ -30,6 +31,7 @@ CIVITAS_PG_BEGIN
 #include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/syscache.h"
 
 /* Declared in libpq/libpq.h, which needs the headers of GSSAPI; the same in every version. */
 extern bool pq_buffer_has_data(void);
@@ -161,6 +163,33 @@ inline void update_relation_statistics(Relation relation, BlockNumber pages, dou
 						InvalidTransactionId, InvalidMultiXactId, nullptr, nullptr, false);
 #endif
 }
+/*
+ * How closely ANALYZE is to look at a column: -1 is the default, 0 not at all. 17 made the
+ * catalog's column nullable and gave VacAttrStats a copy.
+ */
+#if PG_VERSION_NUM >= 170000
+inline int statistics_target(Relation relation, Form_pg_attribute attribute)
+{
+	HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(RelationGetRelid(relation)),
+									  Int16GetDatum(attribute->attnum));
+	if (!HeapTupleIsValid(tuple))
+		return -1;
+	bool is_null;
+	const Datum target = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attstattarget, &is_null);
+	ReleaseSysCache(tuple);
+	return is_null ? -1 : DatumGetInt16(target);
+}
+inline void set_statistics_target(VacAttrStats *stats, int target)
+{
+	stats->attstattarget = target;
+}
+#else
+inline int statistics_target(Relation, Form_pg_attribute attribute)
+{
+	return attribute->attstattarget;
+}
+inline void set_statistics_target(VacAttrStats *, int) {}
+#endif
 /* Calls walker for each child of an expression or jointree node. */
 inline bool walk_children(Node *node, Walker walker, void *context)
 {
