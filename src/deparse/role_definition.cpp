@@ -12,9 +12,13 @@
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
 #include "catalog/pg_authid.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "utils/varlena.h"
 CIVITAS_PG_END
 
 namespace civitas::deparse {
@@ -87,6 +91,44 @@ HeapTuple role_tuple(Oid role)
 	return tuple;
 }
 
+/* " SET name TO 'value'", from name=value as the catalog has it; lists item by item. */
+void append_setting(pg::Str *sql, const char *assignment)
+{
+	char *name = pstrdup(assignment);
+	char *value = strchr(name, '=');
+	if (value == nullptr)
+		return;
+	*value++ = '\0';
+	sql->raw(" SET ").ident(name).raw(" TO ");
+	List *items = NIL;
+	if ((GetConfigOptionFlags(name, true) & GUC_LIST_QUOTE) == 0 ||
+		!SplitGUCList(pstrdup(value), ',', &items) || items == NIL)
+	{
+		sql->literal(value);
+		return;
+	}
+	ListCell *cell;
+	foreach (cell, items)
+		sql->raw(foreach_current_index(cell) > 0 ? ", " : "")
+			.literal(static_cast<const char *>(lfirst(cell)));
+}
+
+/* What ALTER ROLE .. SET has given the role, everywhere (database 0) or in a database. */
+void append_settings(pg::Str *sql, Oid role, const char *name, Oid database)
+{
+	List *assignments = pg::sql_texts(psprintf("SELECT unnest(setconfig) FROM pg_db_role_setting "
+											   "WHERE setrole = %u AND setdatabase = %u",
+											   role, database));
+	ListCell *cell;
+	foreach (cell, assignments)
+	{
+		sql->raw("; ALTER ROLE ").ident(name);
+		if (OidIsValid(database))
+			sql->raw(" IN DATABASE ").ident(get_database_name(database));
+		append_setting(sql, static_cast<const char *>(lfirst(cell)));
+	}
+}
+
 /* DO that runs the statements where there is no role of that name. */
 char *where_missing(const char *name, const char *statements)
 {
@@ -156,6 +198,8 @@ List *missing_role_commands()
 		pg::Str create;
 		create.raw("CREATE ROLE ").ident(name).raw(attributes(tuple, NIL));
 		ReleaseSysCache(tuple);
+		append_settings(&create, role, name, InvalidOid);
+		append_settings(&create, role, name, MyDatabaseId);
 		commands = lappend(commands, where_missing(name, create.c_str()));
 	}
 	/* A membership that is there already is a NOTICE. */

@@ -21,6 +21,15 @@ $cluster->sql(q{
 	SELECT create_distributed_table('t', 'id', shard_count => 4);
 	INSERT INTO t SELECT i, i FROM generate_series(1, 1000) i;});
 
+# What a role is here it is on a node that joins, its settings included.
+my $role_settings = q{SELECT string_agg(format('%s %s', setdatabase <> 0, setconfig), ', ' ORDER BY setdatabase)
+	FROM pg_db_role_setting WHERE setrole = 'reporter'::regrole};
+$cluster->sql(q{
+	CREATE ROLE reporter LOGIN;
+	ALTER ROLE reporter SET search_path TO "My Schema", public;
+	ALTER ROLE reporter SET application_name TO 'it''s, me';
+	ALTER ROLE reporter IN DATABASE postgres SET work_mem TO '7MB';});
+
 my $nodes = q{SELECT coalesce(string_agg(format('%s %s %s %s %s', nodeport, groupid, isactive, hasmetadata, metadatasynced), ',' ORDER BY nodeport), 'none')
 	FROM pg_dist_node};
 my $placements = q{SELECT coalesce(string_agg(format('%s %s %s', s.logicalrelid, shardid, groupid), ',' ORDER BY shardid, groupid), 'none')
@@ -115,4 +124,6 @@ for my $call (@calls)
 	$cluster->node(2)->start;
 	check_again("$call->{name}, node crash", $call);
 }
+start_from($calls[3]);
+is($cluster->node(2)->safe_psql('postgres', $role_settings), $cluster->sql($role_settings), "a role's settings are on the node that joined");
 done_testing();

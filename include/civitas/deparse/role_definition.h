@@ -14,7 +14,8 @@ namespace civitas::deparse {
 char *alter_role_command(Oid role, List *options);
 /* Creates the role where it is missing, then as alter_role_command(), then its memberships. */
 char *create_role_command(Oid role, List *options);
-/* For a node that joins: each role that it may lack, complete, then memberships among all roles.
+/* For a node that joins: each role that it may lack, complete with its settings
+ * (everywhere and in this database), then memberships among all roles.
  * Roles that are there stay as they are. Needs a superuser, on both sides. */
 List *missing_role_commands();
 
