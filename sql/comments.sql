@@ -199,3 +199,5 @@ COMMENT ON FUNCTION pg_catalog.pg_cancel_backend(bigint) IS
 	'Cancels the statement of the backend with a global pid, on whatever node it is.';
 COMMENT ON FUNCTION pg_catalog.pg_terminate_backend(bigint,bigint) IS
 	'Ends the session of the backend with a global pid, on whatever node it is.';
+COMMENT ON FUNCTION pg_catalog.citus_remote_connection_stats() IS
+	'Sessions that all backends of this server have to other nodes now, by node and database; kept ones count. citus.max_shared_pool_size limits them.';

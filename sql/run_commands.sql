@@ -172,3 +172,11 @@ BEGIN
     ORDER BY t.place;
 END
 $$;
+
+-- Sessions of this server to other nodes, over all its backends: src/remote/room.cpp.
+CREATE FUNCTION pg_catalog.citus_remote_connection_stats(OUT hostname text, OUT port integer, OUT database_name text,
+        OUT connection_count_to_node integer)
+    RETURNS SETOF record
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_remote_connection_stats';
+REVOKE ALL ON FUNCTION pg_catalog.citus_remote_connection_stats() FROM PUBLIC;

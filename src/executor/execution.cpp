@@ -387,7 +387,7 @@ void note_result(Execution *execution, Task& task, const PGresult *result)
 		execution->affected += count;
 }
 
-int send_task(Execution *execution, Task& task, remote::Session *session)
+int queue_task(Execution *execution, Task& task, remote::Session *session)
 {
 	const bool in_transaction = execution->in_transaction ||
 								PQtransactionStatus(remote::connection(session)) != PQTRANS_IDLE;
@@ -406,6 +406,12 @@ int send_task(Execution *execution, Task& task, remote::Session *session)
 			remote::queue_query(session, statement.sql, encode(statement.values),
 								execution->decoder->binary);
 	}
+	return preamble;
+}
+
+int send_task(Execution *execution, Task& task, remote::Session *session)
+{
+	const int preamble = queue_task(execution, task, session);
 	remote::flush_pipeline(session);
 	return preamble;
 }

@@ -58,13 +58,20 @@ struct Task
 };
 CIVITAS_SERVER_STATE(Task);
 
+/* A task that was sent, or will be with the next flush. */
+struct QueuedTask
+{
+	int task;		 /* flow's number */
+	bool ends_batch; /* its results are followed by the Sync of its flush */
+};
+
 /* A session that works for this execution (many.cpp). */
 struct Worker
 {
+	static constexpr int QUEUE_DEPTH = 64;
 	enum State : char
 	{
 		Connecting,
-		Preamble,
 		Running,
 		Idle,
 		Gone
@@ -76,13 +83,15 @@ struct Worker
 	bool readable; /* the socket has had something since try_next_result() said no */
 	bool rows_seen;
 	bool single_row_set;
-	int preamble;
-	int task; /* index into tasks */
-	int statement;
+	bool unflushed; /* tasks are queued that were not sent */
+	QueuedTask queue[QUEUE_DEPTH];
+	int queue_head;
+	int queue_count;
+	int statement; /* of the task that is read */
 	uint64 bytes_before;
 	int wait_position; /* in the wait set, or -1 */
 	uint32 wait_events;
-	int64 opened_ms;
+	int64 opened_us;
 };
 CIVITAS_SERVER_STATE(Worker);
 
@@ -194,7 +203,9 @@ AffinityKey affinity_key(const Execution *execution, const Task& task);
 void note_task(Execution *execution, const Task& task, remote::Session *session);
 /* Takes over the outcome of a statement that ended. */
 void note_result(Execution *execution, Task& task, const PGresult *result);
-/* Queues a task's statements behind the preamble and sends all; number of preamble results. */
+/* Queues a task's statements behind the preamble; number of preamble results. */
+int queue_task(Execution *execution, Task& task, remote::Session *session);
+/* ... and sends all. */
 int send_task(Execution *execution, Task& task, remote::Session *session);
 
 /* --- single.cpp, many.cpp, local_execution.cpp -------------------------------------------------
@@ -244,6 +255,7 @@ extern int explain_analyze_sort_method;
 extern int task_assignment_policy;
 extern int multi_shard_modify_mode;
 extern int remote_task_check_interval;
+extern int slow_start_interval;
 void register_settings();
 
 } // namespace civitas::executor

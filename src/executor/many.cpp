@@ -39,7 +39,8 @@ struct ManyNode
 	GroupId group;
 	const catalog::Node *node; /* null where the group has no primary: every attempt fails */
 	remote::Endpoint endpoint;
-	int task_count; /* tasks that may begin here */
+	int task_count;			 /* tasks that may begin here */
+	remote::Session *opened; /* started before flow asked for it; see take_first_sessions() */
 };
 
 struct Many
@@ -61,17 +62,28 @@ namespace {
 
 constexpr int CANCEL_PATIENCE_MS = 10000;
 
-int64 now_ms()
+int64 now_us()
 {
-	return GetCurrentTimestamp() / 1000;
+	return GetCurrentTimestamp();
 }
 
 /* citus.node_connection_timeout belongs to remote. */
-int64 connection_timeout_ms()
+int64 connection_timeout_us()
 {
 	const char *value = GetConfigOption("citus.node_connection_timeout", true, false);
 	const int64 timeout = value ? strtoll(value, nullptr, 10) : 0;
-	return timeout > 0 ? timeout : 30000;
+	return (timeout > 0 ? timeout : 30000) * 1000;
+}
+
+/* Tasks of a worker: a ring, the one that is read from first. */
+QueuedTask& head_of(Worker& worker)
+{
+	return worker.queue[worker.queue_head];
+}
+
+QueuedTask& last_of(Worker& worker)
+{
+	return worker.queue[(worker.queue_head + worker.queue_count - 1) % Worker::QUEUE_DEPTH];
 }
 
 /* --- set-up ---------------------------------------------------------------------------------- */
@@ -116,7 +128,6 @@ Worker *add_worker(Execution *execution, int node, remote::Session *session)
 	worker.session = session;
 	worker.node = node;
 	worker.state = Worker::Idle;
-	worker.task = -1;
 	worker.wait_position = -1;
 	const bool reused = PQtransactionStatus(remote::connection(session)) == PQTRANS_IDLE;
 	pg::call_core([&] { worker.flow_session = flow::add_session(many->flow, node, reused); });
@@ -160,6 +171,15 @@ int pool_size_of(const Execution *execution)
 	return max_adaptive_executor_pool_size;
 }
 
+/* The statement cannot go on without a session to this node, where it has none. */
+bool has_no_session(const Execution *execution, int node)
+{
+	for (const Worker& worker : execution->many->workers)
+		if (worker.node == node && worker.state != Worker::Gone)
+			return false;
+	return true;
+}
+
 /* Sessions that exist already: those of this transaction first, then cached ones. */
 void add_existing_sessions(Execution *execution, int node)
 {
@@ -185,6 +205,36 @@ void add_existing_sessions(Execution *execution, int node)
 	}
 }
 
+/*
+ * The first session of each node, in the order of the nodes' ids: where there is no room they are
+ * waited for here, before anything is sent, and in the same order by everybody, so that statements
+ * do not wait for each other in a circle. Sessions of later nodes are not claimed meanwhile, and so
+ * may be given up for others.
+ */
+void take_first_sessions(Execution *execution)
+{
+	Many *many = execution->many;
+	for (NodeId done = INT32_MIN;;)
+	{
+		int next = -1;
+		for (int index = 0; index < many->nodes.size(); index++)
+		{
+			const ManyNode& node = many->nodes[index];
+			if (node.task_count > 0 && node.node && node.endpoint.node_id > done &&
+				(next < 0 || node.endpoint.node_id < many->nodes[next].endpoint.node_id))
+				next = index;
+		}
+		if (next < 0)
+			return;
+		done = many->nodes[next].endpoint.node_id;
+		add_existing_sessions(execution, next);
+		if (!has_no_session(execution, next))
+			continue;
+		many->nodes[next].opened = txn::open_session(*many->nodes[next].node);
+		remote::set_claimed(many->nodes[next].opened, true);
+	}
+}
+
 /* The worker a task must use, because this transaction touched its shard group there; -1 if free.
  */
 int bound_worker(Execution *execution, const Task& task, int node)
@@ -206,7 +256,8 @@ int bound_worker(Execution *execution, const Task& task, int node)
 void begin_phase(Execution *execution)
 {
 	Many *many = execution->many;
-	flow::Limits limits = {pool_size_of(execution), remote_task_check_interval, -1};
+	flow::Limits limits = {pool_size_of(execution), int64{1000} * slow_start_interval,
+						   Worker::QUEUE_DEPTH};
 	const int count = many->phase_end - many->phase_begin;
 	int *task_nodes = static_cast<int *>(palloc(sizeof(int) * (count + 1)));
 	int *bound = static_cast<int *>(palloc(sizeof(int) * (count + 1)));
@@ -237,10 +288,7 @@ void begin_phase(Execution *execution)
 		if (bound[index] < 0)
 			many->nodes[task_nodes[index]].task_count++;
 	}
-	for (int node = 0; node < many->nodes.size(); node++)
-		if (many->nodes[node].task_count > 0 && many->nodes[node].node)
-			add_existing_sessions(execution, node);
-
+	take_first_sessions(execution);
 	const bool retry = execution->query->read_only;
 	for (int index = 0; index < count; index++)
 	{
@@ -254,7 +302,7 @@ void begin_phase(Execution *execution)
 			[&] { flow::add_task(many->flow, nodes, task.group_count, bound[index], retry); });
 		many->task_numbers.push(many->phase_begin + index);
 	}
-	pg::call_core([&] { flow::start(many->flow, now_ms()); });
+	pg::call_core([&] { flow::start(many->flow, now_us()); });
 	many->wait_set_stale = true;
 	many->current = -1;
 }
@@ -275,7 +323,20 @@ void report_failed(Execution *execution, Worker& worker)
 		many->failed_to_connect = remote::failed(worker.session);
 		worker.session = nullptr;
 	}
-	pg::call_core([&] { flow::session_failed(many->flow, session, now_ms()); });
+	pg::call_core([&] { flow::session_failed(many->flow, session, now_us()); });
+}
+
+/* Ends what was queued on each worker with a Sync and sends it. */
+void flush_workers(Execution *execution)
+{
+	for (Worker& worker : execution->many->workers)
+	{
+		if (!worker.unflushed)
+			continue;
+		worker.unflushed = false;
+		last_of(worker).ends_batch = true;
+		remote::flush_pipeline(worker.session);
+	}
 }
 
 void open_session(Execution *execution, const flow::Action& action)
@@ -286,19 +347,52 @@ void open_session(Execution *execution, const flow::Action& action)
 	worker.flow_session = action.session;
 	worker.node = action.node;
 	worker.state = Worker::Connecting;
-	worker.task = -1;
 	worker.wait_position = -1;
-	worker.opened_ms = now_ms();
-	many->wait_set_stale = true;
-	if (node.node)
+	worker.opened_us = now_us();
+	if (node.opened)
 	{
-		worker.session = remote::start_connect(txn::endpoint_of(*node.node));
-		remote::set_claimed(worker.session, true);
+		worker.session = node.opened;
+		node.opened = nullptr;
 	}
+	else if (node.node && has_no_session(execution, action.node))
+	{
+		/* This may wait for room, or hand us a session that is connected. */
+		flush_workers(execution);
+		worker.session = txn::open_session(*node.node);
+		worker.opened_us = now_us();
+	}
+	else if (node.node)
+	{
+		worker.session = remote::try_start_connect(txn::endpoint_of(*node.node), false);
+		if (worker.session == nullptr)
+		{
+			pg::call_core([&] { flow::session_denied(many->flow, action.session, now_us()); });
+			return;
+		}
+	}
+	many->wait_set_stale = true;
+	if (worker.session)
+		remote::set_claimed(worker.session, true);
 	many->workers.push(worker);
 	execution->sessions_used++;
-	if (worker.session == nullptr || remote::failed(worker.session))
-		report_failed(execution, many->workers.back());
+	Worker& added = many->workers.back();
+	if (added.session == nullptr || remote::failed(added.session))
+		report_failed(execution, added);
+	else if (remote::connected_at(added.session) != 0)
+	{
+		added.state = Worker::Idle;
+		pg::call_core([&] { flow::session_ready(many->flow, action.session, now_us()); });
+	}
+}
+
+void begin_reading(Execution *execution, Worker& worker)
+{
+	Task& task = execution->tasks[execution->many->task_numbers[head_of(worker).task]];
+	worker.statement = 0;
+	worker.rows_seen = false;
+	worker.single_row_set = false;
+	worker.bytes_before = remote::bytes_received(worker.session);
+	INSTR_TIME_SET_CURRENT(task.started);
 }
 
 void assign_task(Execution *execution, const flow::Action& action)
@@ -306,15 +400,16 @@ void assign_task(Execution *execution, const flow::Action& action)
 	Many *many = execution->many;
 	Worker& worker = *worker_of_flow(many, action.session);
 	Task& task = execution->tasks[many->task_numbers[action.task]];
-	worker.task = action.task;
-	worker.statement = 0;
-	worker.rows_seen = false;
-	worker.single_row_set = false;
-	worker.bytes_before = remote::bytes_received(worker.session);
 	task.ran_on = many->nodes[worker.node].group;
 	task.rows = 0;
-	worker.preamble = send_task(execution, task, worker.session);
-	worker.state = worker.preamble > 0 ? Worker::Preamble : Worker::Running;
+	queue_task(execution, task, worker.session);
+	worker.queue_count++;
+	last_of(worker) = {action.task, false};
+	worker.unflushed = true;
+	if (worker.queue_count > 1)
+		return;
+	begin_reading(execution, worker);
+	worker.state = Worker::Running;
 	worker.readable = false;
 	many->wait_set_stale = many->wait_set_stale || worker.wait_position < 0;
 }
@@ -357,6 +452,7 @@ bool take_actions(Execution *execution)
 		switch (action.kind)
 		{
 		case flow::ActionKind::None:
+			flush_workers(execution);
 			return false;
 		case flow::ActionKind::Done:
 			return true;
@@ -393,24 +489,29 @@ void session_lost(Execution *execution, Worker& worker)
 	many->failed = worker.session;
 	many->failed_to_connect = false;
 	worker.session = nullptr;
-	pg::call_core([&] { flow::session_lost(many->flow, session, rows_seen, now_ms()); });
+	pg::call_core([&] { flow::session_lost(many->flow, session, rows_seen, now_us()); });
 }
 
 void task_ended(Execution *execution, Worker& worker)
 {
 	Many *many = execution->many;
-	Task& task = execution->tasks[many->task_numbers[worker.task]];
-	const int number = worker.task;
+	const int number = head_of(worker).task;
+	Task& task = execution->tasks[many->task_numbers[number]];
 	instr_time now;
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, task.started);
 	task.ms = INSTR_TIME_GET_MILLISEC(now);
 	task.bytes = remote::bytes_received(worker.session) - worker.bytes_before;
 	execution->bytes += task.bytes;
-	worker.task = -1;
-	worker.state = Worker::Idle;
-	worker.readable = false;
-	pg::call_core([&] { flow::task_done(many->flow, number, now_ms()); });
+	worker.queue_head = (worker.queue_head + 1) % Worker::QUEUE_DEPTH;
+	if (--worker.queue_count > 0)
+		begin_reading(execution, worker);
+	else
+	{
+		worker.state = Worker::Idle;
+		worker.readable = false;
+	}
+	pg::call_core([&] { flow::task_done(many->flow, number, now_us()); });
 }
 
 enum class Read
@@ -424,7 +525,7 @@ enum class Read
 Read read_worker(Execution *execution, Worker& worker, Datum *values, bool *nulls)
 {
 	Many *many = execution->many;
-	Task& task = execution->tasks[many->task_numbers[worker.task]];
+	Task& task = execution->tasks[many->task_numbers[head_of(worker).task]];
 	for (;;)
 	{
 		if (execution->result)
@@ -448,7 +549,10 @@ Read read_worker(Execution *execution, Worker& worker, Datum *values, bool *null
 		{
 			worker.statement++;
 			worker.single_row_set = false;
-			continue;
+			if (worker.statement < task.statement_count || head_of(worker).ends_batch)
+				continue;
+			task_ended(execution, worker);
+			return Read::Ended;
 		}
 		execution->result = result;
 		switch (PQresultStatus(result))
@@ -494,20 +598,10 @@ void advance(Execution *execution, Worker& worker)
 		{
 			const int session = worker.flow_session;
 			worker.state = Worker::Idle;
-			pg::call_core([&] { flow::session_ready(many->flow, session, now_ms()); });
+			pg::call_core([&] { flow::session_ready(many->flow, session, now_us()); });
 		}
 		else if (remote::failed(worker.session))
 			report_failed(execution, worker);
-		break;
-	case Worker::Preamble:
-		if (!remote::consume_input(worker.session))
-			session_lost(execution, worker);
-		else if (!PQisBusy(remote::connection(worker.session)))
-		{
-			txn::read_preamble(worker.session, worker.preamble);
-			worker.state = Worker::Running;
-			worker.readable = true;
-		}
 		break;
 	case Worker::Running:
 		if (!remote::consume_input(worker.session))
@@ -574,7 +668,7 @@ bool has_dead_socket(Execution *execution)
 	for (int index = 0; index < many->workers.size(); index++)
 	{
 		Worker& worker = many->workers[index];
-		if ((worker.state == Worker::Preamble || worker.state == Worker::Running) &&
+		if (worker.state == Worker::Running &&
 			PQsocket(remote::connection(worker.session)) < 0)
 		{
 			advance(execution, worker);
@@ -595,7 +689,7 @@ bool poll_connecting(Execution *execution)
 		Worker& worker = many->workers[index];
 		if (worker.state != Worker::Connecting)
 			continue;
-		if (now_ms() - worker.opened_ms > connection_timeout_ms())
+		if (now_us() - worker.opened_us > connection_timeout_us())
 			report_failed(execution, worker);
 		else
 		{
@@ -627,7 +721,11 @@ void wait_for_events(Execution *execution)
 			}
 
 	int64 timeout = -1;
-	pg::call_core([&] { timeout = flow::wait_ms(many->flow, now_ms()); });
+	pg::call_core([&] { timeout = flow::wait_time(many->flow, now_us()); });
+	if (timeout >= 0)
+		timeout = (timeout + 999) / 1000;
+	if (timeout > remote_task_check_interval)
+		timeout = remote_task_check_interval;
 	if (connecting && (timeout < 0 || timeout > CONNECT_POLL_MS))
 		timeout = CONNECT_POLL_MS;
 	WaitEvent events[MOST_EVENTS];
@@ -645,7 +743,7 @@ void wait_for_events(Execution *execution)
 								   reinterpret_cast<intptr_t>(events[index].user_data))]);
 	}
 	remote::check_interrupts();
-	pg::call_core([&] { flow::tick(many->flow, now_ms()); });
+	pg::call_core([&] { flow::tick(many->flow, now_us()); });
 }
 
 /* --- phases ---------------------------------------------------------------------------------- */
@@ -667,6 +765,12 @@ void give_back_sessions(Many *many)
 		remote::set_claimed(worker.session, false);
 		worker.session = nullptr;
 		worker.state = Worker::Gone;
+	}
+	for (ManyNode& node : many->nodes)
+	{
+		if (node.opened)
+			remote::set_claimed(node.opened, false);
+		node.opened = nullptr;
 	}
 	if (many->failed)
 		remote::close(many->failed);
@@ -755,9 +859,9 @@ void stop_many(Execution *execution)
 		execution->result = nullptr;
 	}
 	const auto running = [](const Worker& worker) {
-		return worker.session &&
-			   (worker.state == Worker::Preamble || worker.state == Worker::Running);
+		return worker.session && worker.state == Worker::Running;
 	};
+	flush_workers(execution);
 	/* Inside a transaction block a cancel would abort the block: there the rows are read to the
 	 * end. */
 	if (!execution->in_transaction)
@@ -775,7 +879,6 @@ void stop_many(Execution *execution)
 		}
 		if (!running(worker))
 			continue;
-		const bool preamble = worker.state == Worker::Preamble;
 		worker.session = nullptr;
 		worker.state = Worker::Gone;
 		if (!execution->in_transaction)
@@ -784,8 +887,6 @@ void stop_many(Execution *execution)
 			remote::set_claimed(session, false);
 			continue;
 		}
-		if (preamble)
-			txn::read_preamble(session, worker.preamble);
 		remote::drain(session);
 		remote::set_claimed(session, false);
 	}
@@ -805,6 +906,9 @@ void discard_many(Execution *execution)
 	for (const Worker& worker : many->workers)
 		if (worker.session && worker.state != Worker::Gone)
 			unclaim(worker.session);
+	for (const ManyNode& node : many->nodes)
+		if (node.opened)
+			unclaim(node.opened);
 	if (many->wait_set)
 		FreeWaitEventSet(many->wait_set);
 	many->wait_set = nullptr;

@@ -17,6 +17,7 @@ int explain_analyze_sort_method = SORT_EXECUTION_TIME;
 int task_assignment_policy = ASSIGN_GREEDY;
 int multi_shard_modify_mode = MODIFY_PARALLEL;
 int remote_task_check_interval = 10;
+int slow_start_interval = 10;
 
 namespace {
 
@@ -80,9 +81,14 @@ void register_settings()
 	DefineCustomIntVariable("citus.remote_task_check_interval",
 							"How long an execution with tasks that wait for a session sleeps at "
 							"most before it looks again.",
-							"It is also the interval at which a node gets one more session.",
-							&remote_task_check_interval, 10, 1, INT_MAX, PGC_USERSET, GUC_UNIT_MS,
+							nullptr, &remote_task_check_interval, 10, 1, INT_MAX, PGC_USERSET, GUC_UNIT_MS,
 							nullptr, nullptr, nullptr);
+	DefineCustomIntVariable(
+		"citus.executor_slow_start_interval",
+		"Time between two sessions that a statement opens to the same node.",
+		"A statement opens another one only when its tasks would keep those it has busy for longer "
+		"than this. 0 opens one a task at once, up to citus.max_adaptive_executor_pool_size.",
+		&slow_start_interval, 10, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
 }
 
 } // namespace civitas::executor

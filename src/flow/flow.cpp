@@ -2,7 +2,7 @@
  * flow.cpp: the state machine's transitions.
  *
  * Loop of the caller: report events; then take actions until None; then wait for sockets, at most
- * wait_ms; then tick(). Actions come in this order: a failure ends everything; tasks go to idle
+ * wait_time; then tick(). Actions come in this order: a failure ends everything; tasks go to
  * sessions; nodes whose tasks still wait get a session if slow start allows it; sessions that
  * opened too late for any task are closed.
  *
@@ -31,7 +31,7 @@ int Flow::add_session(int node, bool reused)
 	sessions_.push_back(std::move(entry));
 	const int session = static_cast<int>(sessions_.size()) - 1;
 	nodes_[node].sessions.push_back(session);
-	nodes_[node].last_open_ms = now_ms_;
+	nodes_[node].last_open = now_;
 	ready_.push_back(session);
 	return session;
 }
@@ -50,11 +50,11 @@ int Flow::add_task(std::vector<int> nodes, int bound_session, bool retry)
 }
 
 /* Sessions that were there before count as opened now: slow start begins with the execution. */
-void Flow::start(std::int64_t now_ms)
+void Flow::start(std::int64_t now)
 {
-	now_ms_ = now_ms;
+	now_ = now;
 	for (NodeEntry& node : nodes_)
-		node.last_open_ms = now_ms;
+		node.last_open = now;
 }
 
 /* Puts a waiting task where a session will find it. */
@@ -91,7 +91,7 @@ void Flow::remove_session(int session)
 	SessionEntry& entry = sessions_[session];
 	NodeEntry& node = nodes_[entry.node];
 	entry.state = SessionState::Gone;
-	entry.task = -1;
+	entry.tasks.clear();
 	std::erase(node.sessions, session);
 }
 
@@ -100,6 +100,8 @@ void Flow::remove_session(int session)
 void Flow::retry_elsewhere(int task, bool same_node)
 {
 	TaskEntry& entry = tasks_[task];
+	if (entry.state == TaskState::Done)
+		return; /* stopped meanwhile */
 	const int node = entry.nodes[entry.attempt];
 	if (!same_node)
 		entry.attempt++;
@@ -141,27 +143,44 @@ void Flow::session_failed(int session)
 	}
 }
 
+/* Of the node's sessions others remain: they do the work, and later there may be room. */
+void Flow::session_denied(int session)
+{
+	NodeEntry& node = nodes_[sessions_[session].node];
+	if (node.sessions.size() == 1)
+	{
+		session_failed(session);
+		return;
+	}
+	remove_session(session);
+	node.last_open = now_;
+}
+
+/* Rows can only have been seen of the task that ran; those behind it had not begun. */
 void Flow::session_lost(int session, bool rows_seen)
 {
 	SessionEntry& entry = sessions_[session];
-	const int task = entry.task;
 	const bool stale = entry.reused && !entry.used;
+	std::deque<int> tasks;
+	tasks.swap(entry.tasks);
 	std::deque<int> bound;
 	bound.swap(entry.bound);
 	remove_session(session);
 	for (const int waiting : bound)
 		retry_elsewhere(waiting, false);
-	if (task < 0)
-		return;
-	if (rows_seen)
+	for (std::size_t index = 0; index < tasks.size(); index++)
 	{
-		tasks_[task].retry = false;
-		retry_elsewhere(task, false);
-		return;
+		const int task = tasks[index];
+		if (rows_seen && index == 0)
+		{
+			tasks_[task].retry = false;
+			retry_elsewhere(task, false);
+			continue;
+		}
+		const bool replace = stale && !tasks_[task].replaced;
+		tasks_[task].replaced = tasks_[task].replaced || replace;
+		retry_elsewhere(task, replace);
 	}
-	const bool replace = stale && !tasks_[task].replaced;
-	tasks_[task].replaced = tasks_[task].replaced || replace;
-	retry_elsewhere(task, replace);
 }
 
 void Flow::task_done(int task)
@@ -172,9 +191,17 @@ void Flow::task_done(int task)
 	entry.state = TaskState::Done;
 	unfinished_--;
 	SessionEntry& session = sessions_[entry.session];
-	session.task = -1;
+	NodeEntry& node = nodes_[session.node];
+	/* Answers that come together took their time together. */
+	if (now_ > session.since)
+		node.last_spent = (now_ - session.since) / static_cast<int>(session.tasks.size());
+	node.spent += now_ - session.since;
+	node.done++;
+	session.since = now_;
+	std::erase(session.tasks, task);
 	session.used = true;
-	session.state = SessionState::Idle;
+	if (session.tasks.empty())
+		session.state = SessionState::Idle;
 	ready_.push_back(entry.session);
 }
 
@@ -191,22 +218,71 @@ void Flow::stop()
 	unfinished_ = 0;
 }
 
+/* What a task takes on this node: as the last ones did or as all did, whichever is longer; at least
+ * as long as one has been running. */
+std::int64_t Flow::task_time(const NodeEntry& node) const
+{
+	std::int64_t time = node.last_spent;
+	if (node.done > 0)
+		time = std::max(time, node.spent / node.done);
+	for (const int session : node.sessions)
+		if (!sessions_[session].tasks.empty())
+			time = std::max(time, now_ - sessions_[session].since);
+	return time;
+}
+
+/*
+ * How many tasks a session should have. One until some are done, for they may be long; then as many
+ * as take the interval together, its share of what there is, and no more than experience covers:
+ * shards differ.
+ */
+std::size_t Flow::quota(const SessionEntry& session) const
+{
+	const NodeEntry& node = nodes_[session.node];
+	if (limits_.queue_depth <= 1 || node.done == 0)
+		return 1;
+	std::int64_t most = std::min<std::int64_t>(limits_.queue_depth, 2 * node.done);
+	most = std::min(most, limits_.open_interval / std::max<std::int64_t>(1, task_time(node)));
+	if (session.bound.empty())
+	{
+		std::size_t sharing = 0;
+		std::size_t all = node.waiting.size();
+		for (const int other : node.sessions)
+		{
+			all += sessions_[other].tasks.size();
+			sharing += sessions_[other].state != SessionState::Connecting;
+		}
+		sharing = std::max<std::size_t>(1, sharing);
+		most = std::min(most, static_cast<std::int64_t>((all + sharing - 1) / sharing));
+	}
+	return most < 1 ? 1 : static_cast<std::size_t>(most);
+}
+
 bool Flow::assign_one(Action *action)
 {
 	while (!ready_.empty())
 	{
 		const int session = ready_.front();
-		ready_.pop_front();
 		SessionEntry& entry = sessions_[session];
-		if (entry.state != SessionState::Idle)
-			continue;
+		const bool open = entry.state == SessionState::Idle || entry.state == SessionState::Busy;
 		std::deque<int>& queue = entry.bound.empty() ? nodes_[entry.node].waiting : entry.bound;
-		if (queue.empty())
+		/* A queue is filled up when half of it is done, so that there are few flushes. */
+		const std::size_t most = quota(entry);
+		const bool wants =
+			entry.filling || entry.tasks.empty() || 2 * entry.tasks.size() <= most;
+		if (!open || queue.empty() || !wants || entry.tasks.size() >= most)
+		{
+			entry.filling = false;
+			ready_.pop_front();
 			continue;
+		}
+		entry.filling = true;
 		const int task = queue.front();
 		queue.pop_front();
+		if (entry.tasks.empty())
+			entry.since = now_;
 		entry.state = SessionState::Busy;
-		entry.task = task;
+		entry.tasks.push_back(task);
 		tasks_[task].state = TaskState::Running;
 		tasks_[task].session = session;
 		*action = {ActionKind::Assign, session, task, entry.node};
@@ -215,28 +291,50 @@ bool Flow::assign_one(Action *action)
 	return false;
 }
 
-int Flow::connecting(const NodeEntry& node) const
-{
-	return static_cast<int>(
-		std::count_if(node.sessions.begin(), node.sessions.end(), [this](int session) {
-			return sessions_[session].state == SessionState::Connecting;
-		}));
-}
-
-/* Whether another session would find work, bounds considered, time not. */
-bool Flow::wants_session(const NodeEntry& node) const
+/* Whether the node may have another session, time not considered. */
+bool Flow::may_open(const NodeEntry& node) const
 {
 	if (node.waiting.empty())
 		return false;
 	if (node.sessions.empty())
 		return true;
-	if (node.refused)
-		return false;
-	if (static_cast<int>(node.sessions.size()) >= limits_.pool_size)
-		return false;
-	if (limits_.shared_headroom >= 0 && extra_sessions_ >= limits_.shared_headroom)
-		return false;
-	return static_cast<int>(node.waiting.size()) > connecting(node);
+	return !node.refused && static_cast<int>(node.sessions.size()) < limits_.pool_size;
+}
+
+/*
+ * When a node that may have another session should get it; -1: not before something else happens.
+ * A session costs about the interval, so it is worth it when the tasks there are would keep those
+ * that exist busy for longer. While nothing runs yet nothing is known: the first session comes
+ * first.
+ */
+std::int64_t Flow::open_time(const NodeEntry& node) const
+{
+	if (!may_open(node))
+		return -1;
+	if (node.sessions.empty())
+		return now_;
+	std::size_t connecting = 0;
+	std::size_t running = 0;
+	std::int64_t begun = -1;
+	for (const int session : node.sessions)
+	{
+		const SessionEntry& entry = sessions_[session];
+		connecting += entry.state == SessionState::Connecting;
+		running += entry.tasks.size();
+		if (!entry.tasks.empty() && (begun < 0 || entry.since < begun))
+			begun = entry.since;
+	}
+	if (node.waiting.size() <= connecting)
+		return -1;
+	if (limits_.open_interval <= 0)
+		return now_;
+	if (begun < 0)
+		return -1;
+	const std::int64_t due = node.last_open + limits_.open_interval;
+	const std::int64_t work = task_time(node) *
+							  static_cast<std::int64_t>(node.waiting.size() + running) /
+							  static_cast<std::int64_t>(node.sessions.size());
+	return work > limits_.open_interval ? due : std::max(due, begun + limits_.open_interval);
 }
 
 bool Flow::open_one(Action *action)
@@ -244,19 +342,15 @@ bool Flow::open_one(Action *action)
 	for (std::size_t index = 0; index < nodes_.size(); index++)
 	{
 		NodeEntry& node = nodes_[index];
-		if (!wants_session(node))
-			continue;
-		const bool first = node.sessions.empty();
-		if (!first && now_ms_ - node.last_open_ms < limits_.open_interval_ms)
+		const std::int64_t due = open_time(node);
+		if (due < 0 || due > now_)
 			continue;
 		SessionEntry entry;
 		entry.node = static_cast<int>(index);
 		sessions_.push_back(std::move(entry));
 		const int session = static_cast<int>(sessions_.size()) - 1;
 		node.sessions.push_back(session);
-		node.last_open_ms = now_ms_;
-		if (!first)
-			extra_sessions_++;
+		node.last_open = now_;
 		*action = {ActionKind::Open, session, -1, static_cast<int>(index)};
 		return true;
 	}
@@ -294,16 +388,14 @@ Action Flow::next_action()
 	return action;
 }
 
-std::int64_t Flow::wait_ms(std::int64_t now_ms) const
+std::int64_t Flow::wait_time(std::int64_t now) const
 {
 	std::int64_t wait = -1;
 	for (const NodeEntry& node : nodes_)
 	{
-		if (!wants_session(node))
-			continue;
-		const std::int64_t due =
-			std::max<std::int64_t>(0, node.last_open_ms + limits_.open_interval_ms - now_ms);
-		wait = wait < 0 ? due : std::min(wait, due);
+		const std::int64_t due = open_time(node);
+		if (due >= 0 && (wait < 0 || due - now < wait))
+			wait = std::max<std::int64_t>(0, due - now);
 	}
 	return wait;
 }
@@ -335,38 +427,44 @@ int add_task(Flow *flow, const int *nodes, int node_count, int bound_session, bo
 	return flow->add_task(std::vector<int>(nodes, nodes + node_count), bound_session, retry);
 }
 
-void start(Flow *flow, std::int64_t now_ms)
+void start(Flow *flow, std::int64_t now)
 {
-	flow->start(now_ms);
+	flow->start(now);
 }
 
-void session_ready(Flow *flow, int session, std::int64_t now_ms)
+void session_ready(Flow *flow, int session, std::int64_t now)
 {
-	flow->set_time(now_ms);
+	flow->set_time(now);
 	flow->session_ready(session);
 }
 
-void session_failed(Flow *flow, int session, std::int64_t now_ms)
+void session_failed(Flow *flow, int session, std::int64_t now)
 {
-	flow->set_time(now_ms);
+	flow->set_time(now);
 	flow->session_failed(session);
 }
 
-void session_lost(Flow *flow, int session, bool rows_seen, std::int64_t now_ms)
+void session_denied(Flow *flow, int session, std::int64_t now)
 {
-	flow->set_time(now_ms);
+	flow->set_time(now);
+	flow->session_denied(session);
+}
+
+void session_lost(Flow *flow, int session, bool rows_seen, std::int64_t now)
+{
+	flow->set_time(now);
 	flow->session_lost(session, rows_seen);
 }
 
-void task_done(Flow *flow, int task, std::int64_t now_ms)
+void task_done(Flow *flow, int task, std::int64_t now)
 {
-	flow->set_time(now_ms);
+	flow->set_time(now);
 	flow->task_done(task);
 }
 
-void tick(Flow *flow, std::int64_t now_ms)
+void tick(Flow *flow, std::int64_t now)
 {
-	flow->set_time(now_ms);
+	flow->set_time(now);
 }
 
 void stop(Flow *flow)
@@ -379,9 +477,9 @@ Action next_action(Flow *flow)
 	return flow->next_action();
 }
 
-std::int64_t wait_ms(const Flow *flow, std::int64_t now_ms)
+std::int64_t wait_time(const Flow *flow, std::int64_t now)
 {
-	return flow->wait_ms(now_ms);
+	return flow->wait_time(now);
 }
 
 bool finished(const Flow *flow)

@@ -50,9 +50,11 @@ struct SessionEntry
 {
 	int node = 0;
 	bool reused = false;
-	bool used = false; /* finished a task in this execution */
+	bool filling = false; /* is being given tasks up to its quota */
+	bool used = false;	  /* finished a task in this execution */
 	SessionState state = SessionState::Connecting;
-	int task = -1;
+	std::deque<int> tasks;	/* assigned, the one that runs first */
+	std::int64_t since = 0; /* when that one began to run */
 	std::deque<int> bound;
 };
 
@@ -60,7 +62,11 @@ struct NodeEntry
 {
 	std::deque<int> waiting;
 	std::vector<int> sessions; /* those not Gone */
-	std::int64_t last_open_ms = 0;
+	std::int64_t last_open = 0;
+	/* How long tasks take here: of all that are done, and of the last batch. */
+	std::int64_t spent = 0;
+	std::int64_t last_spent = 0;
+	int done = 0;
 	bool refused = false; /* a session could not be opened: no more beside those that there are */
 };
 
@@ -72,15 +78,16 @@ public:
 	int add_node();
 	int add_session(int node, bool reused);
 	int add_task(std::vector<int> nodes, int bound_session, bool retry);
-	void start(std::int64_t now_ms);
+	void start(std::int64_t now);
 	void session_ready(int session);
 	void session_failed(int session);
+	void session_denied(int session);
 	void session_lost(int session, bool rows_seen);
 	void task_done(int task);
-	void set_time(std::int64_t now_ms) { now_ms_ = now_ms; }
+	void set_time(std::int64_t now) { now_ = now; }
 	void stop();
 	Action next_action();
-	std::int64_t wait_ms(std::int64_t now_ms) const;
+	std::int64_t wait_time(std::int64_t now) const;
 	bool finished() const { return unfinished_ == 0; }
 	int session_count() const { return static_cast<int>(sessions_.size()); }
 
@@ -91,13 +98,14 @@ private:
 	bool assign_one(Action *action);
 	bool open_one(Action *action);
 	bool close_one(Action *action);
-	bool wants_session(const NodeEntry& node) const;
-	int connecting(const NodeEntry& node) const;
+	bool may_open(const NodeEntry& node) const;
+	std::int64_t open_time(const NodeEntry& node) const;
+	std::int64_t task_time(const NodeEntry& node) const;
+	std::size_t quota(const SessionEntry& session) const;
 
 	Limits limits_;
-	std::int64_t now_ms_ = 0;
+	std::int64_t now_ = 0;
 	int unfinished_ = 0;
-	int extra_sessions_ = 0; /* opened beyond the first of their node: what the headroom counts */
 	int failed_task_ = -1;
 	int failed_node_ = -1;
 	bool stopped_ = false;

@@ -160,18 +160,17 @@ bool closed_by_server(Session *session)
 
 } // namespace
 
-Session *start_connect(const Endpoint& endpoint)
-{
-	if (!exit_callback_registered)
-	{
-		on_proc_exit(close_all, 0);
-		exit_callback_registered = true;
-	}
+namespace {
 
+/* The room is taken; it is given back when the session is closed. */
+Session *start_session(const Endpoint& endpoint, int place, bool required)
+{
 	MemoryContext context =
 		AllocSetContextCreate(TopMemoryContext, "civitas session", ALLOCSET_SMALL_SIZES);
 	Session *session = static_cast<Session *>(MemoryContextAllocZero(context, sizeof(Session)));
 	session->context = context;
+	session->place = place;
+	session->required = required;
 	session->host = MemoryContextStrdup(context, endpoint.host);
 	session->user = MemoryContextStrdup(context, endpoint.user);
 	session->database = MemoryContextStrdup(context, endpoint.database);
@@ -185,8 +184,39 @@ Session *start_connect(const Endpoint& endpoint)
 	dlist_init(&session->prepared_lru);
 	dlist_push_head(&registry, &session->link);
 
+	return session;
+}
+
+/* In the registry first: from then on an error leaves it to be closed, and its room given back. */
+Session *start_with_room(const Endpoint& endpoint, int place, bool required)
+{
+	if (!exit_callback_registered)
+	{
+		/* After the transaction's end, while shared memory can still be written. */
+		on_shmem_exit(close_all, 0);
+		exit_callback_registered = true;
+	}
+	Session *session = start_session(endpoint, place, required);
 	begin_connect_attempt(session);
 	return session;
+}
+
+} // namespace
+
+Session *start_connect(const Endpoint& endpoint)
+{
+	int place;
+	if (take_room(endpoint, true, &place) == Room::None)
+		wait_for_room(endpoint, place);
+	return start_with_room(endpoint, place, true);
+}
+
+Session *try_start_connect(const Endpoint& endpoint, bool required)
+{
+	int place;
+	if (take_room(endpoint, required, &place) == Room::None)
+		return nullptr;
+	return start_with_room(endpoint, place, required);
 }
 
 bool poll_connect(Session *session)
@@ -213,8 +243,11 @@ bool poll_connect(Session *session)
 		char sqlstate[6];
 		const TimestampTz next_try =
 			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_INTERVAL);
-		if (strcmp(connect_sqlstate(session->conn, sqlstate), "57P03") == 0 &&
-			next_try < session->deadline)
+		connect_sqlstate(session->conn, sqlstate);
+		/* It starts up, or has no connection to spare just now. */
+		const bool passing = strcmp(sqlstate, "57P03") == 0 ||
+							 (session->required && strcmp(sqlstate, "53300") == 0);
+		if (passing && next_try < session->deadline)
 			session->retry_at = next_try;
 		else
 			session->state = SessionState::Failed;
@@ -297,6 +330,7 @@ void close(Session *session)
 	if (session->conn != nullptr)
 		PQfinish(session->conn);
 	drop_notices(session);
+	give_room_back(session->place);
 	if (session->authinfo != nullptr)
 		explicit_bzero(session->authinfo, strlen(session->authinfo));
 	MemoryContextDelete(session->context);
@@ -456,6 +490,7 @@ void session_init()
 	conninfo_init();
 	certificate_init();
 	read_ahead_init();
+	room_init();
 }
 
 } // namespace civitas::remote

@@ -81,6 +81,8 @@ struct Session
 	char *authinfo; /* only while connecting; overwritten after */
 	int32 port;
 	NodeId node_id;
+	int place;	   /* where its room is counted (room.cpp); -1: nowhere */
+	bool required; /* a node without room for connections is tried again */
 
 	SessionState state;
 	PostgresPollingStatusType poll_status;
@@ -129,6 +131,19 @@ extern uint64 conninfo_generation; /* changes when node_conninfo does */
 extern int node_connection_timeout;
 extern bool log_remote_commands;
 extern int worker_min_messages;
+
+/* room.cpp */
+enum class Room
+{
+	Taken,
+	None
+};
+/* Takes room for one session; *place is where (-1: not counted), also where there is no room. */
+Room take_room(const Endpoint& endpoint, bool required, int *place);
+/* Waits for room at a place and takes it. May be cancelled. */
+void wait_for_room(const Endpoint& endpoint, int place);
+void give_room_back(int place);
+void room_init();
 
 /* conninfo.cpp */
 void conninfo_init();

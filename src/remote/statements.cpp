@@ -571,8 +571,13 @@ bool send_quietly(Session *session, const char *sql)
 	return true;
 }
 
-bool finish_quietly(Session *session, int timeout_ms, PGresult **error, char (&tag)[64])
+namespace {
+
+/* finish_quietly(); `cancel`: whatever still runs is cancelled, part by part: a cancel ends the part
+ * of the pipeline up to the next Sync, and may come before the statement that it is meant for. */
+bool finish(Session *session, int timeout_ms, bool cancel, PGresult **error, char (&tag)[64])
 {
+	constexpr long CANCEL_INTERVAL = 1000;
 	*error = nullptr;
 	tag[0] = '\0';
 	if (session->state != SessionState::Connected)
@@ -598,13 +603,24 @@ bool finish_quietly(Session *session, int timeout_ms, PGresult **error, char (&t
 				*error = result;
 			else
 				PQclear(result);
+			if (cancel && status == PGRES_PIPELINE_SYNC && session->busy)
+				send_cancel(session);
 			continue;
 		}
-		const long remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		long remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
 		const uint32 events =
 			session->flush_pending ? WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE : WL_SOCKET_READABLE;
-		if (remaining <= 0 || !wait_socket(session, events, remaining, Interrupts::Hold))
+		const bool again = cancel && remaining > CANCEL_INTERVAL;
+		if (again)
+			remaining = CANCEL_INTERVAL;
+		if (remaining <= 0)
 			break;
+		if (!wait_socket(session, events, remaining, Interrupts::Hold))
+		{
+			if (!again || ProcDiePending || QueryCancelPending)
+				break;
+			send_cancel(session);
+		}
 		if (session->flush_pending)
 			mark_flush(session);
 		if (PQconsumeInput(session->conn) != 1 && PQisBusy(session->conn))
@@ -620,13 +636,20 @@ bool finish_quietly(Session *session, int timeout_ms, PGresult **error, char (&t
 	return true;
 }
 
+} // namespace
+
+bool finish_quietly(Session *session, int timeout_ms, PGresult **error, char (&tag)[64])
+{
+	return finish(session, timeout_ms, false, error, tag);
+}
+
 bool drain_quietly(Session *session, bool cancel, int timeout_ms)
 {
 	if (cancel)
 		send_cancel(session);
 	PGresult *error;
 	char tag[64];
-	const bool good = finish_quietly(session, timeout_ms, &error, tag);
+	const bool good = finish(session, timeout_ms, true, &error, tag);
 	PQclear(error);
 	return good && PQstatus(session->conn) == CONNECTION_OK;
 }

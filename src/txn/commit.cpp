@@ -300,7 +300,12 @@ void abort_everywhere()
 		nullptr);
 	for_each_participant([&](Participant *participant) {
 		if (participant->begun && remote::busy(participant->session))
-			remote::drain_quietly(participant->session, false, abort_timeout());
+		{
+			PGresult *error = nullptr;
+			char tag[64];
+			remote::finish_quietly(participant->session, abort_timeout(), &error, tag);
+			PQclear(error);
+		}
 		/* What was set inside what is rolled back is not in force any more. */
 		if (participant->settings_in_transaction)
 			participant->settings_known = false;
@@ -344,7 +349,8 @@ void trim_cache()
 								 TimestampDifferenceExceeds(remote::connected_at(session),
 															*static_cast<TimestampTz *>(argument),
 															max_cached_lifetime);
-			if (!usable || too_old || cached_like(session) >= max_cached_sessions)
+			if (!usable || too_old || cached_like(session) >= max_cached_sessions ||
+				remote::wanted_by_others(session))
 				remote::close(session);
 		},
 		&now);

@@ -39,6 +39,7 @@ void transaction_init()
 	whole_statement_init();
 	commit_init();
 	remote::global_pid_hook = global_pid;
+	remote::is_this_server_hook = is_this_server;
 }
 
 } // namespace civitas::txn

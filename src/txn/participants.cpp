@@ -279,6 +279,49 @@ remote::Endpoint endpoint_of(const catalog::Node& node)
 	return endpoint;
 }
 
+bool is_this_server(const remote::Endpoint& endpoint)
+{
+	const catalog::Node *node =
+		endpoint.node_id != 0 ? catalog::find_node(endpoint.node_id) : nullptr;
+	return node != nullptr && node->group_id == catalog::local_group_id();
+}
+
+/* Sessions to a node that statements of ours still read from put the rest of their rows aside. */
+static void free_sessions_to(const remote::Endpoint& endpoint)
+{
+	struct Search
+	{
+		const remote::Endpoint *endpoint;
+		pg::Vec<remote::Session *> found;
+	} search = {&endpoint, {}};
+	remote::for_each_session(
+		[](remote::Session *session, void *argument) {
+			Search *looking = static_cast<Search *>(argument);
+			if (remote::claimed(session) && !remote::failed(session) &&
+				remote::connected_at(session) != 0 &&
+				remote::port(session) == looking->endpoint->port &&
+				strcmp(remote::host(session), looking->endpoint->host) == 0)
+				looking->found.push(session);
+		},
+		&search);
+	for (remote::Session *session : search.found)
+		if (session_wanted_hook != nullptr && is_open(session) && remote::claimed(session))
+			session_wanted_hook(session);
+}
+
+remote::Session *open_session(const catalog::Node& node)
+{
+	const remote::Endpoint endpoint = endpoint_of(node);
+	remote::Session *session = remote::try_start_connect(endpoint, true);
+	if (session != nullptr)
+		return session;
+	free_sessions_to(endpoint);
+	session = participating_session(node.group_id);
+	if (session == nullptr)
+		session = remote::find_idle(endpoint);
+	return session != nullptr ? session : remote::start_connect(endpoint);
+}
+
 /* Like session_for(), but a new connection may still be in progress. */
 static remote::Session *start_session_for(const catalog::Node& node)
 {
@@ -296,7 +339,7 @@ static remote::Session *start_session_for(const catalog::Node& node)
 		return session;
 	}
 	session = remote::find_idle(address_of(node));
-	return session != nullptr ? session : remote::start_connect(endpoint_of(node));
+	return session != nullptr ? session : open_session(node);
 }
 
 remote::Session *session_for(const catalog::Node& node)

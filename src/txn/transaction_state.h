@@ -104,6 +104,8 @@ Participant *existing_participant(remote::Session *session);
 /* SQL that must run before a statement of the transaction: RELEASE, BEGIN, SAVEPOINTs; null where
  * nothing must. Marks them as done. */
 char *transaction_preamble(Participant *participant);
+/* For the limits of sessions. */
+bool is_this_server(const remote::Endpoint& endpoint);
 /* Forgets affinity and pins, at the end of the transaction. */
 void reset_affinity();
 void end_participant(Participant *participant);

@@ -20,9 +20,10 @@ struct Deleter
 };
 using FlowPtr = std::unique_ptr<Flow, Deleter>;
 
-FlowPtr make(int pool_size, int headroom = -1)
+/* Times are small: the interval between two sessions is 10. */
+FlowPtr make(int pool_size, int queue_depth = 1, int interval = 10)
 {
-	return FlowPtr(create(Limits{pool_size, 10, headroom}));
+	return FlowPtr(create(Limits{pool_size, interval, queue_depth}));
 }
 
 int task_on(Flow *flow, std::vector<int> nodes, int bound = -1, bool retry = true)
@@ -87,7 +88,7 @@ TEST(Flow, ExistingSessionIsUsedAtOnce)
 	ASSERT_EQ(got.size(), 1u) << "slow start begins with the execution";
 	EXPECT_EQ(got[0].kind, ActionKind::Assign);
 	EXPECT_EQ(got[0].session, session);
-	EXPECT_EQ(wait_ms(flow.get(), 5000), 10);
+	EXPECT_EQ(wait_time(flow.get(), 5000), 10);
 }
 
 TEST(Flow, SlowStartOpensOneMoreEachInterval)
@@ -101,7 +102,7 @@ TEST(Flow, SlowStartOpensOneMoreEachInterval)
 	actions(flow.get());
 	tick(flow.get(), 9);
 	EXPECT_TRUE(actions(flow.get()).empty());
-	EXPECT_EQ(wait_ms(flow.get(), 9), 1);
+	EXPECT_EQ(wait_time(flow.get(), 9), 1);
 	tick(flow.get(), 10);
 	std::vector<Action> got = actions(flow.get());
 	ASSERT_EQ(got.size(), 1u);
@@ -112,7 +113,7 @@ TEST(Flow, SlowStartOpensOneMoreEachInterval)
 	EXPECT_EQ(actions(flow.get()).size(), 1u);
 	tick(flow.get(), 1000);
 	EXPECT_TRUE(actions(flow.get()).empty()) << "the pool is full";
-	EXPECT_EQ(wait_ms(flow.get(), 1000), -1);
+	EXPECT_EQ(wait_time(flow.get(), 1000), -1);
 }
 
 TEST(Flow, DoesNotOpenMoreThanTasksWait)
@@ -130,28 +131,33 @@ TEST(Flow, DoesNotOpenMoreThanTasksWait)
 	EXPECT_TRUE(actions(flow.get()).empty()) << "one waits, one session is on its way";
 }
 
-TEST(Flow, SharedHeadroomBoundsExtraSessionsOnly)
+TEST(Flow, DeniedSessionIsAskedForAgainLater)
 {
-	FlowPtr flow = make(16, 1);
-	const int first = add_node(flow.get());
-	const int second = add_node(flow.get());
+	FlowPtr flow = make(16);
+	const int node = add_node(flow.get());
+	add_session(flow.get(), node, false);
 	for (int index = 0; index < 8; index++)
-	{
-		task_on(flow.get(), {first});
-		task_on(flow.get(), {second});
-	}
+		task_on(flow.get(), {node});
 	start(flow.get(), 0);
-	std::vector<Action> got = actions(flow.get());
-	EXPECT_EQ(got.size(), 2u) << "the first of each node is always allowed";
-	for (const Action& action : got)
-		session_ready(flow.get(), action.session, 1);
 	actions(flow.get());
-	for (int now = 10; now < 200; now += 10)
+	tick(flow.get(), 10);
+	std::vector<Action> got = actions(flow.get());
+	ASSERT_EQ(got.size(), 1u);
+	ASSERT_EQ(got[0].kind, ActionKind::Open);
+	session_denied(flow.get(), got[0].session, 10);
+	EXPECT_TRUE(actions(flow.get()).empty()) << "there was no room a moment ago";
+	EXPECT_EQ(wait_time(flow.get(), 10), 10);
+	tick(flow.get(), 20);
+	got = actions(flow.get());
+	ASSERT_EQ(got.size(), 1u);
+	EXPECT_EQ(got[0].kind, ActionKind::Open);
+	session_denied(flow.get(), got[0].session, 20);
+	for (int task = 0; task < 8; task++)
 	{
-		tick(flow.get(), now);
+		task_done(flow.get(), task, 21);
 		actions(flow.get());
 	}
-	EXPECT_EQ(session_count(flow.get()), 3);
+	EXPECT_EQ(next_action(flow.get()).kind, ActionKind::Done) << "the session there was did it all";
 }
 
 TEST(Flow, BoundTaskWaitsForItsSession)
@@ -190,7 +196,7 @@ TEST(Flow, BoundTasksNeverAskForMoreSessions)
 	actions(flow.get());
 	tick(flow.get(), 100);
 	EXPECT_TRUE(actions(flow.get()).empty());
-	EXPECT_EQ(wait_ms(flow.get(), 100), -1);
+	EXPECT_EQ(wait_time(flow.get(), 100), -1);
 }
 
 TEST(Flow, ConnectionFailureMovesToAnotherPlacement)
@@ -247,7 +253,7 @@ TEST(Flow, FailedExtraSessionDoesNotHurt)
 	EXPECT_EQ(next[0].task, second);
 }
 
-TEST(Flow, NodeThatRefusesSlowlyIsNotAskedForever)
+TEST(Flow, FirstSessionComesBeforeMore)
 {
 	FlowPtr flow = make(4);
 	const int down = add_node(flow.get());
@@ -256,14 +262,207 @@ TEST(Flow, NodeThatRefusesSlowlyIsNotAskedForever)
 	start(flow.get(), 0);
 	const int first = actions(flow.get())[0].session;
 	tick(flow.get(), 10);
-	const int second = actions(flow.get())[0].session;
-	session_failed(flow.get(), first, 15);
-	tick(flow.get(), 20);
-	EXPECT_TRUE(actions(flow.get()).empty())
-		<< "another attempt would overlap with the next, on and on";
-	EXPECT_EQ(wait_ms(flow.get(), 20), -1);
-	session_failed(flow.get(), second, 25);
+	EXPECT_TRUE(actions(flow.get()).empty()) << "nothing is known about the tasks yet";
+	EXPECT_EQ(wait_time(flow.get(), 10), -1);
+	session_failed(flow.get(), first, 25);
 	EXPECT_EQ(next_action(flow.get()).kind, ActionKind::Fail);
+}
+
+TEST(Flow, NodeThatRefusesIsNotAskedForMore)
+{
+	FlowPtr flow = make(4);
+	const int node = add_node(flow.get());
+	add_session(flow.get(), node, false);
+	for (int index = 0; index < 8; index++)
+		task_on(flow.get(), {node});
+	start(flow.get(), 0);
+	actions(flow.get());
+	tick(flow.get(), 10);
+	const std::vector<Action> got = actions(flow.get());
+	ASSERT_EQ(got.size(), 1u);
+	session_failed(flow.get(), got[0].session, 15);
+	tick(flow.get(), 40);
+	EXPECT_TRUE(actions(flow.get()).empty());
+	EXPECT_EQ(wait_time(flow.get(), 40), -1);
+}
+
+TEST(Flow, QuickTasksAskForNoSession)
+{
+	/* 16 tasks of 0.5 on one session: over before another would be there. */
+	FlowPtr flow(create(Limits{16, 1000, 1}));
+	const int node = add_node(flow.get());
+	add_session(flow.get(), node, false);
+	for (int index = 0; index < 16; index++)
+		task_on(flow.get(), {node});
+	start(flow.get(), 0);
+	for (int task = 0; task < 16; task++)
+	{
+		for (const Action& action : actions(flow.get()))
+			EXPECT_EQ(action.kind, ActionKind::Assign);
+		/* Even where the clock says that the interval is over. */
+		task_done(flow.get(), task, 100 * (task + 1));
+		tick(flow.get(), 100 * (task + 1));
+	}
+	EXPECT_EQ(session_count(flow.get()), 1);
+}
+
+TEST(Flow, ManyQuickTasksAskForMoreSessions)
+{
+	FlowPtr flow(create(Limits{16, 1000, 64}));
+	const int node = add_node(flow.get());
+	add_session(flow.get(), node, false);
+	for (int index = 0; index < 2000; index++)
+		task_on(flow.get(), {node});
+	start(flow.get(), 0);
+	actions(flow.get());
+	int opened = 0;
+	for (int task = 0; task < 40; task++)
+	{
+		task_done(flow.get(), task, 50 * (task + 1));
+		for (const Action& action : actions(flow.get()))
+			opened += action.kind == ActionKind::Open;
+	}
+	EXPECT_EQ(opened, 2) << "one each interval: 1960 tasks would take 98 intervals";
+}
+
+TEST(Flow, QueueGrowsWithExperience)
+{
+	FlowPtr flow(create(Limits{1, 1000, 64}));
+	const int node = add_node(flow.get());
+	const int session = add_session(flow.get(), node, false);
+	for (int index = 0; index < 30; index++)
+		task_on(flow.get(), {node});
+	start(flow.get(), 0);
+	EXPECT_EQ(actions(flow.get()).size(), 1u) << "the first may be long";
+	task_done(flow.get(), 0, 10);
+	std::vector<Action> got = actions(flow.get());
+	EXPECT_EQ(got.size(), 2u);
+	for (const Action& action : got)
+		EXPECT_EQ(action.session, session);
+	task_done(flow.get(), 1, 20);
+	task_done(flow.get(), 2, 30);
+	EXPECT_EQ(actions(flow.get()).size(), 6u);
+	for (int task = 3; task < 6; task++)
+	{
+		task_done(flow.get(), task, 10 * (task + 1));
+	}
+	EXPECT_EQ(actions(flow.get()).size(), 9u) << "3 under way, 12 covered by experience";
+}
+
+TEST(Flow, SlowTasksAreNotQueuedBehindEachOther)
+{
+	FlowPtr flow(create(Limits{1, 1000, 64}));
+	const int node = add_node(flow.get());
+	add_session(flow.get(), node, false);
+	for (int index = 0; index < 10; index++)
+		task_on(flow.get(), {node});
+	start(flow.get(), 0);
+	actions(flow.get());
+	for (int task = 0; task < 9; task++)
+	{
+		task_done(flow.get(), task, 900 * (task + 1));
+		EXPECT_EQ(actions(flow.get()).size(), 1u);
+	}
+}
+
+TEST(Flow, QueueIsSharedBetweenSessions)
+{
+	FlowPtr flow(create(Limits{2, 1000, 64}));
+	const int node = add_node(flow.get());
+	const int one = add_session(flow.get(), node, false);
+	const int two = add_session(flow.get(), node, false);
+	for (int index = 0; index < 12; index++)
+		task_on(flow.get(), {node});
+	start(flow.get(), 0);
+	std::map<int, int> placed;
+	std::map<int, int> load;
+	for (int now = 1; now < 12; now++)
+	{
+		for (const Action& action : actions(flow.get()))
+		{
+			ASSERT_EQ(action.kind, ActionKind::Assign);
+			placed[action.task] = action.session;
+			load[action.session]++;
+		}
+		task_done(flow.get(), now - 1, now);
+	}
+	EXPECT_NEAR(load[one], 6, 1);
+	EXPECT_NEAR(load[two], 6, 1);
+}
+
+TEST(Flow, LostSessionGivesItsQueueBack)
+{
+	FlowPtr flow(create(Limits{4, 1000, 64}));
+	const int first = add_node(flow.get());
+	const int second = add_node(flow.get());
+	const int lost = add_session(flow.get(), first, false);
+	for (int index = 0; index < 4; index++)
+		task_on(flow.get(), {first, second});
+	start(flow.get(), 0);
+	actions(flow.get());
+	task_done(flow.get(), 0, 1);
+	ASSERT_EQ(actions(flow.get()).size(), 2u);
+	session_lost(flow.get(), lost, false, 2);
+	std::set<int> nodes;
+	for (const Action& action : actions(flow.get()))
+	{
+		EXPECT_EQ(action.kind, ActionKind::Open);
+		nodes.insert(action.node);
+	}
+	EXPECT_EQ(nodes, (std::set<int>{first, second}))
+		<< "what was sent goes to the other replica, what was not tries here again";
+	EXPECT_FALSE(finished(flow.get()));
+}
+
+TEST(Flow, LostSessionFailsTheTaskWhoseRowsWereSeen)
+{
+	FlowPtr flow(create(Limits{4, 1000, 64}));
+	const int first = add_node(flow.get());
+	const int second = add_node(flow.get());
+	const int lost = add_session(flow.get(), first, false);
+	for (int index = 0; index < 4; index++)
+		task_on(flow.get(), {first, second});
+	start(flow.get(), 0);
+	actions(flow.get());
+	task_done(flow.get(), 0, 1);
+	ASSERT_EQ(actions(flow.get()).size(), 2u);
+	session_lost(flow.get(), lost, true, 2);
+	const Action action = next_action(flow.get());
+	EXPECT_EQ(action.kind, ActionKind::Fail);
+	EXPECT_EQ(action.task, 1) << "the one behind it had not begun";
+}
+
+TEST(Flow, StopDropsQueuedAndWaitingTasks)
+{
+	FlowPtr flow(create(Limits{1, 1000, 64}));
+	const int node = add_node(flow.get());
+	const int session = add_session(flow.get(), node, false);
+	for (int index = 0; index < 10; index++)
+		task_on(flow.get(), {node});
+	start(flow.get(), 0);
+	actions(flow.get());
+	task_done(flow.get(), 0, 1);
+	ASSERT_EQ(actions(flow.get()).size(), 2u);
+	stop(flow.get());
+	EXPECT_TRUE(finished(flow.get()));
+	EXPECT_EQ(next_action(flow.get()).kind, ActionKind::Done);
+	/* What the caller cancels is reported late, and changes nothing. */
+	task_done(flow.get(), 1, 2);
+	session_lost(flow.get(), session, false, 3);
+	EXPECT_EQ(next_action(flow.get()).kind, ActionKind::Done);
+}
+
+TEST(Flow, NoIntervalOpensAllAtOnce)
+{
+	FlowPtr flow = make(4, 64, 0);
+	const int node = add_node(flow.get());
+	for (int index = 0; index < 8; index++)
+		task_on(flow.get(), {node});
+	start(flow.get(), 0);
+	const std::vector<Action> got = actions(flow.get());
+	ASSERT_EQ(got.size(), 4u);
+	for (const Action& action : got)
+		EXPECT_EQ(action.kind, ActionKind::Open);
 }
 
 TEST(Flow, LostSessionRetriesReadsElsewhere)

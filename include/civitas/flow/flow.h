@@ -7,9 +7,12 @@
  * out, so the server zone calls these functions through pg::call_core; the object itself stays in
  * the core.
  *
- * Slow start: a node gets one session at once and one more each open_interval_ms while tasks wait
- * for it, up to pool_size, and as long as the headroom that all backends share is not used up (the
- * first session of a node is always allowed, for otherwise the statement could not run at all).
+ * Slow start: a node gets one session at once, and another one when open_interval has passed and what
+ * waits for the node would keep its sessions busy for longer than that, judged by the tasks that
+ * are done; up to pool_size. The caller may refuse a session beyond the first (session_denied).
+ *
+ * Pipelining: once tasks have proved quick, a session is given several at a time, as many as should
+ * take open_interval together. They run in the order in which they were assigned.
  */
 #pragma once
 
@@ -20,16 +23,18 @@ namespace civitas::flow {
 /* How fast and how far the pools grow. */
 struct Limits
 {
-	int pool_size;				   /* sessions a node, at least 1 */
-	std::int64_t open_interval_ms; /* between two openings on one node */
-	int shared_headroom; /* sessions beyond the first of each node; negative = unlimited */
+	int pool_size;				/* sessions a node, at least 1 */
+	std::int64_t open_interval; /* between two openings on one node, us; 0: all at once */
+	int queue_depth;			/* tasks that a session may have at a time, at least 1 */
 };
 
 enum class ActionKind : int
 {
 	None,	/* nothing to do until the next event: wait for it */
-	Open,	/* start a session on `node`; report session_ready or session_failed for `session` */
-	Assign, /* run `task` on `session`; report task_done, task_failed or session_lost */
+	Open,	/* start a session on `node`; report session_ready, session_failed or
+			   session_denied */
+	Assign, /* run `task` on `session`, behind those that it has; report task_done or session_lost
+			 */
 	Close,	/* `session` is not needed any more (it is connecting or idle) */
 	Fail,	/* `task` cannot run anywhere: `node` is the last that failed */
 	Done	/* every task is done, or the execution was stopped */
@@ -60,16 +65,18 @@ int add_session(Flow *flow, int node, bool reused);
  * retry: it may be sent again, elsewhere, when a session is lost before it returned a row (reads).
  * The number of the task, from 0. */
 int add_task(Flow *flow, const int *nodes, int node_count, int bound_session, bool retry);
-void start(Flow *flow, std::int64_t now_ms);
+void start(Flow *flow, std::int64_t now);
 
-/* --- events; times are any monotonic milliseconds ----------------------------------------------
- */
+/* --- events; times are any monotonic microseconds
+ * --------------------------------------- */
 
-void session_ready(Flow *flow, int session, std::int64_t now_ms);
-void session_failed(Flow *flow, int session, std::int64_t now_ms); /* could not be opened */
-void session_lost(Flow *flow, int session, bool rows_seen, std::int64_t now_ms); /* while open */
-void task_done(Flow *flow, int task, std::int64_t now_ms);
-void tick(Flow *flow, std::int64_t now_ms);
+void session_ready(Flow *flow, int session, std::int64_t now);
+void session_failed(Flow *flow, int session, std::int64_t now); /* could not be opened */
+/* There is no room for it now: asked again later. Only for a session beside others of its node. */
+void session_denied(Flow *flow, int session, std::int64_t now);
+void session_lost(Flow *flow, int session, bool rows_seen, std::int64_t now); /* while open */
+void task_done(Flow *flow, int task, std::int64_t now);
+void tick(Flow *flow, std::int64_t now);
 /* No more rows are wanted (LIMIT): tasks that wait are dropped; running ones are the caller's to
  * cancel. */
 void stop(Flow *flow);
@@ -78,8 +85,8 @@ void stop(Flow *flow);
 
 /* The next thing to do; call until it says None, Done or Fail. */
 Action next_action(Flow *flow);
-/* When tick() would change something, in ms from now_ms; -1 = not before another event. */
-std::int64_t wait_ms(const Flow *flow, std::int64_t now_ms);
+/* When tick() would change something, from now; -1 = not before another event. */
+std::int64_t wait_time(const Flow *flow, std::int64_t now);
 bool finished(const Flow *flow);
 int session_count(const Flow *flow); /* opened or added so far */
 

@@ -27,6 +27,7 @@ CIVITAS_PG_BEGIN
 #include "parser/parse_node.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "storage/procsignal.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
@@ -91,6 +92,23 @@ inline int backend_slot()
 #else
 	return MyProc->pgprocno;
 #endif
+}
+
+/* This process's address for signals of the server (ProcSignal); 17 made it the process number. */
+inline int signal_number()
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProcNumber;
+#else
+	return MyBackendId;
+#endif
+}
+
+/* Makes an idle process run an empty transaction, as one that is far behind with invalidations
+ * does; a busy one does so when it is idle next. */
+inline void ask_to_catch_up(int pid, int signal_number)
+{
+	SendProcSignal(pid, PROCSIG_CATCHUP_INTERRUPT, signal_number);
 }
 
 /* Where the value of a setting comes from; 16 exports the look-up itself. */

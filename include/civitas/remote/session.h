@@ -37,12 +37,16 @@ struct Session; /* opaque outside remote; see accessors */
 /* --- opening and closing ------------------------------------------------------------------- */
 
 /*
- * Starts connecting without waiting (citus.node_conninfo and authinfo are applied; TLS by default;
+ * Starts connecting (citus.node_conninfo and authinfo are applied; TLS by default;
  * application_name is "citus_internal gpid=<global pid>"). The session is in the registry from here
  * on. Several may be started and then finished together. Raises 53200, or F0000 for a bad
  * citus.node_conninfo.
  */
 Session *start_connect(const Endpoint& endpoint);
+/* Same, but null where citus.max_shared_pool_size leaves no room: start_connect() waits for it.
+ * `required`: the statement cannot run without the session; one that merely makes it faster leaves
+ * room for those who wait, and does not wait for a node that is out of connections. */
+Session *try_start_connect(const Endpoint& endpoint, bool required);
 /* Advances a connect in progress as its socket allows. True once connected; on failure returns
  * false and failed() is true. */
 bool poll_connect(Session *session);
@@ -56,6 +60,10 @@ Session *connect(const Endpoint& endpoint);
 /* A connected, idle session to the same (host, port, user, database) from the registry; null where
  * there is none. A session whose server closed it meanwhile is noticed here and dropped. */
 Session *find_idle(const Endpoint& endpoint);
+/* A backend waits for room that this kept session takes up. Cheap. */
+bool wanted_by_others(const Session *session);
+/* Whether an endpoint is this very server; set by txn. */
+extern bool (*is_this_server_hook)(const Endpoint& endpoint);
 /* Closes and forgets. Never raises. */
 void close(Session *session);
 
@@ -142,7 +150,8 @@ PGresult *next_result(Session *session);
 /* Reads and drops everything until the session is idle; raises the first error among the results.
  */
 void drain(Session *session);
-/* Same, without raising; cancels first when `cancel`. False when the session had to be given up
+/* Same, without raising; cancels first when `cancel`, else the caller has cancelled already: further
+ * parts of a pipeline are cancelled as their turn comes. False when the session had to be given up
  * within timeout_ms. */
 bool drain_quietly(Session *session, bool cancel, int timeout_ms);
 /* For places where nothing may be raised: sends a command by the simple protocol; false when it

@@ -29,6 +29,12 @@ remote::Endpoint address_of(const catalog::Node& node);
  * would see another transaction: callers run local work locally.
  */
 remote::Session *session_for(const catalog::Node& node);
+/*
+ * A new session to a node, whose connect may still be in progress. Where the limits leave no room,
+ * first the statements of this transaction that still read from that node put their rows aside, and
+ * the session that this frees is the answer; else waits for room.
+ */
+remote::Session *open_session(const catalog::Node& node);
 /* Called for a session that a running execution still reads from (it is pinned, so there is no
  * other): must leave it idle. Set by executor. */
 extern void (*session_wanted_hook)(remote::Session *session);
