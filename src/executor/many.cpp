@@ -668,8 +668,7 @@ bool has_dead_socket(Execution *execution)
 	for (int index = 0; index < many->workers.size(); index++)
 	{
 		Worker& worker = many->workers[index];
-		if (worker.state == Worker::Running &&
-			PQsocket(remote::connection(worker.session)) < 0)
+		if (worker.state == Worker::Running && PQsocket(remote::connection(worker.session)) < 0)
 		{
 			advance(execution, worker);
 			found = true;

@@ -81,8 +81,8 @@ void register_settings()
 	DefineCustomIntVariable("citus.remote_task_check_interval",
 							"How long an execution with tasks that wait for a session sleeps at "
 							"most before it looks again.",
-							nullptr, &remote_task_check_interval, 10, 1, INT_MAX, PGC_USERSET, GUC_UNIT_MS,
-							nullptr, nullptr, nullptr);
+							nullptr, &remote_task_check_interval, 10, 1, INT_MAX, PGC_USERSET,
+							GUC_UNIT_MS, nullptr, nullptr, nullptr);
 	DefineCustomIntVariable(
 		"citus.executor_slow_start_interval",
 		"Time between two sessions that a statement opens to the same node.",

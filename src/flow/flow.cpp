@@ -268,8 +268,7 @@ bool Flow::assign_one(Action *action)
 		std::deque<int>& queue = entry.bound.empty() ? nodes_[entry.node].waiting : entry.bound;
 		/* A queue is filled up when half of it is done, so that there are few flushes. */
 		const std::size_t most = quota(entry);
-		const bool wants =
-			entry.filling || entry.tasks.empty() || 2 * entry.tasks.size() <= most;
+		const bool wants = entry.filling || entry.tasks.empty() || 2 * entry.tasks.size() <= most;
 		if (!open || queue.empty() || !wants || entry.tasks.size() >= most)
 		{
 			entry.filling = false;

@@ -14,7 +14,8 @@
  *
  * Whoever waits may itself hold what others wait for. So a waiter looks whether anyone can
  * go on at all (everyone who does not wait can, and gives room to those who wait for it, and so
- * on); if that does not reach itself, it goes over the limit rather than wait for ever. Waits that
+ * on, while those who wait give up the sessions that they only keep); if that does not reach
+ * itself, it goes over the limit rather than wait for ever. Waits that
  * go through locks are not seen that way: a transaction that is open on some node waits
  * HOLDING_PATIENCE at most. Processes that serve other nodes or the background never wait.
  */
@@ -83,6 +84,7 @@ struct Holder
 	int signal_number;
 	int waiting_for; /* place, or -1 */
 	uint64 holds[WORDS];
+	uint64 uses[WORDS]; /* while it waits: those among them that it needs itself */
 };
 
 struct SharedRoom
@@ -239,25 +241,31 @@ bool has_room(int place, int limit)
 	return limit < 0 || shared->places[place].sessions < limit;
 }
 
-/* Whether this waiter is out of reach of everyone who can go on. `reached` has a flag a process. */
-bool waits_in_circle(bool *reached)
+/* Whether this waiter is out of reach of everyone who can go on, if those who wait give up the
+ * sessions that they do not need (`generous`) or keep them. `reached` has a flag a process. */
+bool waits_in_circle(bool *reached, bool generous)
 {
+	uint64 freed[WORDS] = {};
 	for (int i = 0; i < shared->holder_count; i++)
-		reached[i] = shared->holders[i].pid != 0 && shared->holders[i].waiting_for < 0;
+	{
+		const Holder& holder = shared->holders[i];
+		reached[i] = holder.pid != 0 && holder.waiting_for < 0;
+		for (int word = 0; holder.pid != 0 && word < WORDS; word++)
+			freed[word] |= reached[i] ? holder.holds[word]
+						   : generous ? holder.holds[word] & ~holder.uses[word]
+									  : 0;
+	}
 	for (bool changed = true; changed;)
 	{
 		changed = false;
-		uint64 freed[WORDS] = {};
-		for (int i = 0; i < shared->holder_count; i++)
-			for (int word = 0; reached[i] && word < WORDS; word++)
-				freed[word] |= shared->holders[i].holds[word];
 		for (int i = 0; i < shared->holder_count; i++)
 		{
 			const int place = shared->holders[i].waiting_for;
 			if (reached[i] || place < 0 || (freed[place / 64] >> (place % 64) & 1) == 0)
 				continue;
-			reached[i] = true;
-			changed = true;
+			reached[i] = changed = true;
+			for (int word = 0; word < WORDS; word++)
+				freed[word] |= shared->holders[i].holds[word];
 		}
 	}
 	return !reached[pg::backend_slot()];
@@ -289,22 +297,47 @@ void ask_for_room(int place)
 	pfree(targets);
 }
 
-/* Own sessions that nothing uses: to this place (of another user or database), and to places that
- * others wait for. */
-void close_idle_sessions(int place)
+bool is_idle(const Session *session)
 {
+	return !session->claimed && !session->busy &&
+		   (session->state == SessionState::Failed ||
+			(session->state == SessionState::Connected &&
+			 PQtransactionStatus(session->conn) == PQTRANS_IDLE));
+}
+
+/* With the lock held. */
+void publish_uses()
+{
+	Holder& me = myself();
+	memset(me.uses, 0, sizeof(me.uses));
 	for_each_session(
 		[](Session *session, void *argument) {
-			if (session->place < 0 || session->claimed || session->busy ||
-				session->state == SessionState::Connecting ||
-				(session->state == SessionState::Connected &&
-				 PQtransactionStatus(session->conn) != PQTRANS_IDLE))
+			if (session->place >= 0 && !is_idle(session))
+				static_cast<Holder *>(argument)->uses[session->place / 64] |=
+					UINT64CONST(1) << (session->place % 64);
+		},
+		&me);
+}
+
+/* Own sessions that nothing uses: to this place (of another user or database), and to places that
+ * others wait for; `all`: however young. */
+void close_idle_sessions(int place, bool all)
+{
+	struct Search
+	{
+		int place;
+		bool all;
+	} search = {place, all};
+	for_each_session(
+		[](Session *session, void *argument) {
+			if (session->place < 0 || !is_idle(session))
 				return;
-			if (session->place == *static_cast<int *>(argument) ||
-				wanted_by_others(session))
+			const Search *wanted = static_cast<const Search *>(argument);
+			if (session->place == wanted->place || wanted_by_others(session) ||
+				(wanted->all && place_has_waiters(session->place)))
 				close(session);
 		},
-		&place);
+		&search);
 }
 
 /* Whether this process is in a transaction on some node: it may hold locks there. */
@@ -331,9 +364,11 @@ void wait_for_room(int place, int limit)
 	{
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 		const bool room = has_room(place, limit);
-		if (room || waits_in_circle(reached) ||
-			(holding &&
-			 TimestampDifferenceExceeds(start, GetCurrentTimestamp(), HOLDING_PATIENCE)))
+		const TimestampTz now = GetCurrentTimestamp();
+		publish_uses();
+		const bool circle = !room && waits_in_circle(reached, false);
+		if (room || (circle && waits_in_circle(reached, true)) ||
+			(holding && TimestampDifferenceExceeds(start, now, HOLDING_PATIENCE)))
 		{
 			take(place);
 			set_waiting(-1);
@@ -344,7 +379,7 @@ void wait_for_room(int place, int limit)
 			break;
 		}
 		LWLockRelease(shared->lock);
-		close_idle_sessions(place);
+		close_idle_sessions(place, circle);
 		ask_for_room(place);
 		ConditionVariableTimedSleep(&shared->freed, LOOK_INTERVAL, PG_WAIT_EXTENSION);
 		check_interrupts();

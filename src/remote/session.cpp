@@ -245,8 +245,8 @@ bool poll_connect(Session *session)
 			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_INTERVAL);
 		connect_sqlstate(session->conn, sqlstate);
 		/* It starts up, or has no connection to spare just now. */
-		const bool passing = strcmp(sqlstate, "57P03") == 0 ||
-							 (session->required && strcmp(sqlstate, "53300") == 0);
+		const bool passing =
+			strcmp(sqlstate, "57P03") == 0 || (session->required && strcmp(sqlstate, "53300") == 0);
 		if (passing && next_try < session->deadline)
 			session->retry_at = next_try;
 		else

@@ -573,8 +573,9 @@ bool send_quietly(Session *session, const char *sql)
 
 namespace {
 
-/* finish_quietly(); `cancel`: whatever still runs is cancelled, part by part: a cancel ends the part
- * of the pipeline up to the next Sync, and may come before the statement that it is meant for. */
+/* finish_quietly(); `cancel`: whatever still runs is cancelled, part by part: a cancel ends the
+ * part of the pipeline up to the next Sync, and may come before the statement that it is meant for.
+ */
 bool finish(Session *session, int timeout_ms, bool cancel, PGresult **error, char (&tag)[64])
 {
 	constexpr long CANCEL_INTERVAL = 1000;

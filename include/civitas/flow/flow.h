@@ -7,9 +7,10 @@
  * out, so the server zone calls these functions through pg::call_core; the object itself stays in
  * the core.
  *
- * Slow start: a node gets one session at once, and another one when open_interval has passed and what
- * waits for the node would keep its sessions busy for longer than that, judged by the tasks that
- * are done; up to pool_size. The caller may refuse a session beyond the first (session_denied).
+ * Slow start: a node gets one session at once, and another one when open_interval has passed and
+ * what waits for the node would keep its sessions busy for longer than that, judged by the tasks
+ * that are done; up to pool_size. The caller may refuse a session beyond the first
+ * (session_denied).
  *
  * Pipelining: once tasks have proved quick, a session is given several at a time, as many as should
  * take open_interval together. They run in the order in which they were assigned.

@@ -150,9 +150,9 @@ PGresult *next_result(Session *session);
 /* Reads and drops everything until the session is idle; raises the first error among the results.
  */
 void drain(Session *session);
-/* Same, without raising; cancels first when `cancel`, else the caller has cancelled already: further
- * parts of a pipeline are cancelled as their turn comes. False when the session had to be given up
- * within timeout_ms. */
+/* Same, without raising; cancels first when `cancel`, else the caller has cancelled already:
+ * further parts of a pipeline are cancelled as their turn comes. False when the session had to be
+ * given up within timeout_ms. */
 bool drain_quietly(Session *session, bool cancel, int timeout_ms);
 /* For places where nothing may be raised: sends a command by the simple protocol; false when it
  * cannot be sent. */
