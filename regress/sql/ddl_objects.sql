@@ -162,6 +162,19 @@ BEGIN;
 LOCK TABLE plain, t IN EXCLUSIVE MODE;
 SELECT DISTINCT result FROM run_command_on_workers($$SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation = 'objects.t'::regclass$$);
 ROLLBACK;
+-- from a worker too; readers and writers lock their own node only
+\c - - - :worker
+BEGIN;
+LOCK TABLE objects.t IN SHARE MODE NOWAIT;
+SELECT DISTINCT result FROM run_command_on_all_nodes($$SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND relation = 'objects.t'::regclass$$);
+ROLLBACK;
+BEGIN;
+LOCK TABLE objects.t IN ACCESS SHARE MODE;
+SELECT result, count(*) FROM run_command_on_all_nodes($$SELECT count(*) FROM pg_locks WHERE mode = 'AccessShareLock' AND relation = 'objects.t'::regclass$$) GROUP BY 1 ORDER BY 1;
+ROLLBACK;
+\c - - - :coordinator
+SET search_path = objects;
+SET client_min_messages = notice;
 
 -- dropping: one notice, which speaks of tables, not of shards
 CREATE TABLE ref (id int PRIMARY KEY);

@@ -424,15 +424,6 @@ static bool localize_alter_sequence(AlterSeqStmt *statement)
 	return statement->options != NIL;
 }
 
-static bool localize_lock(LockStmt *statement)
-{
-	ListCell *cell;
-	foreach (cell, statement->relations)
-		if (!OidIsValid(RangeVarGetRelid(lfirst_node(RangeVar, cell), NoLock, true)))
-			statement->relations = foreach_delete_current(statement->relations, cell);
-	return statement->relations != NIL;
-}
-
 bool localize_object_statement(Node *statement)
 {
 	switch (nodeTag(statement))
@@ -441,8 +432,6 @@ bool localize_object_statement(Node *statement)
 		return localize_grant(castNode(GrantStmt, statement));
 	case T_AlterSeqStmt:
 		return localize_alter_sequence(castNode(AlterSeqStmt, statement));
-	case T_LockStmt:
-		return localize_lock(castNode(LockStmt, statement));
 	case T_DropStmt:
 		castNode(DropStmt, statement)->missing_ok = true;
 		return true;

@@ -182,6 +182,38 @@ void lock_shells_elsewhere(List *names, const char *mode)
 	txn::run_on_other_nodes(sql.raw(" IN ").raw(mode).raw(" MODE").c_str());
 }
 
+/*
+ * LOCK TABLE, from any node. Who wants the table for himself takes the lock on every node, so a
+ * mode that others may hold as well is taken here only. The coordinator comes first, for all alike.
+ */
+static void lock_tables(const UtilityCall& call, List *tables)
+{
+	static constexpr const char *MODES[] = {
+		"",		 "ACCESS SHARE",		"ROW SHARE", "ROW EXCLUSIVE",	"SHARE UPDATE EXCLUSIVE",
+		"SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"};
+	const auto *statement = castNode(LockStmt, call.statement->utilityStmt);
+	if (statement->mode <= RowExclusiveLock)
+	{
+		run_plain(call);
+		return;
+	}
+	pg::Str sql;
+	sql.raw("LOCK TABLE ");
+	ListCell *cell;
+	foreach (cell, qualified_names(tables))
+		sql.raw(foreach_current_index(cell) > 0 ? ", " : "")
+			.raw(static_cast<const char *>(lfirst(cell)));
+	sql.raw(" IN ")
+		.raw(MODES[statement->mode])
+		.raw(" MODE")
+		.raw(statement->nowait ? " NOWAIT" : "");
+	for (const catalog::Node& node : catalog::other_metadata_nodes())
+		if (node.group_id == COORDINATOR_GROUP)
+			txn::run_on_node(node, sql.c_str());
+	run_plain(call);
+	txn::run_on_other_nodes(sql.c_str());
+}
+
 static void run_on_metadata_tables(const UtilityCall& call, const StatementKind& kind, List *tables)
 {
 	txn::require_one_session_per_node();
@@ -430,6 +462,11 @@ static void run_ddl(const UtilityCall& call)
 		return;
 	}
 	catalog::check_extension_version();
+	if (IsA(statement, LockStmt))
+	{
+		lock_tables(call, tables);
+		return;
+	}
 	catalog::require_coordinator();
 	if (kind->reach == Reach::Refused)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
