@@ -201,3 +201,17 @@ COMMENT ON FUNCTION pg_catalog.pg_terminate_backend(bigint,bigint) IS
 	'Ends the session of the backend with a global pid, on whatever node it is.';
 COMMENT ON FUNCTION pg_catalog.citus_remote_connection_stats() IS
 	'Sessions that all backends of this server have to other nodes now, by node and database; kept ones count. citus.max_shared_pool_size limits them.';
+COMMENT ON FUNCTION pg_catalog.citus_move_shard_placement(bigint,text,integer,text,integer,citus.shard_transfer_mode) IS
+	'Moves a shard, with the shards of all colocated tables that belong to it, from one node to another. Queries go on; writes wait for a moment at the end (auto, force_logical) or all the time (block_writes). The old placement is dropped later.';
+COMMENT ON FUNCTION pg_catalog.citus_move_shard_placement(bigint,integer,integer,citus.shard_transfer_mode) IS
+	'The same by node ids.';
+COMMENT ON FUNCTION pg_catalog.citus_copy_shard_placement(bigint,text,integer,text,integer,citus.shard_transfer_mode) IS
+	'Gives a shard, with the shards of all colocated tables that belong to it, one more placement. Works like citus_move_shard_placement(), but the source stays.';
+COMMENT ON FUNCTION pg_catalog.citus_copy_shard_placement(bigint,integer,integer,citus.shard_transfer_mode) IS
+	'The same by node ids.';
+COMMENT ON PROCEDURE pg_catalog.citus_cleanup_orphaned_resources() IS
+	'Drops what moves and splits have left: replaced placements that nobody reads any more, and whatever a failure left behind. Runs in the background too, see citus.defer_shard_delete_interval.';
+COMMENT ON PROCEDURE pg_catalog.citus_cleanup_orphaned_shards() IS
+	'The same as citus_cleanup_orphaned_resources(), under its older name.';
+COMMENT ON FUNCTION pg_catalog.citus_local_disk_space_stats() IS
+	'Available and total bytes of the file system that holds this server''s data directory.';

@@ -249,6 +249,27 @@ bool find_default_colocation(int32 shard_count, int32 replication_factor, Oid ty
 	return found;
 }
 
+LOCKTAG colocation_lock_tag(ColocationId id)
+{
+	LOCKTAG tag;
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, relation_oid(Catalog::Colocation), static_cast<Oid>(id),
+					   0);
+	return tag;
+}
+
+void lock_colocation(ColocationId id, ColocationLock lock)
+{
+	const LOCKTAG tag = colocation_lock_tag(id);
+	const bool join = lock == ColocationLock::Join;
+	if (LockAcquire(&tag, join ? ShareLock : ExclusiveLock, false, join) == LOCKACQUIRE_NOT_AVAIL)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("colocation group %d is in use: one of its shards is being moved or split", id),
+			 errhint("Try again when it is done, or give colocate_with => 'none'.")));
+	AcceptInvalidationMessages();
+}
+
 bool delete_colocation_if_empty(ColocationId id)
 {
 	if (id == INVALID_COLOCATION_ID || colocated_table_oids(id) != NIL)

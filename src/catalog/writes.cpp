@@ -288,6 +288,23 @@ void delete_placement(int64 placement_id)
 	CommandCounterIncrement();
 }
 
+ShardId shard_of_placement(int64 placement_id)
+{
+	Relation relation = table_open(relation_oid(Catalog::Placement), AccessShareLock);
+	ScanKeyData key = equals_int8(PLACEMENT_ID, placement_id);
+	SysScanDesc scan = systable_beginscan(relation, relation_oid(Catalog::PlacementIdIndex), true,
+										  nullptr, 1, &key);
+	HeapTuple tuple = systable_getnext(scan);
+	bool is_null;
+	const ShardId shard = HeapTupleIsValid(tuple)
+							  ? DatumGetInt64(heap_getattr(tuple, PLACEMENT_SHARD,
+														   RelationGetDescr(relation), &is_null))
+							  : INVALID_SHARD_ID;
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return shard;
+}
+
 void delete_placements_of_group(GroupId group_id)
 {
 	ScanKeyData key = equals_int4(PLACEMENT_GROUP, group_id);

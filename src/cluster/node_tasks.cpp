@@ -11,6 +11,7 @@
 #include "civitas/pg/vec.h"
 #include "civitas/remote/session.h"
 #include "civitas/txn/transaction.h"
+#include "disk_space.h"
 
 CIVITAS_PG_BEGIN
 #include "catalog/pg_type.h"
@@ -294,6 +295,7 @@ void cluster_init()
 		"Change it when localhost does not lead to this server or its "
 		"certificate names another host.",
 		&local_hostname, "localhost", PGC_SUSET, 0, nullptr, nullptr, nullptr);
+	disk_space_init();
 }
 
 CIVITAS_PG_BEGIN

@@ -102,6 +102,9 @@ static void change_colocation(Oid relid, const char *with)
 		const Oid other_id = RangeVarGetRelid(
 			makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(with))),
 			AccessShareLock, false);
+		if (catalog::get_table(other_id).is_distributed())
+			catalog::lock_colocation(catalog::get_table(other_id).colocation_id,
+									 catalog::ColocationLock::Join);
 		const catalog::Table& other = catalog::get_table(other_id);
 		const char *detail = mismatch(table, other);
 		if (detail != nullptr)

@@ -148,6 +148,9 @@ static void colocate_with_table(Oid relid, Distribution *distribution, const cha
 	const Oid other =
 		RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(with))),
 						 AccessShareLock, false);
+	if (catalog::get_table(other).is_distributed())
+		catalog::lock_colocation(catalog::get_table(other).colocation_id,
+								 catalog::ColocationLock::Join);
 	const catalog::Table& table = catalog::get_table(other);
 	const char *detail = nullptr;
 	if (table.kind != distribution->kind)
@@ -193,6 +196,7 @@ void choose_colocation(Oid relid, Distribution *distribution, const char *with, 
 										 distribution->replication_factor, type, collation,
 										 &colocation))
 	{
+		catalog::lock_colocation(colocation.id, catalog::ColocationLock::Join);
 		distribution->colocation_id = colocation.id;
 		distribution->like = first_table_of(colocation.id);
 		return;

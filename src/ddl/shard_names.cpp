@@ -29,10 +29,23 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
+static std::span<const NamedShard> named_shards;
+
+void set_named_shards(std::span<const NamedShard> shards)
+{
+	named_shards = shards;
+}
+
 ShardId shard_of(Oid relid, int index)
 {
+	if (index == NAMED_SHARDS)
+		for (const NamedShard& shard : named_shards)
+			if (shard.relid == relid)
+				return shard.shard_id;
 	const catalog::Table *table = catalog::find_table(relid);
 	if (table == nullptr || table->shard_count == 0)
+		return INVALID_SHARD_ID;
+	if (index == NAMED_SHARDS && table->kind != catalog::TableKind::Reference)
 		return INVALID_SHARD_ID;
 	return table->shards[table->shard_count == 1 ? 0 : index].shard_id;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "civitas/base/ids.h"
+#include "civitas/ddl/shard_ddl.h"
 #include "civitas/pg/server.h"
 
 CIVITAS_PG_BEGIN
@@ -15,6 +16,11 @@ namespace civitas::ddl {
 /* The shard of a metadata table that goes with shard index `index` of a colocated table; 0 for any
  * other relation. */
 ShardId shard_of(Oid relid, int index);
+
+/* In place of an index: the shards of set_named_shards(), which need not be in the metadata yet. */
+inline constexpr int NAMED_SHARDS = -1;
+/* Makes shard_of(.., NAMED_SHARDS) answer from these; they must live as long as it is asked. */
+void set_named_shards(std::span<const NamedShard> shards);
 
 /* The metadata table that a name stands for: itself, or that of the index it names. InvalidOid for
  * anything else. */

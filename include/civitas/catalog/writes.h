@@ -11,6 +11,10 @@
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
 
+CIVITAS_PG_BEGIN
+#include "storage/lock.h"
+CIVITAS_PG_END
+
 namespace civitas::catalog {
 
 /* Ids from the coordinator's sequences. */
@@ -32,6 +36,8 @@ void insert_shard(Oid relid, ShardId shard_id, const int32 *min_hash, const int3
 void delete_shards(Oid relid);
 void insert_placement(int64 placement_id, ShardId shard_id, GroupId group_id);
 void delete_placement(int64 placement_id);
+/* The shard that a placement is of; 0 where there is no such placement. */
+ShardId shard_of_placement(int64 placement_id);
 void delete_placements_of_group(GroupId group_id);
 
 /* A row of pg_dist_colocation. */
@@ -53,6 +59,16 @@ bool find_colocation(ColocationId id, Colocation *out);
  * exists yet. Groups made for colocate_with => 'none' are never returned. */
 bool find_default_colocation(int32 shard_count, int32 replication_factor, Oid type, Oid collation,
 							 Colocation *out);
+/* The locks on a colocation group, until the end of the transaction; what they waited for is
+ * visible afterwards. Join: before a table comes or goes; 55006 while its shards are being moved or
+ * split. Rearrange: before a shard group changes its place; waits for others that do. */
+enum class ColocationLock
+{
+	Join,
+	Rearrange
+};
+void lock_colocation(ColocationId id, ColocationLock lock);
+LOCKTAG colocation_lock_tag(ColocationId id);
 /* Deletes the group when no table is in it any more. True if it did. */
 bool delete_colocation_if_empty(ColocationId id);
 

@@ -18,6 +18,12 @@ namespace civitas::ddl {
  * foreign keys to other tables' shards included (their shards must exist). attach: also attaches a
  * partition's shard to its parent's shard. */
 void create_local_shards(Oid relid, std::span<const ShardId> shard_ids);
+/* A shard by name; it need not be in the metadata. */
+struct NamedShard
+{
+	Oid relid;
+	ShardId shard_id;
+};
 
 /* What a shard is made of, for those who fill it in between. */
 enum class ShardPart
@@ -27,6 +33,10 @@ enum class ShardPart
 	Attach,		/* partitions to the shards of their parents */
 	ForeignKeys /* without looking at the rows: they obeyed them where they come from */
 };
+
+/* Makes one part of the given shards (of one shard group) on this node from the local shells. As a
+ * superuser. */
+void create_shard_parts(std::span<const NamedShard> shards, ShardPart part);
 /* Drops them (IF EXISTS). */
 void drop_local_shards(Oid relid, std::span<const ShardId> shard_ids);
 /* Applies one DDL statement's text to every local shard of the tables it names. */

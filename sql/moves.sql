@@ -1,0 +1,132 @@
+-- Moving and copying shards, and cleaning up after it: src/cluster.
+
+CREATE FUNCTION pg_catalog.citus_move_shard_placement(
+        shard_id bigint, source_node_name text, source_node_port integer,
+        target_node_name text, target_node_port integer,
+        shard_transfer_mode citus.shard_transfer_mode DEFAULT 'auto') RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_move_shard_placement';
+CREATE FUNCTION pg_catalog.citus_move_shard_placement(
+        shard_id bigint, source_node_id integer, target_node_id integer,
+        transfer_mode citus.shard_transfer_mode DEFAULT 'auto') RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_move_shard_placement_by_id';
+CREATE FUNCTION pg_catalog.citus_copy_shard_placement(
+        shard_id bigint, source_node_name text, source_node_port integer,
+        target_node_name text, target_node_port integer,
+        transfer_mode citus.shard_transfer_mode DEFAULT 'auto') RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_copy_shard_placement';
+CREATE FUNCTION pg_catalog.citus_copy_shard_placement(
+        shard_id bigint, source_node_id integer, target_node_id integer,
+        transfer_mode citus.shard_transfer_mode DEFAULT 'auto') RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_copy_shard_placement_by_id';
+
+CREATE PROCEDURE pg_catalog.citus_cleanup_orphaned_resources()
+    LANGUAGE C
+    AS 'MODULE_PATHNAME', 'citus_cleanup_orphaned_resources';
+CREATE PROCEDURE pg_catalog.citus_cleanup_orphaned_shards()
+    LANGUAGE C
+    AS 'MODULE_PATHNAME', 'citus_cleanup_orphaned_resources';
+REVOKE ALL ON PROCEDURE pg_catalog.citus_cleanup_orphaned_resources() FROM PUBLIC;
+REVOKE ALL ON PROCEDURE pg_catalog.citus_cleanup_orphaned_shards() FROM PUBLIC;
+
+CREATE FUNCTION pg_catalog.citus_local_disk_space_stats(
+        OUT available_disk_size bigint, OUT total_disk_size bigint) RETURNS record
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_local_disk_space_stats';
+
+-- Called by the coordinator on the nodes, as the owner of the extension ------------------------------
+
+CREATE FUNCTION citus_internal.create_shard_parts(relations regclass[], shard_ids bigint[], part text) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_create_shard_parts';
+CREATE FUNCTION citus_internal.pull_shard(
+        target text, source_node integer, source text, condition text, snapshot text) RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_pull_shard';
+CREATE FUNCTION citus_internal.wait_for_placement_users(shard_id bigint, group_id integer) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_wait_for_placement_users';
+-- Cleans up without a word; only what is left after readers were waited for lock_timeout ms stays.
+CREATE FUNCTION citus_internal.clean_up(lock_timeout integer) RETURNS integer
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_clean_up';
+
+-- Drops a shard's table, when nobody holds it up: its foreign keys make the drop lock tables that others read, so
+-- it gives way and tries again until lock_timeout (ms) has passed.
+CREATE FUNCTION citus_internal.drop_placement(name text, lock_timeout integer) RETURNS void
+    LANGUAGE plpgsql STRICT VOLATILE SET search_path = pg_catalog SET client_min_messages = warning
+AS $$
+DECLARE
+    give_up timestamptz := clock_timestamp() + drop_placement.lock_timeout * interval '1 millisecond';
+BEGIN
+    LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', '100ms', true);
+            EXECUTE format('DROP TABLE IF EXISTS %s CASCADE', name);
+            RETURN;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF clock_timestamp() > give_up THEN
+                RAISE;
+            END IF;
+        END;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION citus_internal.drop_subscription(name text) RETURNS void
+    LANGUAGE plpgsql STRICT VOLATILE SET search_path = pg_catalog SET client_min_messages = warning
+AS $$
+BEGIN
+    -- The slot has a record of its own.
+    IF EXISTS (SELECT FROM pg_subscription WHERE subname = name
+        AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())) THEN
+        EXECUTE format('ALTER SUBSCRIPTION %I DISABLE', name);
+        EXECUTE format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', name);
+        EXECUTE format('DROP SUBSCRIPTION %I', name);
+    END IF;
+END
+$$;
+
+CREATE FUNCTION citus_internal.drop_replication_slot(name text) RETURNS void
+    LANGUAGE plpgsql STRICT VOLATILE SET search_path = pg_catalog
+AS $$
+DECLARE
+    user_pid integer;
+BEGIN
+    FOR attempt IN 1 .. 100 LOOP
+        SELECT active_pid INTO user_pid FROM pg_replication_slots WHERE slot_name = name;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        BEGIN
+            PERFORM pg_terminate_backend(user_pid) WHERE user_pid IS NOT NULL;
+            PERFORM pg_drop_replication_slot(name);
+            RETURN;
+        EXCEPTION WHEN object_in_use OR undefined_object THEN
+            -- Its user is on the way out, or somebody else has dropped it.
+            PERFORM pg_sleep(0.05);
+        END;
+    END LOOP;
+    RAISE EXCEPTION 'replication slot % is in use', name USING ERRCODE = 'object_in_use';
+END
+$$;
+
+REVOKE ALL ON FUNCTION
+    citus_internal.create_shard_parts(regclass[], bigint[], text),
+    citus_internal.pull_shard(text, integer, text, text, text),
+    citus_internal.wait_for_placement_users(bigint, integer),
+    citus_internal.clean_up(integer),
+    citus_internal.drop_placement(text, integer),
+    citus_internal.drop_subscription(text),
+    citus_internal.drop_replication_slot(text)
+FROM PUBLIC;
+
+-- Called by the coordinator on the other nodes, in its transaction, as the user who must own the tables.
+CREATE FUNCTION citus_internal.change_placements(
+        removed bigint[], added bigint[], added_shards bigint[], added_groups integer[]) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_change_placements';

@@ -1,0 +1,91 @@
+/*
+ * transfer.h: the steps that moving, copying and splitting shards are made of.
+ *
+ * A transfer is a list of shards that are to be filled from others: for a move one for each table
+ * of the colocation group; a split has several targets with a filter for each source. The steps, in
+ * order:
+ *
+ *   begin_operation()                     cleanup.h
+ *   create_targets()                      recorded, then made: tables without indexes
+ *   start_publishing()                    logical only: publications and slots; a snapshot each
+ *   copy_rows()                           every target pulls its rows from its source
+ *   build_indexes()                       indexes, constraints, partitions, statistics
+ *   subscribe(), catch_up()               logical only
+ *   block_writes()                        on all nodes; before copy_rows() where there is no
+ * logical part finish_replication()                  logical only: everything that was written has
+ * arrived add_foreign_keys() (metadata on all nodes: the caller, in this transaction)
+ *
+ * All but block_writes() runs in sessions of its own, as the extension's owner, outside of this
+ * transaction: what they make is of no consequence until the metadata says so.
+ */
+#pragma once
+
+#include "civitas/catalog/nodes.h"
+#include "civitas/catalog/tables.h"
+#include "civitas/pg/str.h"
+#include "civitas/pg/vec.h"
+#include "civitas/remote/session.h"
+
+#include <span>
+
+namespace civitas::cluster {
+
+/* A shard that is filled from another one (or from the same shard's placement on another node). */
+struct ShardTransfer
+{
+	Oid relid;
+	ShardId source_shard;
+	ShardId target_shard;
+	catalog::Node source;
+	catalog::Node target;
+	/* Which rows: an SQL condition on the table's columns; null: all. */
+	const char *filter;
+};
+CIVITAS_SERVER_STATE(ShardTransfer);
+
+using Transfers = std::span<const ShardTransfer>;
+
+/* Runs body(argument) as the extension's owner, who may do everything on every node. */
+void run_as_owner(void (*body)(void *), void *argument);
+template <typename Body> void as_extension_owner(Body&& body)
+{
+	run_as_owner([](void *argument) { (*static_cast<Body *>(argument))(); }, &body);
+}
+
+/* One command for one node, in a session of its own as the extension's owner, committed at once. */
+struct OwnerCommand
+{
+	catalog::Node node;
+	const char *sql;
+	const char *result; /* set: the one value of the last statement */
+};
+CIVITAS_SERVER_STATE(OwnerCommand);
+/* Runs them, several at a time; raises the first failure, naming the node. */
+void run_as_owner_on_nodes(std::span<OwnerCommand> commands);
+/* One of them: its one value, in CurrentMemoryContext. */
+const char *run_as_owner_on_node(const catalog::Node& node, const char *sql);
+
+/* Records and makes the tables of the targets, without indexes. */
+void create_targets(int64 operation, Transfers transfers);
+/* Copies the rows, as they are now or, with `snapshots` (one for each transfer, of the source), as
+ * they were then. */
+void copy_rows(Transfers transfers, std::span<const char *const> snapshots = {});
+/* Indexes with their constraints, attached partitions, statistics. */
+void build_indexes(Transfers transfers);
+/* Foreign keys; while writes are blocked. */
+void add_foreign_keys(Transfers transfers);
+
+/*
+ * Stops writes to the tables (oids), and to reference tables that they reference, on all nodes
+ * until the end of this transaction, and waits for those that have begun. Gives way to transactions
+ * that last long: tries again and again, each time for a moment only; between two tries `meanwhile`
+ * is called. Also locks the source placements, so that what a crash left prepared is waited for.
+ */
+void block_writes(List *tables, Transfers transfers, void (*meanwhile)(void *), void *argument);
+
+/* name[], for use in SQL: the tables' names in the order of the transfers. */
+char *regclass_array(Transfers transfers);
+/* Target shard ids likewise. */
+char *shard_id_array(Transfers transfers);
+
+} // namespace civitas::cluster

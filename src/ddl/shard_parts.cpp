@@ -1,0 +1,123 @@
+/*
+ * shard_parts.cpp: shards made in steps, for those who fill them in between.
+ *
+ * A move or a split makes the tables first, copies rows into them, builds indexes over the rows,
+ * attaches partitions, and adds foreign keys last. The definitions come from the local shells, as
+ * for new tables (shard_ddl.cpp). The shards are given by name, for new ones of a split are not in
+ * the metadata yet.
+ */
+#include "civitas/catalog/tables.h"
+#include "civitas/ddl/shard_ddl.h"
+#include "civitas/deparse/table_definition.h"
+#include "civitas/pg/vec.h"
+#include "shard_names.h"
+
+CIVITAS_PG_BEGIN
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+CIVITAS_PG_END
+
+namespace civitas::ddl {
+
+static List *part_commands(Oid relid, ShardPart part)
+{
+	switch (part)
+	{
+	case ShardPart::Table:
+		return deparse::shard_table_commands(relid);
+	case ShardPart::Indexes:
+		return deparse::shard_index_commands(relid);
+	case ShardPart::Attach: {
+		char *attach = deparse::attach_partition_command(relid);
+		return attach != nullptr ? list_make1(attach) : NIL;
+	}
+	case ShardPart::ForeignKeys:
+		return deparse::foreign_key_commands(relid);
+	}
+	return NIL;
+}
+
+/* The rows are those of a shard that has the constraint: valid without a look at them. */
+static void trust_foreign_keys(Node *tree)
+{
+	if (!IsA(tree, AlterTableStmt))
+		return;
+	ListCell *cell;
+	foreach (cell, castNode(AlterTableStmt, tree)->cmds)
+	{
+		auto *cmd = lfirst_node(AlterTableCmd, cell);
+		if (cmd->subtype != AT_AddConstraint)
+			continue;
+		auto *constraint = castNode(Constraint, cmd->def);
+		/* One that was NOT VALID there stays so. */
+		if (constraint->contype == CONSTR_FOREIGN && !constraint->skip_validation)
+		{
+			constraint->skip_validation = true;
+			constraint->initially_valid = true;
+		}
+	}
+}
+
+void create_shard_parts(std::span<const NamedShard> shards, ShardPart part)
+{
+	set_named_shards(shards);
+	for (const NamedShard& shard : shards)
+	{
+		catalog::get_table(shard.relid);
+		List *commands = part_commands(shard.relid, part);
+		ListCell *cell;
+		foreach (cell, commands)
+		{
+			auto *text = static_cast<const char *>(lfirst(cell));
+			Node *tree = parse_one(text);
+			rename_to_shards(tree, NAMED_SHARDS);
+			trust_foreign_keys(tree);
+			execute_tree(tree, text);
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+CIVITAS_PG_BEGIN
+
+/* create_shard_parts(relations, shard ids, part): only superusers may call it. */
+PG_FUNCTION_INFO_V1(citus_internal_create_shard_parts);
+PGDLLEXPORT Datum citus_internal_create_shard_parts(PG_FUNCTION_ARGS)
+{
+	static constexpr struct
+	{
+		const char *name;
+		ShardPart part;
+	} PARTS[] = {{"table", ShardPart::Table},
+				 {"indexes", ShardPart::Indexes},
+				 {"attach", ShardPart::Attach},
+				 {"foreign keys", ShardPart::ForeignKeys}};
+	Datum *relations;
+	Datum *ids;
+	int count;
+	int id_count;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), REGCLASSOID, 4, true, TYPALIGN_INT, &relations,
+					  nullptr, &count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &ids,
+					  nullptr, &id_count);
+	const char *wanted = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	if (count != id_count)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("there must be one shard id for each relation")));
+	pg::Vec<NamedShard> shards;
+	for (int i = 0; i < count; i++)
+		shards.push({DatumGetObjectId(relations[i]), DatumGetInt64(ids[i])});
+	for (const auto& part : PARTS)
+		if (strcmp(part.name, wanted) == 0)
+		{
+			create_shard_parts(shards.span(), part.part);
+			PG_RETURN_VOID();
+		}
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("shards have no part \"%s\"", wanted)));
+}
+
+CIVITAS_PG_END
+
+} // namespace civitas::ddl
