@@ -35,6 +35,42 @@ COMMENT ON FUNCTION pg_catalog.get_nodeid_for_groupid(integer) IS
 	'The node id of a group''s primary.';
 COMMENT ON FUNCTION pg_catalog.citus_is_primary_node() IS
 	'Whether this server is a primary.';
+COMMENT ON FUNCTION pg_catalog.get_rebalance_table_shards_plan(regclass,real,integer,bigint[],boolean,name,real) IS
+	'The moves that a rebalance would make now, one row for each shard that moves: those of colocated tables move together. All distributed tables, or the colocation group of one; see rebalance_table_shards() for the arguments.';
+COMMENT ON FUNCTION pg_catalog.rebalance_table_shards(regclass,real,integer,bigint[],citus.shard_transfer_mode,boolean,name) IS
+	'Moves shards until the nodes are evenly loaded, each move in a transaction of its own, and returns when the last one is done. threshold: a node within this share of the average is even enough; max_shard_moves: the most moves to make; excluded_shard_list: shards that stay; drain_only: only empty the nodes whose shouldhaveshards is false; rebalance_strategy: a row of pg_dist_rebalance_strategy, the default one if null. Cannot run inside a transaction block.';
+COMMENT ON FUNCTION pg_catalog.citus_drain_node(text,integer,citus.shard_transfer_mode,name) IS
+	'Sets shouldhaveshards of a node to false and moves its shards to the other nodes. It can be removed then.';
+COMMENT ON FUNCTION pg_catalog.citus_rebalance_start(name,boolean,citus.shard_transfer_mode,boolean,boolean) IS
+	'Plans a rebalance of all distributed tables and schedules it as a background job, whose id it returns; null when there is nothing to move. Moves of one colocation group follow one another unless parallel_transfer_colocated_shards; citus.max_background_task_executors says how many run at a time.';
+COMMENT ON FUNCTION pg_catalog.citus_rebalance_status(boolean) IS
+	'How far the newest rebalance job is: see citus_job_status().';
+COMMENT ON FUNCTION pg_catalog.citus_rebalance_stop() IS
+	'Cancels the rebalance job. The move that runs is ended and undone; moves that are done stay.';
+COMMENT ON FUNCTION pg_catalog.citus_rebalance_wait() IS
+	'Waits until the rebalance job has ended.';
+COMMENT ON FUNCTION pg_catalog.citus_job_list() IS
+	'The background jobs, oldest first.';
+COMMENT ON FUNCTION pg_catalog.citus_job_status(bigint,boolean) IS
+	'A background job with details: its tasks that run, have failed or wait to be tried again, and how many are in each state. With raw, sizes are bytes.';
+COMMENT ON FUNCTION pg_catalog.citus_job_wait(bigint,citus_job_status) IS
+	'Waits until a background job has ended, or is in the desired state; an error if it ended otherwise.';
+COMMENT ON FUNCTION pg_catalog.citus_job_cancel(bigint) IS
+	'Cancels a background job: tasks that have not started never will, one that runs is cancelled. For the owner of its tasks and superusers.';
+COMMENT ON FUNCTION pg_catalog.citus_add_rebalance_strategy(name,regproc,regproc,regproc,real,real,real) IS
+	'Adds a rebalance strategy: functions that give the cost of a shard, the capacity of a node (relative to the others) and whether a shard may be on a node; the threshold used if none is given, the lowest that may be given, and how much a move must gain as a share of what it moves.';
+COMMENT ON FUNCTION pg_catalog.citus_set_default_rebalance_strategy(text) IS
+	'Makes a rebalance strategy the one that is used when none is named.';
+COMMENT ON FUNCTION pg_catalog.citus_validate_rebalance_strategy_functions(regproc,regproc,regproc) IS
+	'Raises an error unless the functions can be those of a rebalance strategy.';
+COMMENT ON FUNCTION pg_catalog.citus_shard_cost_1(bigint) IS
+	'Cost function of by_shard_count: all shards cost the same.';
+COMMENT ON FUNCTION pg_catalog.citus_shard_cost_by_disk_size(bigint) IS
+	'Cost function of by_disk_size: bytes of a shard and of those colocated with it, and 100 MB, so that empty shards are spread too.';
+COMMENT ON FUNCTION pg_catalog.citus_node_capacity_1(integer) IS
+	'Capacity function of the built-in strategies: all nodes are equal.';
+COMMENT ON FUNCTION pg_catalog.citus_shard_allowed_on_node_true(bigint,integer) IS
+	'Placement function of the built-in strategies: every shard may be on every node.';
 COMMENT ON FUNCTION pg_catalog.citus_version() IS
 	'The version of the library and how it was built.';
 COMMENT ON FUNCTION pg_catalog.create_distributed_table(regclass,text,citus.distribution_type,text,integer) IS

@@ -6,6 +6,7 @@
  * waits for them one after the other. A lane's session goes from one task to the next, reset in
  * between, and is closed at the end, whatever happened: it never joins those of the transaction.
  */
+#include "background_jobs.h"
 #include "civitas/cluster/cluster.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
@@ -296,6 +297,7 @@ void cluster_init()
 		"certificate names another host.",
 		&local_hostname, "localhost", PGC_SUSET, 0, nullptr, nullptr, nullptr);
 	disk_space_init();
+	background_jobs_init();
 }
 
 CIVITAS_PG_BEGIN

@@ -9,7 +9,7 @@
  * cycle.
  *
  * Deadlocks have a rhythm of their own: where no transaction has waited long, a look into shared
- * memory is all.
+ * memory is all. Background jobs have processes of their own: see job_queue.cpp.
  *
  * A database without the extension is looked at once after the server's start, and again when
  * somebody starts a distributed transaction in it (the nudge). What is known of databases lives in
@@ -21,6 +21,7 @@
 #include "civitas/catalog/nodes.h"
 #include "civitas/daemon/maintenance.h"
 #include "civitas/txn/transaction.h"
+#include "job_queue.h"
 
 CIVITAS_PG_BEGIN
 #include "access/heapam.h"
@@ -253,10 +254,20 @@ long remaining(TimestampTz since, long interval)
 
 /* When the launcher last looked for deadlocks. */
 TimestampTz last_look;
+/* What it allocates; reset in each cycle. */
+MemoryContext launcher_context;
 
-void look_when_due();
+void do_what_is_due();
 
-/* A recovery may wait long for a node that is lost; the looks for deadlocks go on meanwhile. */
+/* Until the next look for deadlocks or start of a job queue, ms. */
+long time_until_due()
+{
+	const long look = remaining(last_look, deadlock_interval());
+	const long jobs = job_queue_wait();
+	return jobs >= 0 && jobs < look ? jobs : look;
+}
+
+/* A recovery may wait long for a node that is lost; what else is due goes on meanwhile. */
 void wait_for_worker(BackgroundWorkerHandle *handle, Duty duty)
 {
 	if (duty == Duty::Deadlocks)
@@ -266,12 +277,12 @@ void wait_for_worker(BackgroundWorkerHandle *handle, Duty duty)
 	}
 	for (;;)
 	{
-		look_when_due();
+		do_what_is_due();
 		pid_t pid;
 		if (GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED)
 			return;
-		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-				  remaining(last_look, deadlock_interval()), PG_WAIT_EXTENSION);
+		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, time_until_due(),
+				  PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -303,9 +314,10 @@ void run_worker(Oid database, Duty duty)
 
 void launch_cycle(MemoryContext context)
 {
+	List *databases = connectable_databases(context);
+	start_job_queues(databases);
 	if (recovery_interval < 0)
 		return;
-	List *databases = connectable_databases(context);
 	forget_missing(databases);
 	ListCell *cell;
 	foreach (cell, databases)
@@ -327,10 +339,12 @@ void look_for_deadlocks()
 	}
 }
 
-void look_when_due()
+void do_what_is_due()
 {
 	if (passed(&last_look, deadlock_interval()))
 		look_for_deadlocks();
+	if (job_queue_wait() == 0)
+		start_job_queues(connectable_databases(launcher_context));
 }
 
 /* Time until the next cycle, ms. */
@@ -404,6 +418,7 @@ void maintenance_init()
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = start_shared_memory;
 	txn::first_use_hook = note_distributed_use;
+	job_queue_init();
 	register_launcher();
 }
 
@@ -422,15 +437,17 @@ void civitas_maintenance_launcher(Datum argument)
 		AllocSetContextCreate(TopMemoryContext, "civitas maintenance", ALLOCSET_DEFAULT_SIZES);
 	TimestampTz last_cycle = 0;
 	daemon::last_look = GetCurrentTimestamp();
+	daemon::launcher_context = context;
+	daemon::join_job_queue();
 	for (;;)
 	{
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
 		if (daemon::passed(&last_cycle, daemon::cycle_time()))
 			daemon::launch_cycle(context);
-		daemon::look_when_due();
+		daemon::do_what_is_due();
 		const long cycle = daemon::remaining(last_cycle, daemon::cycle_time());
-		const long look = daemon::remaining(daemon::last_look, daemon::deadlock_interval());
+		const long look = daemon::time_until_due();
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 				  cycle < look ? cycle : look, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

@@ -1,5 +1,6 @@
 /*
- * sql_text.cpp: SPI for catalog queries, under a search_path of pg_catalog.
+ * sql_text.cpp: SPI for catalog queries, under a search_path of pg_catalog; a user's temporary
+ * tables come last, so that none of them can pass for a catalog.
  *
  * The setting is made for one nesting level of GUCs, so that an error inside puts it back as well.
  */
@@ -8,23 +9,28 @@
 CIVITAS_PG_BEGIN
 #include "executor/spi.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 CIVITAS_PG_END
 
 namespace civitas::pg {
 
-static List *run(const char *sql, bool collect)
+static List *run(const char *sql, bool collect, bool latest = false)
 {
 	const MemoryContext caller = CurrentMemoryContext;
 	List *texts = NIL;
 
 	SPI_connect();
 	const int level = NewGUCNestLevel();
-	set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-					  true, 0, false);
+	set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+					  GUC_ACTION_SAVE, true, 0, false);
 	/* These are our own questions: what is hidden from the session's user is not hidden from us. */
 	set_config_option("citus.show_shards_for_app_name_prefixes", "*", PGC_USERSET, PGC_S_SESSION,
 					  GUC_ACTION_SAVE, true, 0, false);
-	const int code = SPI_execute(sql, false, 0);
+	if (latest)
+		PushActiveSnapshot(GetLatestSnapshot());
+	const int code = SPI_execute(sql, latest, 0);
+	if (latest)
+		PopActiveSnapshot();
 	if (code < 0)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 						errmsg("catalog query failed: %s", SPI_result_code_string(code))));
@@ -46,6 +52,11 @@ static List *run(const char *sql, bool collect)
 List *sql_texts(const char *sql)
 {
 	return run(sql, true);
+}
+
+List *sql_texts_latest(const char *sql)
+{
+	return run(sql, true, true);
 }
 
 char *sql_text(const char *sql)

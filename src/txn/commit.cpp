@@ -29,6 +29,8 @@ CIVITAS_PG_END
 
 namespace civitas::txn {
 
+void (*transaction_end_hook)(bool committed) = nullptr;
+
 namespace {
 
 int max_cached_sessions;
@@ -406,6 +408,8 @@ void transaction_callback(XactEvent event, void *argument)
 	{
 		forget_subtransactions();
 		forget_running_statement();
+		if (transaction_end_hook != nullptr)
+			transaction_end_hook(event == XACT_EVENT_COMMIT);
 	}
 }
 

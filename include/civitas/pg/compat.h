@@ -28,6 +28,8 @@ CIVITAS_PG_BEGIN
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/procsignal.h"
+#include "tcop/cmdtag.h"
+#include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
@@ -246,6 +248,18 @@ inline void run_executor(QueryDesc *description)
 	ExecutorRun(description, ForwardScanDirection, 0);
 #else
 	ExecutorRun(description, ForwardScanDirection, 0, true);
+#endif
+}
+
+/* Runs a portal to its end; 18 dropped run_once. */
+inline void run_portal(Portal portal, bool top_level, DestReceiver *receiver)
+{
+	QueryCompletion completion;
+	InitializeQueryCompletion(&completion);
+#if PG_VERSION_NUM >= 180000
+	PortalRun(portal, FETCH_ALL, top_level, receiver, receiver, &completion);
+#else
+	PortalRun(portal, FETCH_ALL, top_level, true, receiver, receiver, &completion);
 #endif
 }
 

@@ -13,6 +13,8 @@ namespace civitas::pg {
 /* First column of every row as a C string (rows with NULL are left out), in CurrentMemoryContext.
  * Sees this transaction's changes. */
 List *sql_texts(const char *sql);
+/* Same for a query that only reads; sees what is committed now, whatever the isolation level is. */
+List *sql_texts_latest(const char *sql);
 /* First column of the first row; null where there is none or it is NULL. */
 char *sql_text(const char *sql);
 /* Runs statements that return nothing of interest, with search_path = pg_catalog. */

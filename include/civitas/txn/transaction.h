@@ -117,6 +117,9 @@ int end_deadlocks(bool anywhere);
 /* Called when a transaction first uses another node; set by the daemon, to be null otherwise. */
 extern void (*first_use_hook)();
 
+/* Called at the very end of every transaction; may not raise. Set by cluster. */
+extern void (*transaction_end_hook)(bool committed);
+
 void transaction_init();
 
 } // namespace civitas::txn
