@@ -130,6 +130,7 @@ struct Execution
 	remote::Session *session;
 	int statement;
 	bool single_row_set;
+	bool kept;	   /* the session was there before, and nothing came back from it yet */
 
 	Many *many;
 

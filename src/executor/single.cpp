@@ -7,7 +7,10 @@
  */
 #include "execution.h"
 
+#include "civitas/pg/debug_point.h"
 #include "civitas/txn/transaction.h"
+
+#include <cstring>
 
 namespace civitas::executor {
 
@@ -26,6 +29,7 @@ remote::Session *session_of(Execution *execution, Task& task, GroupId group)
 		session = txn::session_for(catalog::get_primary(group));
 	if (remote::claimed(session))
 		yield_session(session);
+	CIVITAS_DEBUG_POINT("session_found");
 	return session;
 }
 
@@ -45,6 +49,50 @@ void send(Execution *execution)
 bool returns_many(const Execution *execution)
 {
 	return execution->query->returns_rows;
+}
+
+/* Whether a first result says that the server ends the session: it does so when it is told to
+ * (57P01, 57P02, 57P05), before it looks at a statement that came meanwhile. */
+bool is_farewell(const PGresult *result)
+{
+	if (result == nullptr || PQresultStatus(result) != PGRES_FATAL_ERROR)
+		return false;
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	return sqlstate != nullptr && strncmp(sqlstate, "57P", 3) == 0;
+}
+
+/*
+ * The first result. A kept session may have died between its look-up and the sending, which nobody
+ * sees before the answer fails to come: then the statement is sent once more, on another session, if
+ * it only reads and no transaction goes with the session.
+ */
+PGresult *first_result(Execution *execution)
+{
+	PGresult *result = nullptr;
+	const bool answered = remote::wait_result(execution->session, &result);
+	execution->kept = false;
+	if (answered && !is_farewell(result))
+		return result;
+	if (execution->in_transaction || !execution->query->read_only)
+	{
+		if (answered)
+			return result;
+		remote::raise_connection_lost(execution->session);
+	}
+	PQclear(result);
+	Task& task = execution->tasks[0];
+	remote::Session *lost = execution->session;
+	execution->session = nullptr;
+	remote::close(lost);
+	execution->session = session_of(execution, task, task.ran_on);
+	execution->sessions_used++;
+	send(execution);
+	if (returns_many(execution))
+	{
+		remote::set_single_row(execution->session);
+		execution->single_row_set = true;
+	}
+	return remote::next_result(execution->session);
 }
 
 /* Reads up to and including the sync, so that the session is idle; then it is anyone's. */
@@ -89,6 +137,7 @@ void start_single(Execution *execution)
 	task.ran_on = task.groups[0];
 	execution->session = session_of(execution, task, task.ran_on);
 	execution->sessions_used = 1;
+	execution->kept = true;
 	send(execution);
 }
 
@@ -111,7 +160,8 @@ bool next_single(Execution *execution, Datum *values, bool *nulls)
 			remote::set_single_row(execution->session);
 			execution->single_row_set = true;
 		}
-		PGresult *result = remote::next_result(execution->session);
+		PGresult *result = execution->kept ? first_result(execution)
+										   : remote::next_result(execution->session);
 		if (result == nullptr)
 		{
 			execution->statement++;

@@ -479,17 +479,24 @@ bool try_next_result(Session *session, PGresult **result)
 	return ready;
 }
 
-PGresult *next_result(Session *session)
+bool wait_result(Session *session, PGresult **result)
 {
-	PGresult *result = nullptr;
-	while (!try_next_result(session, &result))
+	while (!try_next_result(session, result))
 	{
 		const uint32 events =
 			session->flush_pending ? WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE : WL_SOCKET_READABLE;
 		wait_socket(session, events, -1, Interrupts::Process);
 		if (!consume_input(session))
-			raise_connection_lost(session);
+			return false;
 	}
+	return true;
+}
+
+PGresult *next_result(Session *session)
+{
+	PGresult *result = nullptr;
+	if (!wait_result(session, &result))
+		raise_connection_lost(session);
 	return result;
 }
 

@@ -148,6 +148,35 @@ $_->{handle}->pump_nb for $one, $two;
 ok(says($two, 'rows') & says($one, 'rows'), 'a circle of waits is broken');
 finish($_) for $one, $two;
 
+# --- sessions that die between their look-up and the statement ----------------------------------------------------------
+sub lose_session
+{
+	my ($sql) = @_;
+	my $go_on = $coordinator->data_dir . '/citus_debug_continue';
+	unlink $go_on;
+	my $client = session();
+	run_on($client, "SELECT v FROM t WHERE k = $key", 60);
+	$client->{in} .= "SET citus.debug_point = 'session_found:wait';\n$sql;\n\\echo end\n";
+	$client->{handle}->pump_nb;
+	$coordinator->poll_query_until('postgres',
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%/* lose */%' AND pid <> pg_backend_pid()});
+	$cluster->node(1)->safe_psql('postgres',
+		q{SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%'});
+	open my $file, '>', $go_on or die $!;
+	close $file;
+	says($client, 'end');
+	finish($client);
+	unlink $go_on;
+	return $client;
+}
+my $reader = lose_session("SELECT 'rows ' || v /* lose */ FROM t WHERE k = $key");
+like($reader->{out}, qr/rows 0/, 'a read is sent again') or diag($reader->{err});
+my $writer = lose_session("UPDATE t /* lose */ SET v = 5 WHERE k = $key");
+like($writer->{err}, qr/57P01|08006/, 'a change is not');
+is($cluster->sql("SELECT v FROM t WHERE k = $key"), 0, 'and was not made');
+$reader = lose_session("BEGIN; SELECT 'rows ' || v /* lose */ FROM t WHERE k = $key; COMMIT");
+like($reader->{err}, qr/57P01|08006/, 'nor is a part of a transaction');
+
 # --- a crash ----------------------------------------------------------------------------------------------------------
 my $victim = session();
 ok(run_on($victim, 'SELECT pg_backend_pid(), count(*) FROM t'), 'a client with sessions');

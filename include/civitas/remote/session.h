@@ -145,7 +145,9 @@ bool consume_input(Session *session);
 /* The next result if it can be had without waiting, into *result (null = end of this statement).
  * False: would block. */
 bool try_next_result(Session *session, PGresult **result);
-/* Like try_next_result but waits. Raises 08006 when the connection is lost. */
+/* Like try_next_result but waits. False when the connection is lost. */
+bool wait_result(Session *session, PGresult **result);
+/* Same, but raises 08006 when the connection is lost. */
 PGresult *next_result(Session *session);
 /* Reads and drops everything until the session is idle; raises the first error among the results.
  */
