@@ -21,3 +21,15 @@ CREATE AGGREGATE citus_internal.partial_text(text, VARIADIC "any") (
     FINALFUNC = citus_internal.partial_text_final,
     PARALLEL = SAFE
 );
+
+-- What statements check on their way: see src/planner/check_options.cpp.
+CREATE FUNCTION citus_internal.same_key(old anyelement, new anyelement, table_name regclass) RETURNS anyelement
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_same_key';
+CREATE FUNCTION citus_internal.check_option(holds boolean, view_name text, "row" text[]) RETURNS boolean
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_check_option';
+
+CREATE FUNCTION citus_internal.shell_oid(shard oid, names text[], oids oid[]) RETURNS oid
+    LANGUAGE C STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'citus_shell_oid';

@@ -9,8 +9,8 @@
  * found exactly once is checked.
  *
  * The tableoid of a sharded table is the shell's, on every node, and so is its row type: the first
- * is replaced by that constant, whole rows by ROW(...) of the type; NULL where an outer join made
- * the row.
+ * is replaced by that constant (a partitioned table's: by a look-up of the partition's name), whole
+ * rows by ROW(...) of the type; NULL where an outer join made the row.
  */
 #include "civitas/deparse/query_template.h"
 
@@ -22,13 +22,18 @@ CIVITAS_PG_BEGIN
 #include "access/attnum.h"
 #include "access/sysattr.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "common/keywords.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_func.h"
 #include "parser/parsetree.h"
 #include "parser/scanner.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
@@ -189,16 +194,46 @@ bool is_shell_column(const Var *var)
 	return var->varattno == TableOidAttributeNumber || var->varattno == 0;
 }
 
-Expr *shell_oid(const RangeTblEntry *rte)
+/* citus_internal.shell_oid(tableoid, names, oids): the partition's shell, as this node numbers it.
+ */
+Expr *partition_oid(const Var *var, Oid relid)
 {
-	/* The partition's oid is asked for, and is another one on every node. */
+	List *partitions = find_all_inheritors(relid, AccessShareLock, nullptr);
+	const int count = list_length(partitions);
+	Datum *names = static_cast<Datum *>(palloc(sizeof(Datum) * count));
+	Datum *oids = static_cast<Datum *>(palloc(sizeof(Datum) * count));
+	ListCell *cell;
+	foreach (cell, partitions)
+	{
+		const int index = foreach_current_index(cell);
+		const Oid partition = lfirst_oid(cell);
+		names[index] = CStringGetTextDatum(quote_qualified_identifier(
+			get_namespace_name(get_rel_namespace(partition)), get_rel_name(partition)));
+		oids[index] = ObjectIdGetDatum(partition);
+	}
+	const auto constant = [](Oid type, Datum value) {
+		return makeConst(type, -1, type == TEXTARRAYOID ? DEFAULT_COLLATION_OID : InvalidOid, -1,
+						 value, false, false);
+	};
+	Const *name_list =
+		constant(TEXTARRAYOID,
+				 PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT)));
+	Const *oid_list = constant(
+		OIDARRAYOID,
+		PointerGetDatum(construct_array(oids, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT)));
+	Oid types[] = {OIDOID, TEXTARRAYOID, OIDARRAYOID};
+	const Oid function = LookupFuncName(
+		list_make2(makeString(pstrdup("citus_internal")), makeString(pstrdup("shell_oid"))), 3,
+		types, false);
+	return reinterpret_cast<Expr *>(
+		makeFuncExpr(function, OIDOID, list_make3(copyObjectImpl(var), name_list, oid_list),
+					 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+}
+
+Expr *shell_oid(const Var *var, const RangeTblEntry *rte)
+{
 	if (get_rel_relkind(rte->relid) == RELKIND_PARTITIONED_TABLE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot tell which partition of distributed table \"%s\" a row is in",
-						get_rel_name(rte->relid)),
-				 errdetail("The query uses the table's tableoid."),
-				 errhint("Query the partitions by their names.")));
+		return partition_oid(var, rte->relid);
 	return reinterpret_cast<Expr *>(
 		makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(rte->relid), false, true));
 }
@@ -270,7 +305,8 @@ Node *replace_tableoid(Node *node, void *context)
 		const RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
 		if (!is_sharded_rte(rte))
 			return static_cast<Node *>(copyObjectImpl(node));
-		return unless_null_extended(var, var->varattno == 0 ? whole_row(var, rte) : shell_oid(rte));
+		return unless_null_extended(var,
+									var->varattno == 0 ? whole_row(var, rte) : shell_oid(var, rte));
 	}
 	if (IsA(node, Query))
 	{

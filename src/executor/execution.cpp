@@ -47,7 +47,7 @@ void discard(void *argument)
 /* Whether statements on other nodes can run in those nodes' implicit transactions. */
 bool can_run_outside_transaction(const Execution *execution)
 {
-	if (!execution->alone)
+	if (!execution->alone || in_step())
 		return false;
 	if (execution->query->read_only)
 		return true;

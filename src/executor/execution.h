@@ -160,6 +160,9 @@ struct ScanState
 	int64 shards_pruned; /* for EXPLAIN */
 };
 
+/* What a statement may carry: parameters are counted in 16 bits. */
+inline constexpr int MAX_STATEMENT_PARAMETERS = 65535;
+
 /* --- tasks.cpp ------------------------------------------------------------------------------ */
 
 /* Evaluates the parameters and makes the tasks. `context` is current. */
@@ -226,6 +229,11 @@ void discard_many(Execution *execution);
 void run_local_task(Execution *execution, Task& task);
 /* Plan of a task's statement for EXPLAIN (explain.cpp). */
 struct PlannedStmt *plan_local_statement(const Statement& statement, const char **sql);
+
+/* --- steps.cpp ------------------------------------------------------------------------------ */
+
+/* A part of a statement is running (steps.cpp): nothing may be committed before its end. */
+bool in_step();
 
 /* --- explain.cpp, settings.cpp ------------------------------------------------------------------
  */

@@ -43,6 +43,7 @@ struct InsertSelectState
 struct RowIdentity
 {
 	int32 shard_index;
+	Oid partition;
 	ItemPointerData ctid;
 	uint16 unused; /* zero */
 };
@@ -192,6 +193,8 @@ static bool is_first_match(InsertSelectState *state, TupleTableSlot *slot)
 		const Datum key = slot->tts_values[query->distribution_position];
 		row.shard_index = catalog::shard_index_of_hash(table, catalog::hash_value(table, key));
 	}
+	if (query->tableoid_position >= 0)
+		row.partition = DatumGetObjectId(slot->tts_values[query->tableoid_position]);
 	row.ctid = *reinterpret_cast<ItemPointer>(DatumGetPointer(slot->tts_values[0]));
 	bool found;
 	hash_search(state->seen, &row, HASH_ENTER, &found);
@@ -208,6 +211,15 @@ static HTAB *make_seen_rows(const plan::RemoteQuery *query)
 	control.entrysize = sizeof(RowIdentity);
 	control.hcxt = CurrentMemoryContext;
 	return hash_create("changed rows", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+[[noreturn]] static void raise_too_many_rows(const plan::RemoteQuery *query)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("too many rows change what they are known by on the replicas of table \"%s\"",
+					get_rel_name(query->anchor)),
+			 errhint("Change fewer rows in one statement.")));
 }
 
 static uint64 insert_by_values(InsertSelectState *state)
@@ -227,13 +239,17 @@ static uint64 insert_by_values(InsertSelectState *state)
 	const bool fresh = state->scan.query->command != CMD_INSERT && !IsolationUsesXactSnapshot();
 	if (fresh)
 		PushActiveSnapshot(GetLatestSnapshot());
+	const bool at_once = state->scan.query->rows_at_once;
+	const int columns = list_length(state->scan.query->insert_columns);
+	const int most = (MAX_STATEMENT_PARAMETERS - list_length(state->scan.parameters)) /
+					 (columns > 0 ? columns : 1);
 	uint64 affected = 0;
 	bool more = true;
 	while (more)
 	{
 		List *rows = NIL;
 		size_t bytes = 0;
-		while (list_length(rows) < BATCH_ROWS && bytes < BATCH_BYTES)
+		while (at_once || (list_length(rows) < BATCH_ROWS && bytes < BATCH_BYTES))
 		{
 			TupleTableSlot *slot = next_source_row(&source);
 			more = slot != nullptr;
@@ -241,6 +257,8 @@ static uint64 insert_by_values(InsertSelectState *state)
 				break;
 			if (!is_first_match(state, slot))
 				continue;
+			if (at_once && list_length(rows) >= most)
+				raise_too_many_rows(state->scan.query);
 			MemoryContextSwitchTo(batch_context);
 			rows = lappend(rows, constants_of_row(state->scan.query, slot, &bytes));
 			MemoryContextSwitchTo(caller_context);

@@ -168,6 +168,7 @@ void scan_init()
 	txn::session_wanted_hook = yield_session;
 	RegisterCustomScanMethods(&insert_select_methods);
 	RegisterCustomScanMethods(&modify_rows_methods);
+	RegisterCustomScanMethods(&steps_methods);
 }
 
 } // namespace civitas::executor

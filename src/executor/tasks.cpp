@@ -29,8 +29,6 @@ namespace civitas::executor {
 
 namespace {
 
-constexpr int MAX_STATEMENT_PARAMETERS = 65535;
-
 Datum evaluate(ExprState *expression, ExprContext *econtext, bool *isnull)
 {
 	return ExecEvalExprSwitchContext(expression, econtext, isnull);

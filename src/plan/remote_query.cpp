@@ -33,6 +33,8 @@ void for_each_field(Query& a, Other& b, Visit visit)
 	visit("read_only", a.read_only, b.read_only);
 	visit("run_when_empty", a.run_when_empty, b.run_when_empty);
 	visit("rows_repeat", a.rows_repeat, b.rows_repeat);
+	visit("tableoid_position", a.tableoid_position, b.tableoid_position);
+	visit("rows_at_once", a.rows_at_once, b.rows_at_once);
 	visit("anchor", a.anchor, b.anchor);
 	visit("relations", a.relations, b.relations);
 	visit("pieces", a.pieces, b.pieces);
@@ -170,6 +172,7 @@ RemoteQuery *make_remote_query()
 	query->read_only = true;
 	query->returns_rows = true;
 	query->distribution_position = -1;
+	query->tableoid_position = -1;
 	return query;
 }
 

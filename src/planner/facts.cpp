@@ -11,6 +11,7 @@
 #include "civitas/deparse/query_template.h"
 
 CIVITAS_PG_BEGIN
+#include "access/sysattr.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
@@ -162,7 +163,25 @@ bool local_objects_walker(Node *node, void *context)
 	return pg::walk_children(node, local_objects_walker, context);
 }
 
+bool tableoid_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Var))
+		return castNode(Var, node)->varattno == TableOidAttributeNumber;
+	if (IsA(node, TargetEntry) && IsA(castNode(TargetEntry, node)->expr, Var))
+		return false;
+	if (IsA(node, Query))
+		return pg::walk_query(castNode(Query, node), tableoid_walker, context);
+	return pg::walk_children(node, tableoid_walker, context);
+}
+
 } // namespace
+
+bool computes_with_tableoid(Node *node)
+{
+	return tableoid_walker(node, nullptr);
+}
 
 bool mentions_sharded(Query *query)
 {
@@ -189,6 +208,7 @@ void collect_facts(Query *query, Facts *facts)
 	facts->volatile_functions = contain_volatile_functions(node);
 	facts->sequence_functions = facts->volatile_functions && has_sequence_function(node);
 	facts->local_objects = has_local_objects(node);
+	facts->tableoid = computes_with_tableoid(node);
 	if (facts->unsupported_kind)
 		raise_unsupported("Range and append distributed tables cannot be queried.");
 }

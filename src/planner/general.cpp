@@ -93,23 +93,19 @@ RowMarkClause *remembered_lock(const RangeTblEntry *rte, Index index)
 
 void take_row_marks(Query *query)
 {
-	bool local = false;
+	/* A query over local tables only is PostgreSQL's. */
+	if (!mentions_sharded(query))
+		return;
 	ListCell *cell;
-	foreach (cell, query->rowMarks)
+	foreach (cell, list_copy(query->rowMarks))
 	{
-		const RowMarkClause *mark = lfirst_node(RowMarkClause, cell);
+		RowMarkClause *mark = lfirst_node(RowMarkClause, cell);
 		RangeTblEntry *rte = rt_fetch(mark->rti, query->rtable);
 		if (deparse::is_sharded_rte(rte))
 			remember_lock(rte, mark);
-		else
-			local |= rte->rtekind == RTE_RELATION;
+		else if (rte->rtekind == RTE_RELATION)
+			lock_rows_first(query, mark);
 	}
-	if (local && mentions_sharded(query))
-		raise_unsupported("Row locks of a local table in one query with distributed tables.",
-						  "Name the tables to lock (FOR UPDATE OF), or lock the local rows in "
-						  "a subquery.");
-	if (local)
-		return;
 	query->rowMarks = NIL;
 	query->hasForUpdate = false;
 }
@@ -236,13 +232,6 @@ void upper_hook(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, R
 		upper_paths(root, stage, input, output, extra);
 }
 
-const char *why_not_general(const Query *query, const Facts& facts)
-{
-	if (facts.sharded_writes || (facts.local_writes && query->commandType == CMD_SELECT))
-		return "WITH changes tables, and the statement needs more than one shard group.";
-	return nullptr;
-}
-
 } // namespace
 
 bool general_planning()
@@ -253,10 +242,6 @@ bool general_planning()
 PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, int options,
 						  ParamListInfo params, const char *reason)
 {
-	const char *refused = why_not_general(query, facts);
-	if (refused)
-		raise_unsupported(refused, "Restrict all distributed tables to one value of their "
-								   "distribution columns.");
 	Query *copy = static_cast<Query *>(copyObjectImpl(query));
 	if (facts.locks)
 		lock_walker(reinterpret_cast<Node *>(copy), nullptr);

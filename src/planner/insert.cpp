@@ -421,7 +421,7 @@ PlannedStmt *write_rows(PlannedStmt *statement, Query *query, plan::RemoteQuery 
 
 	statement->planTree = &scan->scan.plan;
 	statement->commandType = query->commandType;
-	statement->hasReturning = query->returningList != NIL;
+	statement->hasReturning = returns_to_client(query);
 	statement->queryId = query->queryId;
 	statement->canSetTag = query->canSetTag;
 	statement->parallelModeNeeded = false;
@@ -435,24 +435,17 @@ PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int
 	if (!deparse::is_sharded_rte(rte))
 	{
 		/* A local table filled from distributed ones: PostgreSQL's INSERT over our SELECT. */
-		if (facts.sharded_writes)
-			raise_unsupported("WITH changes a distributed table.");
+		if (writes_in_with(query))
+			return plan_steps(query, facts, text, options, params);
 		return plan_general(query, facts, text, options, params, "it inserts into a local table");
 	}
 	const catalog::Table& table = catalog::get_table(rte->relid);
-	if (query->withCheckOptions != NIL)
-		raise_unsupported("The statement writes through a view WITH CHECK OPTION or a row security "
-						  "policy.");
-	if (facts.sharded_writes)
-		raise_unsupported("WITH changes a distributed table.");
+	add_check_options(query);
+	if (writes_in_with(query))
+		return plan_steps(query, facts, text, options, params);
 	check_conflict_action(query, facts, table);
-	if (returns_nameless_rows(query->returningList))
-		raise_unsupported("RETURNING gives rows of no named type.",
-						  "Return the columns, or cast the row to a type.");
-	if (query->returningList &&
-		(has_sequence_function(reinterpret_cast<Node *>(query->returningList)) ||
-		 has_local_objects(reinterpret_cast<Node *>(query->returningList))))
-		raise_unsupported("RETURNING uses functions that cannot run on the nodes.");
+	if (returning_stays_here(query))
+		return plan_returning_here(query, facts, text, options, params);
 
 	List *columns = complete_target_list(query, table);
 	plan::RemoteQuery *remote = plan::make_remote_query();

@@ -33,6 +33,7 @@ struct Facts
 	bool volatile_functions;
 	bool sequence_functions; /* nextval() and its kin */
 	bool local_objects;		 /* user-defined objects that are not on every node */
+	bool tableoid;			 /* computes with tableoid, which is another number on each node */
 	bool local_rows;		 /* reads what only this node has: a named tuplestore */
 	bool simple;			 /* one relation, no subquery, CTE, sublink or set operation */
 };
@@ -41,6 +42,8 @@ bool mentions_sharded(Query *query);
 void collect_facts(Query *query, Facts *facts);
 /* nextval() and its kin, which must not run on a shard's node. */
 bool has_sequence_function(Node *node);
+/* Computes with the tableoid of a table; being returned as it is does not count. */
+bool computes_with_tableoid(Node *node);
 /* Uses functions, operators or types that the other nodes may not have. */
 bool has_local_objects(Node *node);
 
@@ -146,13 +149,19 @@ PlannedStmt *plan_insert_shards(Query *query, List *columns, const Facts& facts,
 Query *insert_select_source(Query *query, List *columns);
 /* Makes an INSERT fit for a shard: constraints by their columns, identity columns as given. */
 void adapt_insert(Query *query, List *columns, const catalog::Table& table);
+/* The rows of a change's target, to be found and locked by `query` before, into the store. */
+struct EarlyRows
+{
+	const char *store;
+	Query *query;
+};
 /*
  * UPDATE or DELETE of rows that a SELECT finds and locks first; `target` is null for a local table.
  * `reason`: why the shard groups cannot do it alone.
  */
 PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::Table *target,
 							  const char *text, int options, ParamListInfo params,
-							  const char *reason);
+							  const char *reason, EarlyRows *early = nullptr);
 /* On a node that is not the coordinator, sequences too small to be split among nodes are asked of
  * it. */
 Node *with_sequences(Node *node);
@@ -163,8 +172,41 @@ PlannedStmt *write_rows(PlannedStmt *source, Query *query, plan::RemoteQuery *re
 PlannedStmt *plan_select(Query *query, const char *text, int options, ParamListInfo params);
 void general_init();
 
+/* Any statement. */
+PlannedStmt *plan_any(Query *query, const char *text, int options, ParamListInfo params);
+/* modify_rows.cpp: makes a table of a SELECT a subquery that locks its rows, where the planner
+ * could not look the other tables' rows up again. */
+void lock_rows_first(Query *select, RowMarkClause *mark);
 /* What the planner below us would do. */
 PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamListInfo params);
+
+/* modify.cpp: UPDATE or DELETE whose target's rows are found before. */
+PlannedStmt *plan_modify_early(Query *query, const Facts& facts, const char *text, int options,
+							   ParamListInfo params, EarlyRows *early);
+
+/* --- check_options.cpp ------------------------------------------------------------------------ */
+
+/* Turns the check options of views into a column of RETURNING that the client does not get. */
+void add_check_options(Query *query);
+bool is_check_option(const TargetEntry *entry);
+/* Whether the statement has a RETURNING of the client's. */
+bool returns_to_client(const Query *query);
+
+/* --- steps.cpp ---------------------------------------------------------------------------------
+ */
+
+/* Whether a WITH query of the statement changes data. */
+bool writes_in_with(const Query *query);
+/* A statement whose WITH changes data, as steps that run one after the other. */
+PlannedStmt *plan_steps(Query *query, const Facts& facts, const char *text, int options,
+						ParamListInfo params);
+/* Whether RETURNING is nothing that shards can compute. */
+bool returning_stays_here(const Query *query);
+/* The change returns columns to a step that computes RETURNING. */
+PlannedStmt *plan_returning_here(Query *query, const Facts& facts, const char *text, int options,
+								 ParamListInfo params);
+/* Makes a range table entry read the rows of a store, with the columns of a target list. */
+void name_store(RangeTblEntry *rte, const char *store, List *target_list);
 
 /* --- visibility.cpp --------------------------------------------------------------------------- */
 

@@ -12,8 +12,10 @@
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
@@ -24,27 +26,78 @@ namespace {
 
 constexpr const char *VOLATILE_REASON = "it uses volatile functions";
 
-/* An UPDATE may set the distribution column only to itself. */
-void check_assignments(Query *query, const catalog::Table& target)
+bool is_target_key(const Query *query, const catalog::Table& target, Node *node)
+{
+	while (node && IsA(node, RelabelType))
+		node = reinterpret_cast<Node *>(castNode(RelabelType, node)->arg);
+	return node && IsA(node, Var) && castNode(Var, node)->varno == query->resultRelation &&
+		   castNode(Var, node)->varattno == target.distribution_attno &&
+		   castNode(Var, node)->varlevelsup == 0;
+}
+
+/* Whether WHERE says that the distribution column equals this very value. */
+bool held_equal(const Query *query, const catalog::Table& target, Expr *value)
+{
+	if (!is_execution_constant(reinterpret_cast<Node *>(value)))
+		return false;
+	Node *folded = eval_const_expressions(nullptr, reinterpret_cast<Node *>(value));
+	ListCell *cell;
+	foreach (cell, make_ands_implicit(reinterpret_cast<Expr *>(query->jointree->quals)))
+	{
+		const OpExpr *op = static_cast<const OpExpr *>(lfirst(cell));
+		if (!IsA(op, OpExpr) || list_length(op->args) != 2 ||
+			!is_hash_equality(op->opno, target.distribution_type, op->inputcollid))
+			continue;
+		Node *left = static_cast<Node *>(linitial(op->args));
+		Node *right = static_cast<Node *>(lsecond(op->args));
+		Node *other = is_target_key(query, target, left)	? right
+					  : is_target_key(query, target, right) ? left
+															: nullptr;
+		if (other && equal(eval_const_expressions(nullptr, other), folded))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A row stays in its shard. An UPDATE that sets the distribution column to the value that WHERE
+ * says it has sets it to itself; any other value is compared with the old one when the row is
+ * found. Returns whether that is needed.
+ */
+bool check_assignments(Query *query, const catalog::Table& target)
 {
 	if (query->commandType != CMD_UPDATE || !target.distribution_attno)
-		return;
+		return false;
+	bool compare = false;
 	ListCell *cell;
 	foreach (cell, query->targetList)
 	{
-		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
-		if (entry->resjunk || entry->resno != target.distribution_attno)
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		if (entry->resjunk || entry->resno != target.distribution_attno ||
+			is_target_key(query, target, reinterpret_cast<Node *>(entry->expr)))
 			continue;
-		if (IsA(entry->expr, Var) &&
-			reinterpret_cast<Var *>(entry->expr)->varno == query->resultRelation &&
-			reinterpret_cast<Var *>(entry->expr)->varattno == target.distribution_attno)
+		Oid type;
+		int32 typmod;
+		Oid collation;
+		get_atttypetypmodcoll(target.relid, entry->resno, &type, &typmod, &collation);
+		Var *old = makeVar(query->resultRelation, entry->resno, type, typmod, collation, 0);
+		if (held_equal(query, target, entry->expr))
+		{
+			entry->expr = reinterpret_cast<Expr *>(old);
 			continue;
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot change the value of distribution column \"%s\" of table \"%s\"",
-						entry->resname, get_rel_name(target.relid)),
-				 errhint("Delete the row and insert it with the new value in one transaction.")));
+		}
+		Oid types[] = {ANYELEMENTOID, ANYELEMENTOID, REGCLASSOID};
+		const Oid function = LookupFuncName(
+			list_make2(makeString(pstrdup("citus_internal")), makeString(pstrdup("same_key"))), 3,
+			types, false);
+		Const *table = makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid),
+								 ObjectIdGetDatum(target.relid), false, true);
+		entry->expr = reinterpret_cast<Expr *>(
+			makeFuncExpr(function, type, list_make3(old, entry->expr, table), collation, collation,
+						 COERCE_EXPLICIT_CALL));
+		compare = true;
 	}
+	return compare;
 }
 
 /* SET generated = DEFAULT alone leaves nothing to assign, which has no SQL: assign a column to
@@ -90,7 +143,8 @@ PlannedStmt *plan_shipped(Query *query, const Facts& facts, plan::RemoteQuery *r
 	return make_statement(query, remote, query->returningList, parameters.exprs, keys, NIL, facts);
 }
 
-PlannedStmt *plan_reference(Query *query, const Facts& facts, const catalog::Table& target)
+PlannedStmt *plan_reference(Query *query, const Facts& facts, const catalog::Table& target,
+							const char *text, int options, ParamListInfo params)
 {
 	const char *reason = why_not_shipped(facts);
 	if (reason == nullptr && facts.volatile_functions)
@@ -98,9 +152,7 @@ PlannedStmt *plan_reference(Query *query, const Facts& facts, const catalog::Tab
 	if (facts.sharded_count > 0)
 		reason = "it uses distributed tables";
 	if (reason)
-		raise_unsupported(
-			psprintf("Every replica of a reference table must run the statement, and %s.", reason),
-			"Read the rows into a temporary table first, and change the table by its key.");
+		return plan_modify_rows(query, facts, &target, text, options, params, reason);
 	plan::RemoteQuery *remote = plan::make_remote_query();
 	remote->tier = facts.simple ? plan::Tier::Router : plan::Tier::Pushdown;
 	remote->anchor = target.relid;
@@ -143,6 +195,8 @@ const char *why_not_shipped(const Facts& facts)
 		return "it uses sequence functions";
 	if (facts.local_objects)
 		return "it uses functions that are not on every node";
+	if (facts.tableoid)
+		return "it computes with tableoid, which is another number on each node";
 	return nullptr;
 }
 
@@ -154,35 +208,34 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int
 		raise_unsupported(
 			"The rows of a cursor come from shards: WHERE CURRENT OF does not know them.",
 			"Use the row's key in WHERE.");
+	add_check_options(query);
 	if (!deparse::is_sharded_rte(rte))
 	{
-		if (facts.sharded_writes)
-			raise_unsupported("WITH changes a distributed table.");
+		if (writes_in_with(query))
+			return plan_steps(query, facts, text, options, params);
+		if (returning_stays_here(query))
+			return plan_returning_here(query, facts, text, options, params);
 		return plan_modify_rows(query, facts, nullptr, text, options, params,
 								"it changes a local table");
 	}
 	const catalog::Table& target = catalog::get_table(rte->relid);
-	check_assignments(query, target);
+	const bool sets_key = check_assignments(query, target);
 	assign_something(query, target);
 
 	const char *reason = nullptr;
-	if (target.kind != catalog::TableKind::Reference && query->withCheckOptions == NIL)
+	if (!sets_key && target.kind != catalog::TableKind::Reference)
 	{
 		PlannedStmt *routed = plan_router(query, facts, params, &reason);
 		if (routed)
 			return routed;
 	}
-	if (query->withCheckOptions != NIL)
-		raise_unsupported("The statement writes through a view WITH CHECK OPTION or a row security "
-						  "policy.");
-	if (facts.sharded_writes || (facts.local_writes && query->hasModifyingCTE))
-		raise_unsupported("WITH changes a table of another shard group.");
-	if (returns_nameless_rows(query->returningList))
-		raise_unsupported("RETURNING gives rows of no named type.",
-						  "Return the columns, or cast the row to a type.");
+	if (writes_in_with(query))
+		return plan_steps(query, facts, text, options, params);
+	if (returning_stays_here(query))
+		return plan_returning_here(query, facts, text, options, params);
 	if (target.kind == catalog::TableKind::Reference)
-		return plan_reference(query, facts, target);
-	const char *alone = why_not_shipped(facts);
+		return plan_reference(query, facts, target, text, options, params);
+	const char *alone = sets_key ? "it sets the distribution column" : why_not_shipped(facts);
 	if (alone == nullptr && facts.volatile_functions)
 		alone = VOLATILE_REASON;
 	if (alone == nullptr)
@@ -193,6 +246,20 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int
 		alone = placement.reason;
 	}
 	return plan_modify_rows(query, facts, &target, text, options, params, alone);
+}
+
+PlannedStmt *plan_modify_early(Query *query, const Facts& facts, const char *text, int options,
+							   ParamListInfo params, EarlyRows *early)
+{
+	const catalog::Table& target =
+		catalog::get_table(rt_fetch(query->resultRelation, query->rtable)->relid);
+	add_check_options(query);
+	check_assignments(query, target);
+	assign_something(query, target);
+	if (returning_stays_here(query))
+		raise_unsupported("RETURNING needs this node, and the table is changed more than once.");
+	return plan_modify_rows(query, facts, &target, text, options, params,
+							"an earlier part of the statement changes the same table", early);
 }
 
 } // namespace civitas::planner

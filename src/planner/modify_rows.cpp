@@ -9,8 +9,13 @@
  * leave are locked even if a join drops them afterwards. A row found several times is changed once,
  * by the first.
  *
+ * How a row is known again: by its ctid; in a partitioned table, by the partition and the ctid;
+ * where shards have several placements, which number their rows each for itself, by the primary
+ * key, or by all columns where there is none.
+ *
  * A local table that is changed from distributed ones goes the same way: a subquery locks its rows,
- * and the changes are a local task.
+ * and the changes are a local task. Where the rows must be found before other parts of the
+ * statement change them (steps.cpp), that subquery is a step of its own.
  */
 #include "internal.h"
 
@@ -19,6 +24,7 @@
 CIVITAS_PG_BEGIN
 #include "access/sysattr.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type.h"
@@ -27,6 +33,9 @@ CIVITAS_PG_BEGIN
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/typcache.h"
 CIVITAS_PG_END
 
 namespace civitas::planner {
@@ -78,9 +87,6 @@ Node *returning_mutator(Node *node, void *context)
 	RowColumns *columns = static_cast<RowColumns *>(context);
 	if (node == nullptr)
 		return nullptr;
-	if (IsA(node, SubLink) || IsA(node, Query))
-		raise_unsupported("RETURNING has a subquery, and the statement needs several nodes.",
-						  "Use WITH .. RETURNING and a SELECT.");
 	if (IsA(node, Var))
 	{
 		Var *var = castNode(Var, node);
@@ -129,9 +135,172 @@ RangeTblRef *reference(int index)
 	return ref;
 }
 
+/* --- how a row is known again ---------------------------------------------------------------- */
+
+enum class Identity
+{
+	Ctid,
+	PartitionAndCtid,
+	Key,
+	AllColumns
+};
+
+bool has_replicas(const catalog::Table *table)
+{
+	for (int index = 0; table && index < table->shard_count; index++)
+		if (table->placements_of(index).size() != 1)
+			return true;
+	return false;
+}
+
+/* Column numbers of the primary key; empty where there is none. */
+Bitmapset *primary_key(Oid relid)
+{
+	Relation relation = RelationIdGetRelation(relid);
+	if (relation == nullptr)
+		return nullptr;
+	Bitmapset *result = nullptr;
+	Bitmapset *key = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	int member = -1;
+	while ((member = bms_next_member(key, member)) >= 0)
+		result = bms_add_member(result, member + FirstLowInvalidHeapAttributeNumber);
+	RelationClose(relation);
+	return result;
+}
+
+Bitmapset *all_columns(const RangeTblEntry *rte)
+{
+	Bitmapset *result = nullptr;
+	for (AttrNumber attno = 1; attno <= list_length(rte->eref->colnames); attno++)
+		if (get_attname(rte->relid, attno, true))
+			result = bms_add_member(result, attno);
+	return result;
+}
+
+Identity identity_of(const RangeTblEntry *rte, const catalog::Table *target)
+{
+	if (has_replicas(target))
+		return primary_key(rte->relid) ? Identity::Key : Identity::AllColumns;
+	if (get_rel_relkind(rte->relid) == RELKIND_PARTITIONED_TABLE || has_subclass(rte->relid))
+		return Identity::PartitionAndCtid;
+	return Identity::Ctid;
+}
+
+/* A comparison of the shard's column with the one that was found, where NULLs are equal. */
+Expr *same_value(Expr *left, Expr *right)
+{
+	const TypeCacheEntry *entry =
+		lookup_type_cache(exprType(reinterpret_cast<Node *>(left)), TYPECACHE_EQ_OPR);
+	Oid equality = entry->eq_opr;
+	Oid collation = exprCollation(reinterpret_cast<Node *>(left));
+	if (!OidIsValid(equality))
+	{
+		const auto as_text = [](Expr *value) {
+			CoerceViaIO *text = makeNode(CoerceViaIO);
+			text->arg = value;
+			text->resulttype = TEXTOID;
+			text->resultcollid = DEFAULT_COLLATION_OID;
+			text->coerceformat = COERCE_EXPLICIT_CAST;
+			text->location = -1;
+			return reinterpret_cast<Expr *>(text);
+		};
+		left = as_text(left);
+		right = as_text(right);
+		equality = TextEqualOperator;
+		collation = DEFAULT_COLLATION_OID;
+	}
+	DistinctExpr *distinct = makeNode(DistinctExpr);
+	distinct->opno = equality;
+	distinct->opfuncid = get_opcode(equality);
+	distinct->opresulttype = BOOLOID;
+	distinct->inputcollid = collation;
+	distinct->args = list_make2(left, right);
+	distinct->location = -1;
+	return make_notclause(reinterpret_cast<Expr *>(distinct));
+}
+
+Var *target_column(int varno, Oid relid, AttrNumber attno)
+{
+	if (attno == SelfItemPointerAttributeNumber)
+		return makeVar(varno, attno, TIDOID, -1, InvalidOid, 0);
+	if (attno == TableOidAttributeNumber)
+		return makeVar(varno, attno, OIDOID, -1, InvalidOid, 0);
+	Oid type;
+	int32 typmod;
+	Oid collation;
+	get_atttypetypmodcoll(relid, attno, &type, &typmod, &collation);
+	return makeVar(varno, attno, type, typmod, collation, 0);
+}
+
+/* Adds what the row is known by to the columns; the condition by which the shard finds it. The ctid
+ * is always the first column. */
+Expr *add_identity(RowColumns *columns, const RangeTblEntry *rte, const catalog::Table *target)
+{
+	const Identity identity = identity_of(rte, target);
+	const int varno = static_cast<int>(columns->target);
+	const auto found = [&](AttrNumber attno) {
+		return reinterpret_cast<Expr *>(
+			add_column(columns, reinterpret_cast<Expr *>(target_column(varno, rte->relid, attno))));
+	};
+	const auto own = [&](AttrNumber attno) {
+		return reinterpret_cast<Expr *>(target_column(TARGET, rte->relid, attno));
+	};
+	Expr *ctid = found(SelfItemPointerAttributeNumber);
+	List *conditions = NIL;
+	if (identity == Identity::Ctid || identity == Identity::PartitionAndCtid)
+		conditions = list_make1(make_opclause(TIDEqualOperator, BOOLOID, false,
+											  own(SelfItemPointerAttributeNumber), ctid, InvalidOid,
+											  InvalidOid));
+	if (identity == Identity::PartitionAndCtid)
+		conditions = lappend(conditions,
+							 make_opclause(lookup_type_cache(OIDOID, TYPECACHE_EQ_OPR)->eq_opr,
+										   BOOLOID, false, own(TableOidAttributeNumber),
+										   found(TableOidAttributeNumber), InvalidOid, InvalidOid));
+	Bitmapset *key = nullptr;
+	if (identity == Identity::Key)
+		key = primary_key(rte->relid);
+	else if (identity == Identity::AllColumns)
+		key = all_columns(rte);
+	int attno = -1;
+	while ((attno = bms_next_member(key, attno)) >= 0)
+	{
+		Expr *left = own(static_cast<AttrNumber>(attno));
+		Expr *right = found(static_cast<AttrNumber>(attno));
+		const Oid type = exprType(reinterpret_cast<Node *>(left));
+		/* A primary key is never NULL, and its index wants its operator. */
+		Expr *same = identity == Identity::Key
+						 ? make_opclause(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr, BOOLOID,
+										 false, left, right, InvalidOid,
+										 exprCollation(reinterpret_cast<Node *>(left)))
+						 : same_value(left, right);
+		conditions = lappend(conditions, same);
+	}
+	return make_ands_explicit(conditions);
+}
+
+/* Whether an UPDATE sets what its rows are known by. */
+bool sets_identity(Query *query, const RangeTblEntry *rte, const catalog::Table *target)
+{
+	const Identity identity = identity_of(rte, target);
+	if (query->commandType != CMD_UPDATE || identity == Identity::Ctid ||
+		identity == Identity::PartitionAndCtid)
+		return false;
+	if (identity == Identity::AllColumns)
+		return true;
+	Bitmapset *key = primary_key(rte->relid);
+	ListCell *cell;
+	foreach (cell, query->targetList)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		if (!entry->resjunk && bms_is_member(entry->resno, key))
+			return true;
+	}
+	return false;
+}
+
 /* UPDATE target SET .. FROM (VALUES ..) WHERE target.ctid = .. RETURNING ..; its assignments and
  * VALUES are added when parameters have been taken out. */
-Query *shard_statement(Query *query, const RowColumns& columns, List *returning)
+Query *shard_statement(Query *query, const RowColumns& columns, Expr *same, List *returning)
 {
 	RangeTblEntry *target = static_cast<RangeTblEntry *>(
 		copyObjectImpl(rt_fetch(query->resultRelation, query->rtable)));
@@ -145,10 +314,6 @@ Query *shard_statement(Query *query, const RowColumns& columns, List *returning)
 	RangeTblEntry *rows = values_entry(columns);
 	rows->values_lists = NIL; /* set when the parameters are taken out */
 	shipped->rtable = list_make2(target, rows);
-	Var *ctid = makeVar(TARGET, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
-	Var *found = makeVar(ROWS, 1, TIDOID, -1, InvalidOid, 0);
-	Expr *same = make_opclause(TIDEqualOperator, BOOLOID, false, reinterpret_cast<Expr *>(ctid),
-							   reinterpret_cast<Expr *>(found), InvalidOid, InvalidOid);
 	shipped->jointree = makeFromExpr(list_make2(reference(TARGET), reference(ROWS)),
 									 reinterpret_cast<Node *>(same));
 	shipped->returningList = returning;
@@ -159,8 +324,9 @@ Query *shard_statement(Query *query, const RowColumns& columns, List *returning)
  * A local target becomes a subquery that locks its rows: there PostgreSQL's locking has nothing to
  * do with the other tables, whose rows it could not look up again.
  */
-void lock_in_subquery(Query *select, Index index)
+void lock_in_subquery(Query *select, RowMarkClause *mark)
 {
+	const Index index = mark->rti;
 	RangeTblEntry *rte = rt_fetch(index, select->rtable);
 	Query *inner = makeNode(Query);
 	inner->commandType = CMD_SELECT;
@@ -169,33 +335,28 @@ void lock_in_subquery(Query *select, Index index)
 	table->inFromCl = true;
 	inner->rtable = list_make1(table);
 	inner->jointree = makeFromExpr(list_make1(reference(1)), nullptr);
-	inner->rowMarks = select->rowMarks;
-	lfirst_node(RowMarkClause, list_head(inner->rowMarks))->rti = 1;
+	select->rowMarks = list_delete_ptr(select->rowMarks, mark);
+	select->hasForUpdate = select->rowMarks != NIL;
+	mark->rti = 1;
+	inner->rowMarks = list_make1(mark);
 	inner->hasForUpdate = true;
 	inner->hasRowSecurity = select->hasRowSecurity;
-	select->rowMarks = NIL;
-	select->hasForUpdate = false;
 
 	List *names = NIL;
 	const int count = list_length(rte->eref->colnames);
-	for (AttrNumber attno = 1; attno <= count + 1; attno++)
+	for (AttrNumber attno = 1; attno <= count + 2; attno++)
 	{
-		/* The last one is the ctid. */
+		/* The last two are the ctid and the tableoid. */
 		Expr *expr;
 		char *name = attno > count ? nullptr : get_attname(rte->relid, attno, true);
 		if (attno > count)
-			expr = reinterpret_cast<Expr *>(
-				makeVar(1, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0));
+			expr = reinterpret_cast<Expr *>(target_column(
+				1, rte->relid,
+				attno == count + 1 ? SelfItemPointerAttributeNumber : TableOidAttributeNumber));
 		else if (name == nullptr)
 			expr = reinterpret_cast<Expr *>(makeNullConst(INT4OID, -1, InvalidOid));
 		else
-		{
-			Oid type;
-			int32 typmod;
-			Oid collation;
-			get_atttypetypmodcoll(rte->relid, attno, &type, &typmod, &collation);
-			expr = reinterpret_cast<Expr *>(makeVar(1, attno, type, typmod, collation, 0));
-		}
+			expr = reinterpret_cast<Expr *>(target_column(1, rte->relid, attno));
 		name = name ? name : psprintf("column %d", attno);
 		names = lappend(names, makeString(name));
 		inner->targetList = lappend(inner->targetList, makeTargetEntry(expr, attno, name, false));
@@ -227,10 +388,12 @@ Node *subquery_columns(Node *node, void *context)
 		if (static_cast<Index>(var->varno) != state->target ||
 			static_cast<int>(var->varlevelsup) != state->depth || var->varattno > 0)
 			return reinterpret_cast<Node *>(var);
-		if (var->varattno != SelfItemPointerAttributeNumber)
-			raise_unsupported("The changes of a local table use its system columns or whole rows.");
-		var->varattno = state->ctid;
-		var->varattnosyn = state->ctid;
+		if (var->varattno != SelfItemPointerAttributeNumber &&
+			var->varattno != TableOidAttributeNumber)
+			raise_unsupported("The changes use system columns or whole rows of the changed table.");
+		var->varattno = static_cast<AttrNumber>(
+			var->varattno == SelfItemPointerAttributeNumber ? state->ctid : state->ctid + 1);
+		var->varattnosyn = var->varattno;
 		return reinterpret_cast<Node *>(var);
 	}
 	if (IsA(node, Query))
@@ -243,6 +406,21 @@ Node *subquery_columns(Node *node, void *context)
 	}
 	return pg::mutate_children(node, subquery_columns, context);
 }
+
+} // namespace
+
+void lock_rows_first(Query *select, RowMarkClause *mark)
+{
+	const RangeTblEntry *rte = rt_fetch(mark->rti, select->rtable);
+	SystemColumns state = {mark->rti, static_cast<AttrNumber>(list_length(rte->eref->colnames) + 1),
+						   0};
+	List *marks = select->rowMarks;
+	*select = *pg::mutate_query(select, subquery_columns, &state);
+	select->rowMarks = marks;
+	lock_in_subquery(select, mark);
+}
+
+namespace {
 
 /* The SELECT that finds and locks the rows. */
 Query *finding_select(Query *query, List *target_list, bool local)
@@ -264,88 +442,99 @@ Query *finding_select(Query *query, List *target_list, bool local)
 	select->rowMarks = lappend(select->rowMarks, mark);
 	select->hasForUpdate = true;
 	if (local)
-	{
-		const int count = list_length(rte->eref->colnames);
-		SystemColumns state = {index, static_cast<AttrNumber>(count + 1), 0};
-		select = pg::mutate_query(select, subquery_columns, &state);
-		lock_in_subquery(select, index);
-	}
+		lock_rows_first(select, llast_node(RowMarkClause, select->rowMarks));
 	return select;
 }
 
-void check_modify_rows(Query *query, const catalog::Table *target)
+/* The rows of the target come from a store that is filled before. */
+void take_early_rows(Query *select, Index index, EarlyRows *early)
 {
-	const RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
-	if (get_rel_relkind(rte->relid) != RELKIND_RELATION ||
-		(target == nullptr && rte->inh && has_subclass(rte->relid)))
-		raise_unsupported("A partitioned or foreign table cannot be changed from rows of other "
-						  "nodes.",
-						  "Join on the distribution columns, or change the partitions.");
-	if (query->withCheckOptions != NIL)
-		raise_unsupported("The statement writes through a view WITH CHECK OPTION or a row security "
-						  "policy.");
-	if (has_sequence_function(reinterpret_cast<Node *>(query->returningList)) ||
-		(target && has_local_objects(reinterpret_cast<Node *>(query->returningList))))
-		raise_unsupported("RETURNING uses functions that cannot run on the nodes.");
-	if (target == nullptr)
-		return;
-	for (int index = 0; index < target->shard_count; index++)
-		if (target->placements_of(index).size() != 1)
-			raise_unsupported("The table's shards have several placements, and the statement needs "
-							  "rows of other nodes.");
+	RangeTblEntry *rte = rt_fetch(index, select->rtable);
+	early->query = rte->subquery;
+	rte->rtekind = RTE_NAMEDTUPLESTORE;
+	rte->subquery = nullptr;
+	rte->inh = false;
+	name_store(rte, early->store, early->query->targetList);
 }
 
-} // namespace
-
-PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::Table *target,
-							  const char *text, int options, ParamListInfo params,
-							  const char *reason)
+bool rows_may_repeat(const Query *query)
 {
-	check_modify_rows(query, target);
-	const RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
-	plan::RemoteQuery *remote = plan::make_remote_query();
-	RowColumns columns = {static_cast<Index>(query->resultRelation), NIL, NIL, NIL};
-	Var *ctid =
-		makeVar(query->resultRelation, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
-	add_column(&columns, reinterpret_cast<Expr *>(ctid));
-	if (target && target->distribution_attno)
-	{
-		Oid type;
-		int32 typmod;
-		Oid collation;
-		get_atttypetypmodcoll(rte->relid, target->distribution_attno, &type, &typmod, &collation);
-		Var *key =
-			makeVar(query->resultRelation, target->distribution_attno, type, typmod, collation, 0);
-		remote->distribution_position =
-			add_column(&columns, reinterpret_cast<Expr *>(key))->varattno - 1;
-	}
+	return list_length(query->jointree->fromlist) != 1 ||
+		   !IsA(linitial(query->jointree->fromlist), RangeTblRef);
+}
 
+void check_modify_rows(Query *query, const Facts& facts, const catalog::Table *target)
+{
+	const RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
+	const char kind = get_rel_relkind(rte->relid);
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		raise_unsupported("A foreign table cannot be changed from rows of other nodes.");
+	if (identity_of(rte, target) == Identity::AllColumns &&
+		(facts.volatile_functions || (query->commandType == CMD_UPDATE && rows_may_repeat(query))))
+		raise_unsupported(
+			psprintf("The shards of table \"%s\" have several placements, and it has no "
+					 "primary key by which its rows could be told apart.",
+					 get_rel_name(rte->relid)),
+			"Add a primary key.");
+}
+
+/* Assignments, as columns of the rows that are found; subqueries behind SET (a, b) = (SELECT ..)
+ * come as junk. */
+List *add_assignments(RowColumns *columns, Query *query, List **junk)
+{
 	List *assignments = NIL;
-	List *junk = NIL; /* subqueries behind SET (a, b) = (SELECT ..) */
 	ListCell *cell;
 	foreach (cell, query->targetList)
 	{
 		TargetEntry *entry = static_cast<TargetEntry *>(copyObjectImpl(lfirst(cell)));
 		if (entry->resjunk)
 		{
-			junk = lappend(junk, entry);
+			*junk = lappend(*junk, entry);
 			continue;
 		}
 		if (query->commandType != CMD_UPDATE)
 			continue;
 		Node *value = with_sequences(reinterpret_cast<Node *>(entry->expr));
 		entry->expr =
-			reinterpret_cast<Expr *>(add_column(&columns, reinterpret_cast<Expr *>(value)));
+			reinterpret_cast<Expr *>(add_column(columns, reinterpret_cast<Expr *>(value)));
 		assignments = lappend(assignments, entry);
 	}
+	return assignments;
+}
+
+} // namespace
+
+PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::Table *target,
+							  const char *text, int options, ParamListInfo params,
+							  const char *reason, EarlyRows *early)
+{
+	check_modify_rows(query, facts, target);
+	const RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
+	if (early && has_replicas(target))
+		raise_unsupported(psprintf("The statement changes table \"%s\", whose shards have several "
+								   "placements, more than once.",
+								   get_rel_name(rte->relid)),
+						  "Use several statements in one transaction.");
+	plan::RemoteQuery *remote = plan::make_remote_query();
+	RowColumns columns = {static_cast<Index>(query->resultRelation), NIL, NIL, NIL};
+	Expr *same = add_identity(&columns, rte, target);
+	if (target && target->distribution_attno)
+		remote->distribution_position =
+			add_column(&columns,
+					   reinterpret_cast<Expr *>(target_column(query->resultRelation, rte->relid,
+															  target->distribution_attno)))
+				->varattno -
+			1;
+
+	List *junk = NIL;
+	List *assignments = add_assignments(&columns, query, &junk);
 	List *returning =
 		castNode(List, returning_mutator(reinterpret_cast<Node *>(query->returningList), &columns));
 
 	Parameters parameters;
-	Query *shipped = castNode(
-		Query,
-		extract_parameters(reinterpret_cast<Node *>(shard_statement(query, columns, returning)),
-						   &parameters));
+	Query *shipped = castNode(Query, extract_parameters(reinterpret_cast<Node *>(shard_statement(
+															query, columns, same, returning)),
+														&parameters));
 	shipped->targetList = assignments;
 	rt_fetch(ROWS, shipped->rtable)->values_lists = values_entry(columns)->values_lists;
 	const deparse::QueryTemplate written = deparse::make_query_template(shipped);
@@ -355,21 +544,26 @@ PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::T
 	remote->insert_columns = columns.names;
 	remote->insert_types = columns.types;
 	remote->read_only = false;
-	remote->rows_repeat = list_length(query->jointree->fromlist) != 1 ||
-						  !IsA(linitial(query->jointree->fromlist), RangeTblRef);
+	remote->rows_repeat = rows_may_repeat(query) || early;
+	remote->tableoid_position = identity_of(rte, target) == Identity::PartitionAndCtid ? 1 : -1;
+	remote->rows_at_once = sets_identity(query, rte, target);
 	remote->anchor = target ? target->relid : InvalidOid;
-	remote->target = plan::Target::ShardGroups;
+	const bool reference = target && target->kind == catalog::TableKind::Reference;
+	remote->target = reference ? plan::Target::AllReplicas : plan::Target::ShardGroups;
 	remote->pruning = target && target->kind == catalog::TableKind::Hash ? plan::Pruning::Routed
 																		 : plan::Pruning::All;
 	remote->reason = pstrdup(reason);
 
+	ListCell *cell;
 	foreach (cell, junk)
 	{
 		TargetEntry *entry = lfirst_node(TargetEntry, cell);
 		entry->resno = static_cast<AttrNumber>(list_length(columns.select) + 1);
 		columns.select = lappend(columns.select, entry);
 	}
-	Query *select = finding_select(query, columns.select, target == nullptr);
+	Query *select = finding_select(query, columns.select, target == nullptr || early);
+	if (early)
+		take_early_rows(select, static_cast<Index>(query->resultRelation), early);
 	Facts found = facts;
 	found.locks = true;
 	found.local_writes = false;

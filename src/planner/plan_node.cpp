@@ -90,6 +90,8 @@ List *index_var_list(List *scan_target_list)
 	{
 		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
 		Node *expr = reinterpret_cast<Node *>(entry->expr);
+		if (is_check_option(entry))
+			continue;
 		Var *var = makeVar(INDEX_VAR, entry->resno, exprType(expr), exprTypmod(expr),
 						   exprCollation(expr), 0);
 		TargetEntry *copy =
@@ -127,7 +129,7 @@ PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *targe
 	PlannedStmt *statement = makeNode(PlannedStmt);
 	statement->commandType = query->commandType;
 	statement->queryId = query->queryId;
-	statement->hasReturning = query->returningList != NIL;
+	statement->hasReturning = returns_to_client(query);
 	statement->hasModifyingCTE = query->hasModifyingCTE;
 	statement->canSetTag = query->canSetTag;
 	statement->stmt_location = query->stmt_location;

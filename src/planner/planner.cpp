@@ -25,7 +25,9 @@ namespace {
 
 planner_hook_type next_planner = nullptr;
 
-PlannedStmt *plan(Query *query, const char *text, int options, ParamListInfo params)
+} // namespace
+
+PlannedStmt *plan_any(Query *query, const char *text, int options, ParamListInfo params)
 {
 	if (query->commandType == CMD_UTILITY || !IsTransactionState() ||
 		catalog::propagation_suspended || !catalog::extension_installed())
@@ -52,6 +54,8 @@ PlannedStmt *plan(Query *query, const char *text, int options, ParamListInfo par
 						  "Use INSERT .. ON CONFLICT, or UPDATE and INSERT in one transaction.");
 	}
 }
+
+namespace {
 
 /* Rows of a remote query come once; a cursor that goes backwards keeps them. */
 PlannedStmt *scrollable(PlannedStmt *statement)
@@ -84,13 +88,15 @@ PlannedStmt *plan_select(Query *query, const char *text, int options, ParamListI
 	if (routed)
 		return options & CURSOR_OPT_SCROLL ? scrollable(routed) : routed;
 	ereport(DEBUG2, (errmsg_internal("not a router query: %s", reason)));
+	if (writes_in_with(query))
+		return plan_steps(query, facts, text, options, params);
 	return plan_general(query, facts, text, options, params, reason);
 }
 
 void planner_init()
 {
 	next_planner = planner_hook;
-	planner_hook = plan;
+	planner_hook = plan_any;
 	general_init();
 }
 

@@ -13,6 +13,7 @@
 CIVITAS_PG_BEGIN
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
 CIVITAS_PG_END
 
 namespace civitas::planner {
@@ -31,6 +32,8 @@ const char *why_not_remote(const Facts& facts)
 		return "it uses sequence functions";
 	if (facts.local_objects)
 		return "it uses functions that are not on every node";
+	if (facts.tableoid)
+		return "it computes with tableoid, which is another number on each node";
 	return nullptr;
 }
 
@@ -44,6 +47,28 @@ const catalog::Table *first_reference(const Facts& facts)
 			return table;
 	}
 	return nullptr;
+}
+
+/* Whether the changes in WITH may be left to a shard: no check option, no other distribution
+ * column. */
+bool with_fits_one_shard(const Query *query)
+{
+	ListCell *cell;
+	foreach (cell, query->cteList)
+	{
+		const Query *body = castNode(Query, lfirst_node(CommonTableExpr, cell)->ctequery);
+		if (body->commandType == CMD_SELECT)
+			continue;
+		const RangeTblEntry *rte = rt_fetch(body->resultRelation, body->rtable);
+		const catalog::Table *table = catalog::find_table(rte->relid);
+		ListCell *assigned;
+		if (body->withCheckOptions != NIL || table == nullptr)
+			return false;
+		foreach (assigned, body->commandType == CMD_UPDATE ? body->targetList : NIL)
+			if (lfirst_node(TargetEntry, assigned)->resno == table->distribution_attno)
+				return false;
+	}
+	return true;
 }
 
 } // namespace
@@ -84,6 +109,11 @@ PlannedStmt *plan_router(Query *query, const Facts& facts, ParamListInfo params,
 		*reason = placement.reason;
 		if (!placement.ok)
 			return nullptr;
+		if (facts.sharded_writes && !with_fits_one_shard(query))
+		{
+			*reason = "WITH changes data in a way that this node must check";
+			return nullptr;
+		}
 		if (facts.sharded_writes && facts.reference_count > 0)
 		{
 			*reason = "it writes in WITH and uses reference tables";

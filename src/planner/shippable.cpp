@@ -13,6 +13,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -85,7 +86,8 @@ bool unshippable_walker(Node *node, void *context)
 	case T_Query:
 		return true;
 	case T_Var:
-		return castNode(Var, node)->varlevelsup != 0;
+		return castNode(Var, node)->varlevelsup != 0 ||
+			   castNode(Var, node)->varattno == TableOidAttributeNumber;
 	case T_Param:
 		return castNode(Param, node)->paramkind != PARAM_EXTERN;
 	case T_Const:

@@ -25,6 +25,9 @@ extern const CustomScanMethods insert_select_methods;
  * the distribution column where there is one, then what the template's VALUES want. */
 extern const CustomScanMethods modify_rows_methods;
 
+/* Runs the steps of a statement (plan/steps.h), one after the other. */
+extern const CustomScanMethods steps_methods;
+
 void scan_init();
 
 } // namespace civitas::executor

@@ -84,6 +84,9 @@ struct RemoteQuery
 							its one row */
 
 	bool rows_repeat; /* UPDATE and DELETE of rows found before: a row may come several times */
+	int tableoid_position; /* same: index into insert_columns of the row's partition, -1: none */
+	bool rows_at_once; /* same: what rows are known by changes, so that one statement must have all
+						*/
 
 	Oid anchor; /* table whose shards are enumerated; InvalidOid with AnyReplica over no table */
 	List *relations; /* oid list: every metadata table in the statement, once; for affinity and

@@ -1,0 +1,213 @@
+/*
+ * check_options.cpp: what a change must satisfy that the shards do not know.
+ *
+ * WITH CHECK OPTION of a view is a column of RETURNING that raises the error, on the node that
+ * changed the row: the statement fails there before anything can commit. The client does not get
+ * that column (plan_node.cpp leaves it out). citus_internal.same_key() guards rows that must stay
+ * in their shard.
+ */
+#include "internal.h"
+
+#include "civitas/catalog/logical_names.h"
+
+CIVITAS_PG_BEGIN
+#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_func.h"
+#include "parser/parsetree.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+CIVITAS_PG_END
+
+#include "civitas/pg/str.h"
+
+namespace civitas::planner {
+
+namespace {
+
+constexpr const char *CHECK_COLUMN = "citus check option";
+
+/* ARRAY[column::text, ...] of the changed row, for the error's detail. */
+Expr *row_as_texts(const Query *query)
+{
+	const RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
+	ArrayExpr *array = makeNode(ArrayExpr);
+	array->array_typeid = TEXTARRAYOID;
+	array->array_collid = DEFAULT_COLLATION_OID;
+	array->element_typeid = TEXTOID;
+	array->location = -1;
+	for (AttrNumber attno = 1; attno <= list_length(rte->eref->colnames); attno++)
+	{
+		if (get_attname(rte->relid, attno, true) == nullptr)
+			continue;
+		Oid type;
+		int32 typmod;
+		Oid collation;
+		get_atttypetypmodcoll(rte->relid, attno, &type, &typmod, &collation);
+		CoerceViaIO *text = makeNode(CoerceViaIO);
+		text->arg = reinterpret_cast<Expr *>(
+			makeVar(query->resultRelation, attno, type, typmod, collation, 0));
+		text->resulttype = TEXTOID;
+		text->resultcollid = DEFAULT_COLLATION_OID;
+		text->coerceformat = COERCE_EXPLICIT_CAST;
+		text->location = -1;
+		array->elements = lappend(array->elements, text);
+	}
+	return reinterpret_cast<Expr *>(array);
+}
+
+Expr *check_call(const Query *query, const WithCheckOption *option)
+{
+	Oid types[] = {BOOLOID, TEXTOID, TEXTARRAYOID};
+	const Oid function = LookupFuncName(
+		list_make2(makeString(pstrdup("citus_internal")), makeString(pstrdup("check_option"))), 3,
+		types, false);
+	Const *view = makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
+							CStringGetTextDatum(option->relname), false, false);
+	Node *holds = reinterpret_cast<Node *>(
+		make_ands_explicit(make_ands_implicit(reinterpret_cast<Expr *>(option->qual))));
+	return reinterpret_cast<Expr *>(
+		makeFuncExpr(function, BOOLOID, list_make3(holds, view, row_as_texts(query)), InvalidOid,
+					 DEFAULT_COLLATION_OID, COERCE_EXPLICIT_CALL));
+}
+
+} // namespace
+
+void add_check_options(Query *query)
+{
+	List *calls = NIL;
+	ListCell *cell;
+	foreach (cell, query->withCheckOptions)
+	{
+		const WithCheckOption *option = lfirst_node(WithCheckOption, cell);
+		if (option->kind != WCO_VIEW_CHECK)
+			raise_unsupported("The statement is checked by a row security policy, or updates on "
+							  "conflict through a view.");
+		calls = lappend(calls, check_call(query, option));
+	}
+	query->withCheckOptions = NIL;
+	if (calls == NIL)
+		return;
+	query->returningList =
+		lappend(query->returningList,
+				makeTargetEntry(make_ands_explicit(calls),
+								static_cast<AttrNumber>(list_length(query->returningList) + 1),
+								pstrdup(CHECK_COLUMN), false));
+}
+
+bool is_check_option(const TargetEntry *entry)
+{
+	return entry->resname && strcmp(entry->resname, CHECK_COLUMN) == 0;
+}
+
+bool returns_to_client(const Query *query)
+{
+	ListCell *cell;
+	foreach (cell, query->returningList)
+		if (!is_check_option(lfirst_node(TargetEntry, cell)))
+			return true;
+	return false;
+}
+
+} // namespace civitas::planner
+
+/* PostgreSQL shows as much of a failing row's column. */
+static constexpr int SHOWN_BYTES = 64;
+
+CIVITAS_PG_BEGIN
+
+/* check_option(holds boolean, view_name text, row text[]): true, or the error. */
+PG_FUNCTION_INFO_V1(citus_check_option);
+PGDLLEXPORT Datum citus_check_option(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(0) && PG_GETARG_BOOL(0))
+		PG_RETURN_DATUM(BoolGetDatum(true));
+	civitas::pg::Str row;
+	row.ch('(');
+	Datum *values = nullptr;
+	bool *nulls = nullptr;
+	int count = 0;
+	if (!PG_ARGISNULL(2))
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false, TYPALIGN_INT, &values,
+						  &nulls, &count);
+	for (int index = 0; index < count; index++)
+	{
+		if (index > 0)
+			row.raw(", ");
+		const char *shown_text = nulls[index] ? "null" : TextDatumGetCString(values[index]);
+		const int length = static_cast<int>(strlen(shown_text));
+		const int shown = pg_mbcliplen(shown_text, length, SHOWN_BYTES);
+		row.raw(pnstrdup(shown_text, shown));
+		if (shown < length)
+			row.raw("...");
+	}
+	row.ch(')');
+	const char *view = PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	ereport(ERROR, (errcode(ERRCODE_WITH_CHECK_OPTION_VIOLATION),
+					errmsg("new row violates check option for view \"%s\"", view),
+					errdetail("Failing row contains %s.", row.c_str())));
+}
+
+/* same_key(old, new, table): new, if it equals old; else the error. */
+PG_FUNCTION_INFO_V1(citus_same_key);
+PGDLLEXPORT Datum citus_same_key(PG_FUNCTION_ARGS)
+{
+	bool same = PG_ARGISNULL(0) && PG_ARGISNULL(1);
+	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1))
+	{
+		const Oid type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+		TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_EQ_OPR_FINFO);
+		if (!OidIsValid(entry->eq_opr_finfo.fn_oid))
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+							errmsg("type %s has no equality", format_type_be(type))));
+		same = DatumGetBool(FunctionCall2Coll(&entry->eq_opr_finfo, PG_GET_COLLATION(),
+											  PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
+	}
+	if (!same)
+	{
+		const Oid relid = PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2);
+		const civitas::catalog::Table *table = civitas::catalog::find_table(relid);
+		const char *column = table ? get_attname(relid, table->distribution_attno, true) : nullptr;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change the value of distribution column \"%s\" of table \"%s\"",
+						column ? column : "?", table ? get_rel_name(relid) : "?"),
+				 errhint("Delete the row and insert it with the new value in one transaction.")));
+	}
+	if (PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(1));
+}
+
+/* shell_oid(shard, names, oids): of the named tables, the oid given for the one that a shard
+ * belongs to. */
+PG_FUNCTION_INFO_V1(citus_shell_oid);
+PGDLLEXPORT Datum citus_shell_oid(PG_FUNCTION_ARGS)
+{
+	const Oid shard = PG_GETARG_OID(0);
+	char *name = get_rel_name(shard);
+	if (name == nullptr)
+		PG_RETURN_NULL();
+	const char *logical = civitas::catalog::logical_name(name);
+	const char *wanted = quote_qualified_identifier(get_namespace_name(get_rel_namespace(shard)),
+													logical ? logical : name);
+	Datum *names;
+	Datum *oids;
+	int count;
+	int oid_count;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &names, nullptr,
+					  &count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &oids,
+					  nullptr, &oid_count);
+	for (int index = 0; index < count && index < oid_count; index++)
+		if (strcmp(TextDatumGetCString(names[index]), wanted) == 0)
+			PG_RETURN_DATUM(oids[index]);
+	PG_RETURN_NULL();
+}
+
+CIVITAS_PG_END
