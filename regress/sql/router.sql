@@ -87,9 +87,12 @@ UPDATE t SET v = l.id FROM l WHERE t.k = 1;
 DELETE FROM t USING x WHERE t.v = x.v;
 SELECT k FROM t ORDER BY k FOR UPDATE;
 ROLLBACK;
-WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d;
+BEGIN;
+WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d ORDER BY k;
+ROLLBACK;
 UPDATE r SET name = name || '!' WHERE id = 1 RETURNING *;
 UPDATE r SET name = random()::text;
+SELECT count(DISTINCT result) FROM run_command_on_placements('r', 'SELECT string_agg(name, '','' ORDER BY id) FROM %s');
 SELECT count(*) FROM t;
 
 -- through an updatable view; backwards in a cursor
