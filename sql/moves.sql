@@ -49,6 +49,10 @@ CREATE FUNCTION citus_internal.pull_shard(
 CREATE FUNCTION citus_internal.wait_for_placement_users(shard_id bigint, group_id integer) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_wait_for_placement_users';
+CREATE FUNCTION citus_internal.create_subscription(
+        name text, source_node integer, slot text, publication text, binary_format boolean) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_create_subscription';
 -- Cleans up without a word; only what is left after readers were waited for lock_timeout ms stays.
 CREATE FUNCTION citus_internal.clean_up(lock_timeout integer) RETURNS integer
     LANGUAGE C STRICT VOLATILE
@@ -119,6 +123,7 @@ REVOKE ALL ON FUNCTION
     citus_internal.create_shard_parts(regclass[], bigint[], text),
     citus_internal.pull_shard(text, integer, text, text, text),
     citus_internal.wait_for_placement_users(bigint, integer),
+    citus_internal.create_subscription(text, integer, text, text, boolean),
     citus_internal.clean_up(integer),
     citus_internal.drop_placement(text, integer),
     citus_internal.drop_subscription(text),

@@ -7,8 +7,8 @@
  * group (they wait). Traffic goes on, reads always, writes until the end (block_writes: from the
  * beginning).
  *
- *   check, lock, look again -> targets -> rows -> indexes -> writes stop -> foreign keys
- *     -> metadata on all nodes, in this transaction
+ *   check, lock, look again -> targets -> rows -> indexes -> changes -> writes stop -> last changes
+ *     -> foreign keys -> metadata on all nodes, in this transaction
  *
  * The transaction's commit is the switch. If it does not commit, the records of the targets are
  * still there and the targets get dropped; if it does, the old placements have a record instead.
@@ -16,15 +16,18 @@
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/cluster/cluster.h"
+#include "civitas/pg/debug_point.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/txn/transaction.h"
 #include "cleanup.h"
 #include "disk_space.h"
+#include "replication.h"
 #include "transfer.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
@@ -220,7 +223,7 @@ pg::Vec<ShardTransfer> plan_transfers(const Request& request, List *tables, int 
 	return transfers;
 }
 
-/* An earlier operation may have left tables under the targets' names. */
+/* An earlier operation may have left tables of these shards. */
 void clear_leftovers(Transfers transfers)
 {
 	pg::Str sql;
@@ -318,6 +321,82 @@ void drop_sources(const Request& request, int64 operation, Transfers transfers)
 	record_for_drop(operation, old.span());
 }
 
+/* An earlier move in this transaction has stopped writes to the tables already. */
+bool writes_are_blocked(List *tables)
+{
+	bool blocked = true;
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		Relation relation = table_open(lfirst_oid(cell), NoLock);
+		blocked = blocked && CheckRelationLockedByMe(relation, ExclusiveLock, false);
+		table_close(relation, NoLock);
+	}
+	return blocked;
+}
+
+/* A slot begins when all transactions that have written have ended; this one would wait for itself.
+ */
+void check_nothing_written()
+{
+	if (txn::has_written() || TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("cannot move or copy a shard by logical replication in a transaction that "
+						"has written"),
+				 errhint("Commit first, or set shard_transfer_mode to 'block_writes'.")));
+}
+
+/* Rows, indexes and foreign keys while nobody writes. */
+void fill_blocked(List *tables, Transfers transfers)
+{
+	block_writes(tables, transfers, nullptr, nullptr);
+	CIVITAS_DEBUG_POINT("move_blocked");
+	copy_rows(transfers);
+	CIVITAS_DEBUG_POINT("move_copied");
+	build_indexes(transfers);
+}
+
+/* The same while everybody writes, until the last moment. */
+void fill_logically(List *tables, Transfers transfers, Replication *replication)
+{
+	start_publishing(replication);
+	CIVITAS_DEBUG_POINT("move_published");
+	copy_rows(transfers, snapshots(replication));
+	end_snapshots(replication);
+	CIVITAS_DEBUG_POINT("move_copied");
+	build_indexes(transfers);
+	CIVITAS_DEBUG_POINT("move_indexed");
+	subscribe(replication);
+	CIVITAS_DEBUG_POINT("move_subscribed");
+	catch_up(replication);
+	CIVITAS_DEBUG_POINT("move_caught_up");
+	block_writes(
+		tables, transfers, [](void *argument) { catch_up(static_cast<Replication *>(argument)); },
+		replication);
+	CIVITAS_DEBUG_POINT("move_blocked");
+	finish_replication(replication);
+}
+
+void fill(const Request& request, int64 operation, List *tables, Transfers transfers)
+{
+	if (request.mode == Mode::BlockWrites || writes_are_blocked(tables))
+	{
+		fill_blocked(tables, transfers);
+		return;
+	}
+	Replication *replication = plan_replication(operation, transfers);
+	PG_TRY();
+	{
+		fill_logically(tables, transfers, replication);
+	}
+	PG_FINALLY();
+	{
+		close_replication(replication);
+	}
+	PG_END_TRY();
+}
+
 void transfer(const Request& request)
 {
 	check_table(request, catalog::get_table(find_owner(request).relid));
@@ -327,19 +406,24 @@ void transfer(const Request& request)
 	check_not_written(tables);
 	const pg::Vec<ShardTransfer> list = plan_transfers(request, tables, owner.shard_index);
 	const Transfers transfers = list.span();
-	if (request.mode != Mode::BlockWrites)
+	if (request.mode != Mode::BlockWrites && !writes_are_blocked(tables))
+	{
 		check_replica_identity(request, tables);
+		check_nothing_written();
+	}
 	check_disk_space(transfers);
 	const int64 operation = begin_operation();
+	CIVITAS_DEBUG_POINT("move_begun");
 	create_targets(operation, transfers);
-	block_writes(tables, transfers, nullptr, nullptr);
-	copy_rows(transfers);
-	build_indexes(transfers);
+	CIVITAS_DEBUG_POINT("move_created");
+	fill(request, operation, tables, transfers);
 	add_foreign_keys(transfers);
+	CIVITAS_DEBUG_POINT("move_filled");
 	switch_placements(request, transfers);
 	keep_objects(operation);
 	if (!request.copy)
 		drop_sources(request, operation, transfers);
+	CIVITAS_DEBUG_POINT("move_switched");
 }
 
 /* --- arguments ---------------------------------------------------------------------------------

@@ -60,8 +60,13 @@ void run_as_owner(void (*body)(void *), void *argument)
 void run_as_owner_on_nodes(std::span<OwnerCommand> commands)
 {
 	pg::Vec<NodeTask> tasks;
+	/* However long it takes; but not when nobody waits for it any more. */
 	for (const OwnerCommand& command : commands)
-		tasks.push({command.node, command.sql, false, false, nullptr});
+		tasks.push({command.node,
+					psprintf("SET statement_timeout = 0; SET lock_timeout = 0; "
+							 "SET client_connection_check_interval = '10s'; %s",
+							 command.sql),
+					false, false, nullptr});
 	for (size_t first = 0; first < commands.size(); first += PARALLEL)
 	{
 		const size_t count =

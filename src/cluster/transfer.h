@@ -7,13 +7,15 @@
  *
  *   begin_operation()                     cleanup.h
  *   create_targets()                      recorded, then made: tables without indexes
- *   start_publishing()                    logical only: publications and slots; a snapshot each
+ *   plan_replication(), start_publishing()   logical only (replication.h): a snapshot of each
+ * source block_writes()                        on all nodes; here where there is no logical part
  *   copy_rows()                           every target pulls its rows from its source
  *   build_indexes()                       indexes, constraints, partitions, statistics
  *   subscribe(), catch_up()               logical only
- *   block_writes()                        on all nodes; before copy_rows() where there is no
- * logical part finish_replication()                  logical only: everything that was written has
- * arrived add_foreign_keys() (metadata on all nodes: the caller, in this transaction)
+ *   block_writes()                        here where there is a logical part
+ *   finish_replication()                  logical only: everything that was written has arrived
+ *   add_foreign_keys()
+ *   (metadata on all nodes: the caller, in this transaction)
  *
  * All but block_writes() runs in sessions of its own, as the extension's owner, outside of this
  * transaction: what they make is of no consequence until the metadata says so.

@@ -196,31 +196,58 @@ bool holds_secret(const char *message, const char *authinfo)
 	return found;
 }
 
+/* All that a connection to the endpoint is made of, but for its name. */
+void add_endpoint(ConnectParameters *parameters, const Endpoint& endpoint)
+{
+	/* A node that vanished must be noticed within half a minute, also while we wait for a long
+	 * query. */
+	parameters->add("keepalives", "1");
+	parameters->add("keepalives_idle", "15");
+	parameters->add("keepalives_interval", "5");
+	parameters->add("keepalives_count", "3");
+	parameters->add("tcp_user_timeout", "30000");
+	parameters->add("gssencmode", "disable");
+	if (node_conninfo != nullptr)
+		add_conninfo(parameters, node_conninfo, conninfo_keys, "citus.node_conninfo");
+	if (endpoint.authinfo != nullptr)
+		add_conninfo(parameters, endpoint.authinfo, authinfo_keys, "the authinfo of the node");
+	parameters->add("host", endpoint.host);
+	parameters->add("port", psprintf("%d", endpoint.port));
+	parameters->add("user", endpoint.user);
+	parameters->add("dbname", endpoint.database);
+}
+
 } // namespace
+
+char *connection_string(const Endpoint& endpoint)
+{
+	ConnectParameters parameters;
+	parameters.count = 0;
+	add_endpoint(&parameters, endpoint);
+	pg::Str text;
+	for (int i = 0; i < parameters.count; i++)
+	{
+		text.raw(i == 0 ? "" : " ").raw(parameters.keys[i]).raw("='");
+		for (const char *c = parameters.values[i]; *c != '\0'; c++)
+		{
+			if (*c == '\'' || *c == '\\')
+				text.ch('\\');
+			text.ch(*c);
+		}
+		text.ch('\'');
+	}
+	return text.c_str();
+}
 
 PGconn *start_libpq_connect(const Session *session)
 {
 	ConnectParameters parameters;
 	parameters.count = 0;
-
-	/* A node that vanished must be noticed within half a minute, also while we wait for a long
-	 * query. */
-	parameters.add("keepalives", "1");
-	parameters.add("keepalives_idle", "15");
-	parameters.add("keepalives_interval", "5");
-	parameters.add("keepalives_count", "3");
-	parameters.add("tcp_user_timeout", "30000");
-	parameters.add("gssencmode", "disable");
-	if (node_conninfo != nullptr)
-		add_conninfo(&parameters, node_conninfo, conninfo_keys, "citus.node_conninfo");
-	if (session->authinfo != nullptr)
-		add_conninfo(&parameters, session->authinfo, authinfo_keys, "the authinfo of the node");
-
-	parameters.add("host", session->host);
-	parameters.add("port", psprintf("%d", session->port));
-	parameters.add("user", session->user);
-	parameters.add("dbname", session->database);
+	add_endpoint(&parameters, {session->node_id, session->host, session->port, session->user,
+							   session->database, session->authinfo, session->replication});
 	parameters.add("client_encoding", GetDatabaseEncodingName());
+	if (session->replication)
+		parameters.add("replication", "database");
 	parameters.add("application_name",
 				   psprintf("citus_internal gpid=" INT64_FORMAT,
 							global_pid_hook != nullptr ? global_pid_hook() : int64{MyProcPid}));

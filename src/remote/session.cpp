@@ -129,6 +129,7 @@ void wait_for_connects(std::span<Session *const> sessions, long timeout)
 bool same_endpoint(const Session *session, const Endpoint& endpoint)
 {
 	return session->port == endpoint.port && strcmp(session->host, endpoint.host) == 0 &&
+		   session->replication == endpoint.replication &&
 		   strcmp(session->user, endpoint.user) == 0 &&
 		   strcmp(session->database, endpoint.database) == 0;
 }
@@ -177,6 +178,7 @@ Session *start_session(const Endpoint& endpoint, int place, bool required)
 	if (endpoint.authinfo != nullptr)
 		session->authinfo = MemoryContextStrdup(context, endpoint.authinfo);
 	session->port = endpoint.port;
+	session->replication = endpoint.replication;
 	session->node_id = endpoint.node_id;
 	session->state = SessionState::Connecting;
 	session->conninfo_generation = conninfo_generation;

@@ -78,6 +78,7 @@ struct Session
 	char *host;
 	char *user;
 	char *database;
+	bool replication;
 	char *authinfo; /* only while connecting; overwritten after */
 	int32 port;
 	NodeId node_id;

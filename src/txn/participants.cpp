@@ -410,6 +410,11 @@ bool has_written(const remote::Session *session)
 	return participant != nullptr && participant->wrote;
 }
 
+bool has_written()
+{
+	return current.writers > 0 || current.local_write;
+}
+
 void note_local_write()
 {
 	current.local_write = true;

@@ -30,6 +30,8 @@ struct Endpoint
 	const char *user;
 	const char *database;
 	const char *authinfo; /* extra conninfo (password=...), or null; never printed */
+	/* A session that also takes the commands of logical replication. */
+	bool replication = false;
 };
 
 struct Session; /* opaque outside remote; see accessors */
@@ -64,6 +66,9 @@ Session *find_idle(const Endpoint& endpoint);
 bool wanted_by_others(const Session *session);
 /* Whether an endpoint is this very server; set by txn. */
 extern bool (*is_this_server_hook)(const Endpoint& endpoint);
+/* The endpoint as a connection string under the same rules, secrets included: for a subscription,
+ * never for a message. In CurrentMemoryContext. */
+char *connection_string(const Endpoint& endpoint);
 /* Closes and forgets. Never raises. */
 void close(Session *session);
 

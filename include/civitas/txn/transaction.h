@@ -58,6 +58,8 @@ void begin_remote(remote::Session *session);
  * it is not alone. */
 void note_write(remote::Session *session);
 bool has_written(const remote::Session *session);
+/* ... or any session of this transaction has. */
+bool has_written();
 /* Local shards were written in this transaction, through local execution. */
 void note_local_write();
 
