@@ -35,6 +35,8 @@ COMMENT ON FUNCTION pg_catalog.get_nodeid_for_groupid(integer) IS
 	'The node id of a group''s primary.';
 COMMENT ON FUNCTION pg_catalog.citus_is_primary_node() IS
 	'Whether this server is a primary.';
+COMMENT ON FUNCTION pg_catalog.citus_create_restore_point(text) IS
+	'Writes a restore point of this name into the WAL of every node, at one moment: no transaction is committed on one side of it only. Restore all nodes with recovery_target_name, then call recover_prepared_transactions() on each. Commits that span nodes wait meanwhile. Returns the coordinator''s position.';
 COMMENT ON FUNCTION pg_catalog.get_rebalance_table_shards_plan(regclass,real,integer,bigint[],boolean,name,real) IS
 	'The moves that a rebalance would make now, one row for each shard that moves: those of colocated tables move together. All distributed tables, or the colocation group of one; see rebalance_table_shards() for the arguments.';
 COMMENT ON FUNCTION pg_catalog.rebalance_table_shards(regclass,real,integer,bigint[],citus.shard_transfer_mode,boolean,name) IS

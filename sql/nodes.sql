@@ -40,7 +40,13 @@ CREATE FUNCTION pg_catalog.citus_set_node_property(nodename text, nodeport integ
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_set_node_property';
 
+-- One point in the WAL of all nodes to which they can be restored together: src/cluster/restore_point.cpp.
+CREATE FUNCTION pg_catalog.citus_create_restore_point(text) RETURNS pg_lsn
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_create_restore_point';
+
 REVOKE ALL ON FUNCTION
+    pg_catalog.citus_create_restore_point(text),
     pg_catalog.citus_set_coordinator_host(text, integer, noderole, name),
     pg_catalog.citus_add_node(text, integer, integer, noderole, name),
     pg_catalog.citus_add_inactive_node(text, integer, integer, noderole, name),
