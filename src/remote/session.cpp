@@ -3,7 +3,7 @@
  *
  * The registry is a list in TopMemoryContext: a session is in it from the start of its connect
  * until close(). Connecting is a state machine driven by poll_connect(); a node that answers
- * "starting up" (57P03) is tried again until the time-out. Each connected session keeps one
+ * "starting up" (57P03) or "too many clients" (53300) is tried again until the time-out. Each connected session keeps one
  * WaitEventSet, so that a wait is one system call.
  */
 #include "civitas/pg/server.h"
@@ -18,6 +18,8 @@ CIVITAS_PG_BEGIN
 #include "utils/wait_event.h"
 CIVITAS_PG_END
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 namespace civitas::remote {
@@ -26,8 +28,9 @@ namespace {
 
 dlist_head registry = DLIST_STATIC_INIT(registry);
 bool exit_callback_registered;
+bool postmaster_gone;
 
-/* Time between tries of a node that is starting up, ms. */
+/* Time between tries of a node that is starting up or has no free connection, ms. */
 constexpr int RETRY_INTERVAL = 100;
 
 /* Sends the goodbye, so that the nodes' logs do not speak of lost connections. */
@@ -59,7 +62,8 @@ void complete_connect(Session *session)
 
 	session->wait_set = pg::create_wait_set(3);
 	AddWaitEventToSet(session->wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
-	AddWaitEventToSet(session->wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
+	/* Not EXIT_ON_PM_DEATH: a commit that waits must not end in the middle. */
+	AddWaitEventToSet(session->wait_set, WL_POSTMASTER_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
 	session->wait_events = WL_SOCKET_READABLE;
 	session->socket_position = AddWaitEventToSet(session->wait_set, WL_SOCKET_READABLE,
 												 PQsocket(session->conn), nullptr, nullptr);
@@ -310,7 +314,8 @@ Session *find_idle(const Endpoint& endpoint)
 		if (session->state != SessionState::Connected || session->claimed || session->busy ||
 			!same_endpoint(session, endpoint) || PQtransactionStatus(session->conn) != PQTRANS_IDLE)
 			continue;
-		if (session->conninfo_generation != conninfo_generation || closed_by_server(session))
+		if (session->conninfo_generation != conninfo_generation || !finish_cancel(session, 0) ||
+			closed_by_server(session))
 		{
 			close(session);
 			continue;
@@ -328,6 +333,7 @@ void close(Session *session)
 		FreeWaitEventSet(session->wait_set);
 	if (session->deferred_error != nullptr)
 		PQclear(session->deferred_error);
+	forget_cancel(session);
 	session->discard_notices = true;
 	if (session->conn != nullptr)
 		PQfinish(session->conn);
@@ -379,23 +385,54 @@ bool wait_socket(Session *session, uint32 events, long timeout_ms, Interrupts in
 		const int count =
 			WaitEventSetWait(session->wait_set, remaining, happened, 3, PG_WAIT_EXTENSION);
 		bool ready = false;
+		bool woken = false;
 		for (int i = 0; i < count; i++)
 		{
 			if ((happened[i].events & WL_LATCH_SET) != 0)
+			{
 				ResetLatch(MyLatch);
+				woken = true;
+			}
 			if ((happened[i].events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE)) != 0)
 				ready = true;
+			if ((happened[i].events & WL_POSTMASTER_DEATH) != 0)
+			{
+				if (interrupts == Interrupts::Process)
+					proc_exit(1);
+				postmaster_gone = woken = true;
+			}
 		}
 		if (interrupts == Interrupts::Process)
 			check_interrupts();
-		if (ready)
+		if (ready || (woken && interrupts == Interrupts::Hold))
 			return true;
 		if (timeout_ms >= 0 && remaining == 0)
 			return false;
-		if (interrupts == Interrupts::Hold &&
-			(ProcDiePending || (timeout_ms >= 0 && QueryCancelPending)))
-			return false;
 	}
+}
+
+bool postmaster_is_gone()
+{
+	return postmaster_gone;
+}
+
+void set_patient(Session *session, bool patient)
+{
+	if (session->patient == patient || PQsocket(session->conn) < 0)
+		return;
+	session->patient = patient;
+#ifdef TCP_USER_TIMEOUT
+	if (patient)
+	{
+		socklen_t length = sizeof(session->user_timeout);
+		if (getsockopt(PQsocket(session->conn), IPPROTO_TCP, TCP_USER_TIMEOUT,
+					   &session->user_timeout, &length) != 0)
+			session->user_timeout = 0;
+	}
+	const unsigned int timeout = patient ? 0 : session->user_timeout;
+	(void) setsockopt(PQsocket(session->conn), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout,
+					  sizeof(timeout));
+#endif
 }
 
 PGconn *connection(Session *session)
@@ -421,6 +458,11 @@ NodeId node_id(const Session *session)
 bool failed(const Session *session)
 {
 	return session->state == SessionState::Failed;
+}
+
+bool turned_away(const Session *session)
+{
+	return session->state == SessionState::Connecting && session->retry_at != 0;
 }
 
 bool busy(const Session *session)

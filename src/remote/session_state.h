@@ -66,6 +66,9 @@ struct PendingNotice
 	char *fields[6]; /* sqlstate, message, detail, hint, context, unused */
 };
 
+/* A request to cancel that is under way (cancel.cpp). */
+struct CancelRequest;
+
 struct Session
 {
 	dlist_node link;
@@ -88,13 +91,15 @@ struct Session
 	SessionState state;
 	PostgresPollingStatusType poll_status;
 	TimestampTz deadline; /* of the connect */
-	TimestampTz retry_at; /* 0, or when to try again a node that is starting up */
+	TimestampTz retry_at; /* 0, or when to try again a node that turned us away */
 	TimestampTz connected_at;
 
 	bool busy;
 	bool claimed;
 	bool want_single_row;
 	bool flush_pending;
+	unsigned int user_timeout; /* ms; in force while not patient */
+	bool patient; /* the node may leave what we send unread for as long as it likes */
 	bool discard_notices;
 	bool farewell;				/* the server said that it closes the session */
 	uint64 conninfo_generation; /* of citus.node_conninfo when it was opened */
@@ -102,6 +107,7 @@ struct Session
 	PendingNotice *last_notice;
 	uint64 bytes_received;
 	void *transaction_state;
+	CancelRequest *cancel_request; /* null: none */
 
 	/* Ring of items: head is the one whose results come next. */
 	Item *items;
@@ -122,8 +128,8 @@ CIVITAS_SERVER_STATE(Session);
 /* How a wait treats interrupts. */
 enum class Interrupts
 {
-	Process, /* CHECK_FOR_INTERRUPTS, may raise */
-	Hold	 /* only notices that the backend is being terminated */
+	Process, /* CHECK_FOR_INTERRUPTS, may raise; ends the process with the postmaster */
+	Hold	 /* returns, so that the caller can look at them */
 };
 
 /* Settings of this module. */
@@ -158,9 +164,21 @@ const char *connect_sqlstate(const PGconn *conn, char (&buffer)[6]);
  */
 
 /* session.cpp */
-/* Waits for the session's socket; false on timeout (timeout_ms -1: none) or termination. */
+/* Waits for the session's socket; false on timeout (timeout_ms -1: none). With Interrupts::Hold true
+ * also when the latch was set. */
 bool wait_socket(Session *session, uint32 events, long timeout_ms, Interrupts interrupts);
 void mark_failed(Session *session);
+/* Whether the postmaster is gone: whoever holds interrupts must not wait for anybody then. */
+bool postmaster_is_gone();
+/* While a node may leave a stream unread (COPY behind a lock, more than the sockets hold) its
+ * closed window is no sign of a lost node. */
+void set_patient(Session *session, bool patient);
+
+/* cancel.cpp */
+/* Waits for the request that send_cancel() made; false: it has not come back in time. Never raises.
+ */
+bool finish_cancel(Session *session, long timeout_ms);
+void forget_cancel(Session *session);
 
 /* statements.cpp */
 /* One step of result processing: false where it would block; never raises, never waits. */

@@ -231,9 +231,18 @@ void mark_flush(Session *session)
 {
 	const int rest = PQflush(session->conn);
 	session->flush_pending = rest == 1;
+	if (session->flush_pending)
+		set_patient(session, true);
 }
 
 /* --- receiving --- */
+
+void mark_idle(Session *session)
+{
+	session->busy = false;
+	if (session->patient)
+		set_patient(session, false);
+}
 
 void count_bytes(Session *session, const PGresult *result)
 {
@@ -404,10 +413,12 @@ bool take_result(Session *session, PGresult **result)
 		if (!pipelined)
 		{
 			if (next == nullptr)
-				session->busy = false;
+				mark_idle(session);
 			else if (PQresultStatus(next) == PGRES_TUPLES_OK ||
 					 PQresultStatus(next) == PGRES_SINGLE_TUPLE)
 				count_bytes(session, next);
+			else if (PQresultStatus(next) == PGRES_COPY_IN)
+				set_patient(session, true);
 			*result = next;
 			return true;
 		}
@@ -424,7 +435,7 @@ bool take_result(Session *session, PGresult **result)
 			{
 				if (session->item_count > 0)
 					continue;
-				session->busy = false;
+				mark_idle(session);
 			}
 			*result = nullptr;
 			return true;
@@ -433,7 +444,7 @@ bool take_result(Session *session, PGresult **result)
 		{
 			pop_item(session);
 			if (session->item_count == 0)
-				session->busy = false;
+				mark_idle(session);
 			if (item.kind == ItemKind::HiddenSync)
 			{
 				PQclear(next);
@@ -580,10 +591,17 @@ bool send_quietly(Session *session, const char *sql)
 
 namespace {
 
+/* The process was told to stop, or its server is going down. */
+bool told_to_stop()
+{
+	return ProcDiePending || QueryCancelPending || postmaster_is_gone();
+}
+
 /* finish_quietly(); `cancel`: whatever still runs is cancelled, part by part: a cancel ends the
  * part of the pipeline up to the next Sync, and may come before the statement that it is meant for.
  */
-bool finish(Session *session, int timeout_ms, bool cancel, PGresult **error, char (&tag)[64])
+bool finish(Session *session, int timeout_ms, int patience_ms, bool cancel, PGresult **error,
+			char (&tag)[64])
 {
 	constexpr long CANCEL_INTERVAL = 1000;
 	*error = nullptr;
@@ -592,7 +610,9 @@ bool finish(Session *session, int timeout_ms, bool cancel, PGresult **error, cha
 		return false;
 
 	session->discard_notices = true;
-	const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	const TimestampTz start = GetCurrentTimestamp();
+	TimestampTz end = TimestampTzPlusMilliseconds(start, timeout_ms);
+	bool hurried = false;
 	bool copying_out = false;
 	while (session->busy)
 	{
@@ -615,7 +635,14 @@ bool finish(Session *session, int timeout_ms, bool cancel, PGresult **error, cha
 				send_cancel(session);
 			continue;
 		}
-		long remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		const TimestampTz now = GetCurrentTimestamp();
+		if (!hurried && told_to_stop())
+		{
+			hurried = true;
+			const TimestampTz sooner = TimestampTzPlusMilliseconds(now, patience_ms);
+			end = sooner < end ? sooner : end;
+		}
+		long remaining = TimestampDifferenceMilliseconds(now, end);
 		const uint32 events =
 			session->flush_pending ? WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE : WL_SOCKET_READABLE;
 		const bool again = cancel && remaining > CANCEL_INTERVAL;
@@ -625,7 +652,7 @@ bool finish(Session *session, int timeout_ms, bool cancel, PGresult **error, cha
 			break;
 		if (!wait_socket(session, events, remaining, Interrupts::Hold))
 		{
-			if (!again || ProcDiePending || QueryCancelPending)
+			if (!again)
 				break;
 			send_cancel(session);
 		}
@@ -633,10 +660,14 @@ bool finish(Session *session, int timeout_ms, bool cancel, PGresult **error, cha
 			mark_flush(session);
 		if (PQconsumeInput(session->conn) != 1 && PQisBusy(session->conn))
 			break;
+		/* The postmaster's death cannot be waited out: its event is there again at once. */
+		if (postmaster_is_gone() && PQisBusy(session->conn))
+			break;
 	}
 	session->discard_notices = false;
 	drop_notices(session);
-	if (session->busy || PQstatus(session->conn) != CONNECTION_OK)
+	const long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+	if (session->busy || PQstatus(session->conn) != CONNECTION_OK || !finish_cancel(session, left))
 	{
 		mark_failed(session);
 		return false;
@@ -646,9 +677,10 @@ bool finish(Session *session, int timeout_ms, bool cancel, PGresult **error, cha
 
 } // namespace
 
-bool finish_quietly(Session *session, int timeout_ms, PGresult **error, char (&tag)[64])
+bool finish_quietly(Session *session, int timeout_ms, int patience_ms, PGresult **error,
+					char (&tag)[64])
 {
-	return finish(session, timeout_ms, false, error, tag);
+	return finish(session, timeout_ms, patience_ms, false, error, tag);
 }
 
 bool drain_quietly(Session *session, bool cancel, int timeout_ms)
@@ -657,21 +689,9 @@ bool drain_quietly(Session *session, bool cancel, int timeout_ms)
 		send_cancel(session);
 	PGresult *error;
 	char tag[64];
-	const bool good = finish(session, timeout_ms, true, &error, tag);
+	const bool good = finish(session, timeout_ms, timeout_ms, true, &error, tag);
 	PQclear(error);
 	return good && PQstatus(session->conn) == CONNECTION_OK;
-}
-
-void send_cancel(Session *session)
-{
-	if (session->state != SessionState::Connected || !session->busy)
-		return;
-	PGcancel *cancel = PQgetCancel(session->conn);
-	if (cancel == nullptr)
-		return;
-	char message[256];
-	PQcancel(cancel, message, sizeof(message));
-	PQfreeCancel(cancel);
 }
 
 /* --- whole statements --- */

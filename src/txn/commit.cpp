@@ -37,14 +37,33 @@ int max_cached_sessions;
 int max_cached_lifetime;
 
 /* Times that other nodes have to answer where the user cannot cancel the wait, ms. */
-constexpr int COMMIT_TIMEOUT = 60000;
-constexpr int ABORT_TIMEOUT = 10000;
+constexpr int COMMIT_TIMEOUT = 30000;
+constexpr int ABORT_TIMEOUT = 5000;
 constexpr int EXIT_TIMEOUT = 1000;
+/* ... and when this process was told to stop: a node that lives ends a transaction in far less. */
+constexpr int COMMIT_PATIENCE = 5000;
+constexpr int ABORT_PATIENCE = 1000;
+/* Of several nodes that do not answer, each costs at least this. */
+constexpr int LEAST_TIMEOUT = 100;
 
-int abort_timeout()
+/* The nodes share one period: it begins with the first that is waited for. */
+class Deadline
 {
-	return proc_exit_inprogress ? EXIT_TIMEOUT : ABORT_TIMEOUT;
-}
+public:
+	explicit Deadline(int timeout_ms)
+		: end_(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms))
+	{
+	}
+	int left() const
+	{
+		const long ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end_);
+		return ms < LEAST_TIMEOUT ? LEAST_TIMEOUT : static_cast<int>(ms);
+	}
+
+private:
+	TimestampTz end_;
+};
+CIVITAS_SERVER_STATE(Deadline);
 
 [[noreturn]] void raise_broken(const Participant *participant)
 {
@@ -127,7 +146,8 @@ void finish_commits(Who who)
 			return;
 		PGresult *error = nullptr;
 		char tag[64];
-		const bool answered = remote::finish_quietly(session, INT_MAX, &error, tag);
+		const bool answered =
+			remote::finish_quietly(session, INT_MAX, COMMIT_PATIENCE, &error, tag);
 		participant->step = Step::Ended;
 		if (who == Who::Readers && XactIsoLevel != XACT_SERIALIZABLE)
 		{
@@ -240,12 +260,14 @@ void commit_prepared()
 			CIVITAS_DEBUG_POINT("commit_prepared_sent");
 		first = false;
 	});
+	const Deadline deadline(COMMIT_TIMEOUT);
 	for_each_participant([&](Participant *participant) {
 		if (participant->step != Step::Prepared)
 			return;
 		PGresult *error = nullptr;
 		char tag[64];
-		if (!remote::finish_quietly(participant->session, COMMIT_TIMEOUT, &error, tag) ||
+		if (!remote::finish_quietly(participant->session, deadline.left(), COMMIT_PATIENCE, &error,
+									tag) ||
 			error != nullptr)
 			warn_left_to_recovery(participant, error);
 		PQclear(error);
@@ -256,14 +278,15 @@ void commit_prepared()
 /* --- abort --- */
 
 /* First pass: stop what runs, learn what became of a PREPARE or COMMIT, send the ROLLBACK. */
-void send_rollback(Participant *participant)
+void send_rollback(Participant *participant, const Deadline& deadline)
 {
 	remote::Session *session = participant->session;
 	PGresult *error = nullptr;
 	char tag[64];
 	if (participant->step == Step::CommitSent || participant->step == Step::PrepareSent)
 	{
-		if (!remote::finish_quietly(session, abort_timeout(), &error, tag) || error != nullptr)
+		if (!remote::finish_quietly(session, deadline.left(), ABORT_PATIENCE, &error, tag) ||
+			error != nullptr)
 			participant->step = Step::Ended;
 		else if (participant->step == Step::PrepareSent && strcmp(tag, "PREPARE TRANSACTION") == 0)
 			participant->step = Step::Prepared;
@@ -272,7 +295,7 @@ void send_rollback(Participant *participant)
 		PQclear(error);
 	}
 	else
-		remote::drain_quietly(session, true, abort_timeout());
+		remote::drain_quietly(session, true, deadline.left());
 
 	if (participant->step == Step::Prepared)
 		remote::send_quietly(session, participant->rollback_command);
@@ -291,21 +314,24 @@ void abort_everywhere()
 				remote::send_cancel(session);
 		},
 		nullptr);
+	Deadline deadline(proc_exit_inprogress ? EXIT_TIMEOUT : ABORT_TIMEOUT);
 	remote::for_each_session(
 		[](remote::Session *session, void *argument) {
+			const Deadline& limit = *static_cast<Deadline *>(argument);
 			Participant *participant = existing_participant(session);
 			if (participant != nullptr && participant->begun)
-				send_rollback(participant);
+				send_rollback(participant, limit);
 			else
-				remote::drain_quietly(session, false, abort_timeout());
+				remote::drain_quietly(session, false, limit.left());
 		},
-		nullptr);
+		&deadline);
 	for_each_participant([&](Participant *participant) {
 		if (participant->begun && remote::busy(participant->session))
 		{
 			PGresult *error = nullptr;
 			char tag[64];
-			remote::finish_quietly(participant->session, abort_timeout(), &error, tag);
+			remote::finish_quietly(participant->session, deadline.left(), ABORT_PATIENCE, &error,
+								   tag);
 			PQclear(error);
 		}
 		/* What was set inside what is rolled back is not in force any more. */

@@ -9,6 +9,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/twophase.h"
+#include "storage/latch.h"
 #include "utils/guc.h"
 CIVITAS_PG_END
 
@@ -27,11 +28,23 @@ void raise_max_prepared_transactions()
 	SetConfigOption("max_prepared_transactions", value, PGC_POSTMASTER, PGC_S_OVERRIDE);
 }
 
+/*
+ * A client that goes away in the middle of a statement ends it, here and on the other nodes, within
+ * a second: sessions look every half second, unless the configuration says something else.
+ */
+void check_for_lost_clients()
+{
+	if (!IsUnderPostmaster && WaitEventSetCanReportClosed())
+		SetConfigOption("client_connection_check_interval", "500", PGC_POSTMASTER,
+						PGC_S_DYNAMIC_DEFAULT);
+}
+
 } // namespace
 
 void transaction_init()
 {
 	raise_max_prepared_transactions();
+	check_for_lost_clients();
 	pg::debug_point_init();
 	shared_state_init();
 	distributed_id_init();

@@ -23,7 +23,7 @@ namespace {
 pg::Vec<SubTransactionId> *open_stack;
 
 /* Time that a session has to come back to a savepoint, ms. */
-constexpr int ROLLBACK_TIMEOUT = 10000;
+constexpr int ROLLBACK_TIMEOUT = 5000;
 
 /* How many entries of the participant's stack lie below the subtransaction. */
 int savepoints_below(const Participant *participant, SubTransactionId id)
@@ -96,7 +96,8 @@ void finish_rollback_to(Participant *participant, SubTransactionId id)
 		return;
 	PGresult *error = nullptr;
 	char tag[64];
-	if (!remote::finish_quietly(participant->session, ROLLBACK_TIMEOUT, &error, tag) ||
+	if (!remote::finish_quietly(participant->session, ROLLBACK_TIMEOUT, ROLLBACK_TIMEOUT, &error,
+								tag) ||
 		error != nullptr ||
 		PQtransactionStatus(remote::connection(participant->session)) != PQTRANS_INTRANS)
 		participant->broken = true;
@@ -144,6 +145,11 @@ void subtransaction_callback(SubXactEvent event, SubTransactionId id, SubTransac
 		pop_subtransaction(id);
 		if (!current.used)
 			break;
+		/* All are told to stop before any is waited for. */
+		for_each_participant([&](Participant *participant) {
+			if (participant->begun && has_savepoint(participant, id))
+				remote::send_cancel(participant->session);
+		});
 		for_each_participant([&](Participant *participant) { send_rollback_to(participant, id); });
 		for_each_participant(
 			[&](Participant *participant) { finish_rollback_to(participant, id); });

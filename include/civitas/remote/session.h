@@ -81,6 +81,8 @@ const char *host(const Session *session);
 int32 port(const Session *session);
 NodeId node_id(const Session *session);
 bool failed(const Session *session);
+/* Connecting, and the node has said that it has no room now or is starting up: it is tried again. */
+bool turned_away(const Session *session);
 /* A statement was sent and its results have not all been read. */
 bool busy(const Session *session);
 /* Bytes of result data received since the session was opened. */
@@ -165,10 +167,12 @@ bool drain_quietly(Session *session, bool cancel, int timeout_ms);
  * cannot be sent. */
 bool send_quietly(Session *session, const char *sql);
 /* ... and reads until the session is idle: the first error (to be PQclear'ed; null: none) and the
- * last command tag. False when the session was lost, had to be given up within timeout_ms, or the
- * wait was interrupted: the outcome is unknown then. */
-bool finish_quietly(Session *session, int timeout_ms, PGresult **error, char (&tag)[64]);
-/* Asks the server to cancel what the session runs. Never raises. */
+ * last command tag. False when the session was lost or had to be given up, within timeout_ms or
+ * within patience_ms after this process was told to stop: the outcome is unknown then. */
+bool finish_quietly(Session *session, int timeout_ms, int patience_ms, PGresult **error,
+					char (&tag)[64]);
+/* Asks the server to cancel what the session runs, and does not wait for it: drain_quietly() or
+ * finish_quietly() must follow before the session is used again. Never raises. */
 void send_cancel(Session *session);
 
 /* Results hold malloc'ed memory: own() hands one to the registry, which clears it when the memory
