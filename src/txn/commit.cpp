@@ -194,6 +194,8 @@ void prepare_writers()
 		snprintf(sql, sizeof(sql), "PREPARE TRANSACTION '%s'", participant->gid);
 		participant->step = Step::PrepareSent;
 		remote::send_simple(participant->session, sql);
+		if (ordinal == 1)
+			CIVITAS_DEBUG_POINT("between_prepares");
 	});
 	CIVITAS_DEBUG_POINT("prepare_sent");
 	send_commits(Who::Readers);
@@ -202,6 +204,7 @@ void prepare_writers()
 			return;
 		remote::drain(participant->session);
 		participant->step = Step::Prepared;
+		CIVITAS_DEBUG_POINT("before_record");
 		insert_commit_record(participant);
 	});
 	finish_commits(Who::Readers);
