@@ -49,3 +49,8 @@ CREATE FUNCTION pg_catalog.citus_pid_for_gpid(global_pid bigint) RETURNS integer
     LANGUAGE c STRICT IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'citus_pid_for_gpid';
 COMMENT ON FUNCTION pg_catalog.citus_pid_for_gpid(bigint) IS 'process id in a global pid';
+
+-- For sessions of other nodes: the statement that follows runs under the snapshot that the first call with this number took.
+CREATE FUNCTION citus_internal.hold_snapshot(statement_number bigint) RETURNS void
+    LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_hold_snapshot';

@@ -18,6 +18,7 @@
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
+#include "access/xact.h"
 #include "executor/executor.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
@@ -130,7 +131,10 @@ void start(Execution *execution)
 		return;
 	}
 	execution->alone = txn::statement_is_whole_transaction();
-	execution->in_transaction = !can_run_outside_transaction(execution);
+	if (XactIsoLevel != XACT_READ_COMMITTED)
+		execution->snapshot_number = 0;
+	execution->in_transaction =
+		execution->snapshot_number != 0 || !can_run_outside_transaction(execution);
 	if (execution->tasks.size() == 1)
 	{
 		if (execution->tasks[0].local)
@@ -147,6 +151,21 @@ void start(Execution *execution)
 		}
 	}
 	start_many(execution);
+}
+
+/* Whether the statement reads these shard groups by other scans too, or by this one again. */
+bool reads_again(const ScanState *state, const Execution *execution)
+{
+	if (state->scans == nullptr || !execution->query->read_only ||
+		execution->query->target != plan::Target::ShardGroups || execution->anchor == nullptr)
+		return false;
+	if (state->plan_parameters != nullptr)
+		return true;
+	int scans = 0;
+	ListCell *cell;
+	foreach (cell, state->scans->colocations)
+		scans += lfirst_int(cell) == static_cast<int>(execution->anchor->colocation_id);
+	return scans > 1;
 }
 
 } // namespace
@@ -176,9 +195,19 @@ Execution *begin_execution(ScanState *state)
 
 	make_tasks(state, execution);
 	execution->prepared = worth_preparing(state, execution);
+	if (reads_again(state, execution))
+		execution->snapshot_number = state->scans->number;
 	MemoryContextSwitchTo(old);
 	state->execution = execution;
 	return execution;
+}
+
+void start_early(Execution *execution)
+{
+	MemoryContext old = MemoryContextSwitchTo(execution->context);
+	prepare_decoding(execution);
+	start(execution);
+	MemoryContextSwitchTo(old);
 }
 
 Tuplestorestate *store_of(Execution *execution)
@@ -364,16 +393,17 @@ AffinityKey affinity_key(const Execution *execution, const Task& task)
 
 void note_task(Execution *execution, const Task& task, remote::Session *session)
 {
-	if (execution->query->read_only)
+	if (!execution->query->read_only)
+		txn::note_write(session);
+	else if (execution->snapshot_number == 0)
 		return;
-	txn::note_write(session);
 	if (execution->anchor == nullptr)
 		return;
 	const GroupId group = task.ran_on;
 	const bool reference = execution->anchor->kind == catalog::TableKind::Reference;
 	const AffinityKey key = affinity_key(execution, task);
 	txn::set_affinity(group, key.colocation, key.key, session);
-	if (reference)
+	if (reference && !execution->query->read_only)
 		txn::pin_node(group, session);
 }
 
@@ -396,6 +426,8 @@ int queue_task(Execution *execution, Task& task, remote::Session *session)
 		note_task(execution, task, session);
 	remote::begin_pipeline(session);
 	const int preamble = txn::queue_preamble(session, in_transaction);
+	if (execution->snapshot_number != 0)
+		txn::queue_statement_snapshot(session, execution->snapshot_number);
 	for (int index = 0; index < task.statement_count; index++)
 	{
 		const Statement& statement = task.statements[index];

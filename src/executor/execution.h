@@ -116,11 +116,13 @@ struct Execution
 	bool in_transaction; /* remote statements run inside remote transaction blocks */
 	bool sole_node;		 /* the plan is nothing but this node */
 	bool write;
-	bool prepared; /* the statement is worth a remote prepared statement */
+	bool prepared;		   /* the statement is worth a remote prepared statement */
+	int64 snapshot_number; /* the remote statements of this number share a snapshot; 0: none */
 
 	pg::Vec<Task> tasks;
 	int current_phase_end; /* tasks before this index have been given to flow */
 
+	bool asked; /* for its first row */
 	bool started;
 	bool remote_done;
 	PGresult *result; /* being read; cleared by the context's callback at the latest */
@@ -145,6 +147,16 @@ struct Execution
 };
 CIVITAS_SERVER_STATE(Execution);
 
+/* The scans of one statement that is more than a scan; from its start to its end. */
+struct StatementScans
+{
+	EState *estate;
+	StatementScans *outer;
+	int64 number;	   /* of the statement, in this backend */
+	List *colocations; /* int list: of each scan that reads shard groups */
+};
+CIVITAS_SERVER_STATE(StatementScans);
+
 /* The CustomScan's state. */
 struct ScanState
 {
@@ -156,6 +168,7 @@ struct ScanState
 	int eflags;
 	bool rewind;				/* keep rows: the plan above comes back for them */
 	Bitmapset *plan_parameters; /* PARAM_EXEC ids that the remote SQL depends on */
+	StatementScans *scans;		/* null: the plan is nothing but this scan */
 	Execution *execution;
 	int64 shards_pruned; /* for EXPLAIN */
 };
@@ -176,6 +189,8 @@ pg::Vec<int> prune(ScanState *state, const catalog::Table& table);
 /* --- execution.cpp --------------------------------------------------------------------------- */
 
 Execution *begin_execution(ScanState *state);
+/* Sends the tasks now instead of when the first row is asked for. */
+void start_early(Execution *execution);
 /* The next row into the slot; false at the end. */
 bool next_row(Execution *execution, TupleTableSlot *slot);
 /* Reads everything that is left into the store, so that the sessions are free. */

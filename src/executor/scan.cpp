@@ -13,6 +13,8 @@
 
 CIVITAS_PG_BEGIN
 #include "executor/executor.h"
+#include "tcop/pquery.h"
+#include "utils/portal.h"
 CIVITAS_PG_END
 
 namespace civitas::executor {
@@ -55,6 +57,66 @@ void open_tables(EState *estate, const plan::RemoteQuery *query)
 	}
 }
 
+/* Statements that are running, the innermost first. */
+StatementScans *statements;
+int64 last_statement_number;
+
+void forget_statement(void *argument)
+{
+	for (StatementScans **link = &statements; *link != nullptr; link = &(*link)->outer)
+		if (*link == argument)
+		{
+			*link = (*link)->outer;
+			return;
+		}
+}
+
+StatementScans *scans_of(EState *estate)
+{
+	for (StatementScans *scans = statements; scans != nullptr; scans = scans->outer)
+		if (scans->estate == estate)
+			return scans;
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	StatementScans *scans = static_cast<StatementScans *>(palloc(sizeof(StatementScans)));
+	*scans = {estate, statements, ++last_statement_number, NIL};
+	MemoryContextCallback *callback =
+		static_cast<MemoryContextCallback *>(palloc(sizeof(MemoryContextCallback)));
+	callback->func = forget_statement;
+	callback->arg = scans;
+	MemoryContextRegisterResetCallback(estate->es_query_cxt, callback);
+	MemoryContextSwitchTo(old);
+	statements = scans;
+	return scans;
+}
+
+/* Enters the scan among those of its statement, so that it is known which of them must see the same
+ * state of a shard group. */
+void enter_scan(ScanState *state, EState *estate)
+{
+	const plan::RemoteQuery *query = state->query;
+	if (estate->es_plannedstmt->planTree == state->css.ss.ps.plan &&
+		estate->es_plannedstmt->subplans == NIL)
+		return;
+	state->scans = scans_of(estate);
+	if (query->target != plan::Target::ShardGroups || !OidIsValid(query->anchor))
+		return;
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	state->scans->colocations =
+		lappend_int(state->scans->colocations, catalog::get_table(query->anchor).colocation_id);
+	MemoryContextSwitchTo(old);
+}
+
+/* A cursor shows what there was when it was opened, whatever is changed before its first row is
+ * fetched. */
+bool opens_cursor(const ScanState *state)
+{
+	return (state->eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && state->query->read_only &&
+		   state->query->command == CMD_SELECT && state->plan_parameters == nullptr &&
+		   ActivePortal != nullptr && ActivePortal->name[0] != '\0' &&
+		   list_length(ActivePortal->stmts) == 1 &&
+		   linitial(ActivePortal->stmts) == state->css.ss.ps.state->es_plannedstmt;
+}
+
 /* Collects the parameters that other parts of the plan set. */
 bool find_plan_parameters(Node *node, void *context)
 {
@@ -81,6 +143,9 @@ void begin_scan(CustomScanState *node, EState *estate, int eflags)
 						 &state->plan_parameters);
 	state->eflags = eflags;
 	state->rewind = (eflags & (EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK)) != 0;
+	enter_scan(state, estate);
+	if (opens_cursor(state))
+		start_early(begin_execution(state));
 }
 
 /* The plan's own command tag counts what this node changed, when it is the statement and not a part
@@ -98,8 +163,11 @@ TupleTableSlot *next_slot(::ScanState *node)
 	ScanState *state = reinterpret_cast<ScanState *>(node);
 	TupleTableSlot *slot = node->ss_ScanTupleSlot;
 	if (state->execution == nullptr)
+		begin_execution(state);
+	if (!state->execution->asked)
 	{
-		Execution *execution = begin_execution(state);
+		Execution *execution = state->execution;
+		execution->asked = true;
 		if (state->rewind || state->query->command != CMD_SELECT)
 		{
 			materialize(execution);

@@ -3,8 +3,8 @@
  *
  * The registry is a list in TopMemoryContext: a session is in it from the start of its connect
  * until close(). Connecting is a state machine driven by poll_connect(); a node that answers
- * "starting up" (57P03) or "too many clients" (53300) is tried again until the time-out. Each connected session keeps one
- * WaitEventSet, so that a wait is one system call.
+ * "starting up" (57P03) or "too many clients" (53300) is tried again until the time-out. Each
+ * connected session keeps one WaitEventSet, so that a wait is one system call.
  */
 #include "civitas/pg/server.h"
 

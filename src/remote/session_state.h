@@ -99,7 +99,7 @@ struct Session
 	bool want_single_row;
 	bool flush_pending;
 	unsigned int user_timeout; /* ms; in force while not patient */
-	bool patient; /* the node may leave what we send unread for as long as it likes */
+	bool patient;			   /* the node may leave what we send unread for as long as it likes */
 	bool discard_notices;
 	bool farewell;				/* the server said that it closes the session */
 	uint64 conninfo_generation; /* of citus.node_conninfo when it was opened */
@@ -164,8 +164,8 @@ const char *connect_sqlstate(const PGconn *conn, char (&buffer)[6]);
  */
 
 /* session.cpp */
-/* Waits for the session's socket; false on timeout (timeout_ms -1: none). With Interrupts::Hold true
- * also when the latch was set. */
+/* Waits for the session's socket; false on timeout (timeout_ms -1: none). With Interrupts::Hold
+ * true also when the latch was set. */
 bool wait_socket(Session *session, uint32 events, long timeout_ms, Interrupts interrupts);
 void mark_failed(Session *session);
 /* Whether the postmaster is gone: whoever holds interrupts must not wait for anybody then. */

@@ -52,8 +52,7 @@ class Deadline
 public:
 	explicit Deadline(int timeout_ms)
 		: end_(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms))
-	{
-	}
+	{}
 	int left() const
 	{
 		const long ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end_);
@@ -405,6 +404,7 @@ void transaction_callback(XactEvent event, void *argument)
 	switch (event)
 	{
 	case XACT_EVENT_PRE_COMMIT:
+		release_held_snapshot();
 		commit_before_local();
 		break;
 	case XACT_EVENT_COMMIT:
@@ -413,10 +413,12 @@ void transaction_callback(XactEvent event, void *argument)
 		end_transaction();
 		break;
 	case XACT_EVENT_ABORT:
+		forget_held_snapshot();
 		abort_everywhere();
 		end_transaction();
 		break;
 	case XACT_EVENT_PRE_PREPARE:
+		release_held_snapshot();
 		if (current.used)
 			ereport(
 				ERROR,

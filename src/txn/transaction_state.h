@@ -8,6 +8,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
+#include "executor/execdesc.h"
 #include "pgtime.h"
 CIVITAS_PG_END
 
@@ -124,6 +125,14 @@ template <typename Visit> void for_each_participant(Visit&& visit)
 /* whole_statement.cpp */
 void whole_statement_init();
 void forget_running_statement();
+
+/* statement_snapshot.cpp */
+void hold_snapshot(int64 number);
+/* Before the executor starts. */
+void use_held_snapshot(QueryDesc *query);
+/* Before the end of the transaction; and after an error, where it has been given up already. */
+void release_held_snapshot();
+void forget_held_snapshot();
 
 /* settings.cpp */
 /* SELECT set_config(...) for what differs on the session; null where nothing does. Marks it as

@@ -35,6 +35,7 @@ void start_executor(QueryDesc *query, int flags)
 {
 	const PlannedStmt *outer = innermost;
 	innermost = query->plannedstmt;
+	use_held_snapshot(query);
 	if (previous_start != nullptr)
 		previous_start(query, flags);
 	else
@@ -74,8 +75,9 @@ bool statement_is_whole_transaction()
 		XactIsoLevel != XACT_READ_COMMITTED || XactReadOnly ||
 		(MyXactFlags & XACT_FLAGS_PIPELINING) != 0 || MyBackendType != B_BACKEND)
 		return false;
-	if (innermost == nullptr || ActivePortal == nullptr || list_length(ActivePortal->stmts) != 1 ||
-		linitial(ActivePortal->stmts) != innermost)
+	/* Cursors of functions have names, and are followed by the rest of the function. */
+	if (innermost == nullptr || ActivePortal == nullptr || ActivePortal->name[0] != '\0' ||
+		list_length(ActivePortal->stmts) != 1 || linitial(ActivePortal->stmts) != innermost)
 		return false;
 	/* Portals of the simple protocol are invisible; several statements in one text are a
 	 * transaction block. */

@@ -81,7 +81,8 @@ const char *host(const Session *session);
 int32 port(const Session *session);
 NodeId node_id(const Session *session);
 bool failed(const Session *session);
-/* Connecting, and the node has said that it has no room now or is starting up: it is tried again. */
+/* Connecting, and the node has said that it has no room now or is starting up: it is tried again.
+ */
 bool turned_away(const Session *session);
 /* A statement was sent and its results have not all been read. */
 bool busy(const Session *session);

@@ -50,6 +50,12 @@ extern void (*session_wanted_hook)(remote::Session *session);
 int queue_preamble(remote::Session *session, bool in_transaction);
 void read_preamble(remote::Session *session, int count);
 
+/*
+ * Queues what makes the statement that is queued next run under the same snapshot as all others of
+ * this number on this session, inside this transaction. For READ COMMITTED.
+ */
+void queue_statement_snapshot(remote::Session *session, int64 number);
+
 /* For simple-protocol and COPY users: makes sure that settings, BEGIN and SAVEPOINTs are in force;
  * waits. */
 void begin_remote(remote::Session *session);
