@@ -586,17 +586,6 @@ Read read_worker(Execution *execution, Worker& worker, Datum *values, bool *null
 	}
 }
 
-/* Whether the node has a session that works already: then this one need not wait for room there. */
-bool has_other_session(const Many *many, const Worker& connecting)
-{
-	for (const Worker& worker : many->workers)
-		if (worker.node == connecting.node && worker.session &&
-			(worker.state == Worker::Running || worker.state == Worker::Preamble ||
-			 worker.state == Worker::Idle))
-			return true;
-	return false;
-}
-
 /* The socket of a worker had something (or may have). */
 void advance(Execution *execution, Worker& worker)
 {
@@ -611,8 +600,7 @@ void advance(Execution *execution, Worker& worker)
 			worker.state = Worker::Idle;
 			pg::call_core([&] { flow::session_ready(many->flow, session, now_us()); });
 		}
-		else if (remote::failed(worker.session) ||
-				 (remote::turned_away(worker.session) && has_other_session(many, worker)))
+		else if (remote::failed(worker.session))
 			report_failed(execution, worker);
 		break;
 	case Worker::Running:

@@ -460,11 +460,6 @@ bool failed(const Session *session)
 	return session->state == SessionState::Failed;
 }
 
-bool turned_away(const Session *session)
-{
-	return session->state == SessionState::Connecting && session->retry_at != 0;
-}
-
 bool busy(const Session *session)
 {
 	return session->busy;
