@@ -54,3 +54,8 @@ COMMENT ON FUNCTION pg_catalog.citus_pid_for_gpid(bigint) IS 'process id in a gl
 CREATE FUNCTION citus_internal.hold_snapshot(statement_number bigint) RETURNS void
     LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'citus_internal_hold_snapshot';
+
+-- Locks of shard groups (keys: shard indexes) or of shards without colocation (keys: shard ids), in the order given.
+CREATE FUNCTION citus_internal.lock_shard_groups(relation regclass, keys bigint[], alone boolean) RETURNS void
+    LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_lock_shard_groups';

@@ -150,6 +150,7 @@ void start(Execution *execution)
 			return;
 		}
 	}
+	lock_shard_groups(execution);
 	start_many(execution);
 }
 
@@ -428,6 +429,8 @@ int queue_task(Execution *execution, Task& task, remote::Session *session)
 	const int preamble = txn::queue_preamble(session, in_transaction);
 	if (execution->snapshot_number != 0)
 		txn::queue_statement_snapshot(session, execution->snapshot_number);
+	if (locks_replica(execution))
+		queue_replica_lock(execution, task, session);
 	for (int index = 0; index < task.statement_count; index++)
 	{
 		const Statement& statement = task.statements[index];

@@ -8,6 +8,7 @@
  *     many.cpp             several tasks: flow decides, a WaitEventSet waits
  *     local_execution.cpp  tasks whose shards are on this node
  *     values.cpp           Datums <-> wire
+ *     shard_locks.cpp      locks on shard groups, where the order of statements matters
  *     explain.cpp          EXPLAIN
  */
 #pragma once
@@ -242,6 +243,17 @@ bool uses_session(const Execution *execution, const remote::Session *session);
 void discard_many(Execution *execution);
 
 void run_local_task(Execution *execution, Task& task);
+
+/* --- shard_locks.cpp -------------------------------------------------------------------------- */
+
+/* Before a statement of several tasks: one that locks rows waits here for others of its kind. */
+void lock_shard_groups(Execution *execution);
+/* Whether each placement of the (reference) table is locked for the statement; then before its
+ * statement there, or here before the local one. */
+bool locks_replica(const Execution *execution);
+void queue_replica_lock(const Execution *execution, const Task& task, remote::Session *session);
+void lock_local_replica(const Execution *execution, const Task& task);
+
 /* Plan of a task's statement for EXPLAIN (explain.cpp). */
 struct PlannedStmt *plan_local_statement(const Statement& statement, const char **sql);
 
@@ -279,6 +291,8 @@ extern int explain_analyze_sort_method;
 extern int task_assignment_policy;
 extern int multi_shard_modify_mode;
 extern int remote_task_check_interval;
+extern bool all_modifications_commutative;
+extern bool enable_deadlock_prevention;
 extern int slow_start_interval;
 void register_settings();
 

@@ -90,7 +90,14 @@ void run_statement(Execution *execution, Task& task, const Statement& statement)
 
 void run_statements(Execution *execution, Task& task)
 {
-	PushCopiedSnapshot(GetActiveSnapshot());
+	if (locks_replica(execution))
+	{
+		/* What the lock made us wait for must be seen. */
+		lock_local_replica(execution, task);
+		PushActiveSnapshot(GetTransactionSnapshot());
+	}
+	else
+		PushCopiedSnapshot(GetActiveSnapshot());
 	for (int index = 0; index < task.statement_count; index++)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -78,6 +78,17 @@ void register_settings()
 		"everything through it.",
 		&multi_shard_modify_mode, MODIFY_PARALLEL, modify_modes, PGC_USERSET, 0, nullptr, nullptr,
 		nullptr);
+	DefineCustomBoolVariable(
+		"citus.all_modifications_commutative",
+		"Takes it that changes of the same rows may happen in any order.",
+		"Turn it on where no two changes of a reference table, or of many shards, contradict each "
+		"other: they then wait for each other's rows only.",
+		&all_modifications_commutative, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomBoolVariable(
+		"citus.enable_deadlock_prevention",
+		"Lets changes of many shards wait for each other, so that they cannot deadlock.",
+		"Turn it off to run them side by side and leave deadlocks to the search for them.",
+		&enable_deadlock_prevention, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 	DefineCustomIntVariable("citus.remote_task_check_interval",
 							"How long an execution with tasks that wait for a session sleeps at "
 							"most before it looks again.",

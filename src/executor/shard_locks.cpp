@@ -1,0 +1,221 @@
+/*
+ * shard_locks.cpp: locks on shard groups, beside those on rows.
+ *
+ * A change of many shards locks rows on several nodes at once; two of them could each have what the
+ * other wants. So it first locks the shard groups that it touches, in one order for everybody: node
+ * by node (ascending group), on each node ascending by key. Inserts and single-row changes take no
+ * such lock and pay nothing; with those the search for deadlocks helps.
+ *
+ * A change of a replicated shard must meet the same rows on each placement. Its statement is
+ * preceded, in the same flush, by a lock on the shard there: inserts share it, everything else is
+ * alone. The first placement comes first (many.cpp), so they queue up there; and the lock is held
+ * until the part of that node is committed, so that who comes next sees the same on every one.
+ *
+ * The locks are advisory ones, of a class that SQL's advisory locks do not use, in the modes of
+ * table locks, to the end of the transaction.
+ */
+#include "execution.h"
+
+#include "civitas/pg/str.h"
+#include "civitas/txn/transaction.h"
+
+CIVITAS_PG_BEGIN
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+#include <cstdlib>
+#include <cstring>
+
+namespace civitas::executor {
+
+bool all_modifications_commutative;
+bool enable_deadlock_prevention;
+
+namespace {
+
+/* The fourth field of our lock tags; SQL's advisory locks have 1 and 2 there. */
+constexpr uint16 LOCK_CLASS_GROUP = 21;
+constexpr uint16 LOCK_CLASS_SHARD = 22;
+
+void lock_key(ColocationId colocation, int64 key, bool alone)
+{
+	LOCKTAG tag;
+	if (colocation != INVALID_COLOCATION_ID)
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(colocation),
+							 static_cast<uint32>(key), LOCK_CLASS_GROUP);
+	else
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(key >> 32),
+							 static_cast<uint32>(key), LOCK_CLASS_SHARD);
+	LockAcquire(&tag, alone ? ExclusiveLock : RowExclusiveLock, false, false);
+}
+
+bool template_has(const plan::RemoteQuery *query, const char *word)
+{
+	ListCell *cell;
+	foreach (cell, query->pieces)
+		if (strstr(strVal(lfirst(cell)), word) != nullptr)
+			return true;
+	return false;
+}
+
+/* Whether two statements like this one may do different things when they meet in another order. */
+bool order_matters(const plan::RemoteQuery *query)
+{
+	if (all_modifications_commutative)
+		return false;
+	return query->command != CMD_INSERT || template_has(query, "ON CONFLICT");
+}
+
+/* Whether the statement locks rows that were there before it, and waits for them. */
+bool locks_rows(const plan::RemoteQuery *query)
+{
+	if (query->command == CMD_SELECT)
+		return template_has(query, " FOR UPDATE") && !template_has(query, "SKIP LOCKED") &&
+			   !template_has(query, "NOWAIT");
+	return order_matters(query);
+}
+
+char *lock_statement(const Execution *execution, std::span<const int64> keys, bool alone)
+{
+	const Oid relation = execution->query->anchor;
+	pg::Str name;
+	name.qualified(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
+	pg::Str sql;
+	sql.raw("SELECT citus_internal.lock_shard_groups(").literal(name.c_str()).raw(", '{");
+	for (size_t index = 0; index < keys.size(); index++)
+	{
+		if (index > 0)
+			sql.raw(",");
+		sql.num(keys[index]);
+	}
+	sql.raw("}', ").raw(alone ? "true" : "false").raw(")");
+	return sql.c_str();
+}
+
+int compare_keys(const void *left, const void *right)
+{
+	const int64 a = *static_cast<const int64 *>(left);
+	const int64 b = *static_cast<const int64 *>(right);
+	return a < b ? -1 : a > b;
+}
+
+/* Keys of the tasks that run on the group, ascending. */
+pg::Vec<int64> keys_of_group(const Execution *execution, GroupId group)
+{
+	pg::Vec<int64> keys;
+	for (const Task& task : execution->tasks)
+		if (task.groups[0] == group)
+			keys.push(affinity_key(execution, task).key);
+	qsort(keys.data(), keys.size(), sizeof(int64), compare_keys);
+	return keys;
+}
+
+void lock_on_node(Execution *execution, GroupId group)
+{
+	const pg::Vec<int64> keys = keys_of_group(execution, group);
+	if (group == catalog::local_group_id())
+	{
+		const ColocationId colocation = affinity_key(execution, execution->tasks[0]).colocation;
+		for (const int64 key : keys)
+			lock_key(colocation, key, true);
+		return;
+	}
+	remote::Session *session = txn::session_for(catalog::get_primary(group));
+	if (remote::claimed(session))
+		yield_session(session);
+	remote::begin_pipeline(session);
+	txn::queue_preamble(session, true);
+	remote::queue_hidden(session, lock_statement(execution, keys.span(), true));
+	remote::flush_pipeline(session);
+	/* What was queued is hidden; its error comes in place of the Sync. */
+	PGresult *result = nullptr;
+	do
+		result = remote::next_result(session);
+	while (result == nullptr);
+	if (PQresultStatus(result) != PGRES_PIPELINE_SYNC)
+		remote::raise_remote_error(session, result);
+	PQclear(result);
+}
+
+} // namespace
+
+void lock_shard_groups(Execution *execution)
+{
+	if (!enable_deadlock_prevention || execution->query->read_only ||
+		execution->query->target != plan::Target::ShardGroups || execution->anchor == nullptr ||
+		!locks_rows(execution->query))
+		return;
+	pg::Vec<GroupId> groups;
+	for (const Task& task : execution->tasks)
+	{
+		bool known = false;
+		for (const GroupId group : groups)
+			known = known || group == task.groups[0];
+		if (!known)
+			groups.push(task.groups[0]);
+	}
+	qsort(groups.data(), groups.size(), sizeof(GroupId), [](const void *left, const void *right) {
+		return *static_cast<const GroupId *>(left) < *static_cast<const GroupId *>(right) ? -1 : 1;
+	});
+	for (const GroupId group : groups)
+		lock_on_node(execution, group);
+}
+
+bool locks_replica(const Execution *execution)
+{
+	return execution->write && execution->query->target == plan::Target::AllReplicas &&
+		   execution->anchor != nullptr;
+}
+
+void queue_replica_lock(const Execution *execution, const Task& task, remote::Session *session)
+{
+	const int64 key = affinity_key(execution, task).key;
+	remote::queue_hidden(session,
+						 lock_statement(execution, {&key, 1}, order_matters(execution->query)));
+}
+
+void lock_local_replica(const Execution *execution, const Task& task)
+{
+	const AffinityKey key = affinity_key(execution, task);
+	lock_key(key.colocation, key.key, order_matters(execution->query));
+}
+
+} // namespace civitas::executor
+
+using namespace civitas;
+
+CIVITAS_PG_BEGIN
+
+PG_FUNCTION_INFO_V1(citus_internal_lock_shard_groups);
+
+/* lock_shard_groups(relation, keys, alone): locks shard groups of a table that the caller may
+ * change, in the order of the keys, to the end of the transaction. */
+PGDLLEXPORT Datum citus_internal_lock_shard_groups(PG_FUNCTION_ARGS)
+{
+	const Oid relation = PG_GETARG_OID(0);
+	const AclMode rights = ACL_INSERT | ACL_UPDATE | ACL_DELETE;
+	if (pg_class_aclcheck(relation, GetUserId(), rights) != ACLCHECK_OK &&
+		pg_attribute_aclcheck_all(relation, GetUserId(), ACL_INSERT | ACL_UPDATE, ACLMASK_ANY) !=
+			ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(relation));
+	const catalog::Table& table = catalog::get_table(relation);
+	const bool by_shard =
+		table.kind == catalog::TableKind::Reference || table.colocation_id == INVALID_COLOCATION_ID;
+	ArrayType *array = PG_GETARG_ARRAYTYPE_P(1);
+	if (ARR_HASNULL(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("keys of locks may not be null")));
+	const int64 *keys = reinterpret_cast<const int64 *>(ARR_DATA_PTR(array));
+	const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	for (int index = 0; index < count; index++)
+		executor::lock_key(by_shard ? INVALID_COLOCATION_ID : table.colocation_id, keys[index],
+						   PG_GETARG_BOOL(2));
+	PG_RETURN_VOID();
+}
+
+CIVITAS_PG_END
