@@ -259,3 +259,5 @@ COMMENT ON FUNCTION citus_internal.check_option(boolean,text,text[]) IS
 	'True, or the error that a row violates the check option of a view.';
 COMMENT ON FUNCTION citus_internal.shell_oid(oid,text[],oid[]) IS
 	'Of the named tables, the oid given for the one that a shard belongs to.';
+COMMENT ON FUNCTION pg_catalog.get_rebalance_progress() IS
+	'Moves, copies and splits of shards that run now, a row for each shard: bytes at the source and at the target, the phase, and, while changes are replicated, the position in the source''s log and how much of it the target has.';

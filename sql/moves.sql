@@ -37,6 +37,46 @@ CREATE FUNCTION pg_catalog.citus_local_disk_space_stats(
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_local_disk_space_stats';
 
+-- Progress of moves and splits that run on this server ---------------------------------------------
+
+CREATE FUNCTION citus_internal.running_transfers(
+        OUT pid integer, OUT relation regclass, OUT source_shard bigint, OUT target_shard bigint,
+        OUT source_node integer, OUT target_node integer, OUT type text, OUT phase text, OUT slot text)
+    RETURNS SETOF record
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_running_transfers';
+
+-- Sizes and positions are asked of the nodes; a node that does not answer leaves them null.
+CREATE FUNCTION pg_catalog.get_rebalance_progress()
+    RETURNS TABLE(sessionid integer, table_name regclass, shardid bigint, shard_size bigint,
+        sourcename text, sourceport integer, targetname text, targetport integer, progress bigint,
+        source_shard_size bigint, target_shard_size bigint, operation_type text,
+        source_lsn pg_lsn, target_lsn pg_lsn, status text)
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog
+AS $$
+    WITH transfers AS MATERIALIZED (
+        SELECT row_number() OVER () AS number, * FROM citus_internal.running_transfers()),
+    answers AS MATERIALIZED (
+        SELECT r.place, CASE WHEN r.success THEN string_to_array(r.result, ' ') END AS parts
+        FROM citus_internal.run_commands(
+            ARRAY(SELECT n FROM transfers t, unnest(ARRAY[t.source_node, t.target_node]) n ORDER BY t.number, n = t.target_node),
+            ARRAY(SELECT format('SET lock_timeout = 200; SELECT concat_ws('' '', coalesce(pg_total_relation_size(to_regclass(%L)), 0), pg_current_wal_lsn(), '
+                    || '(SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = %L))',
+                    shard_name(t.relation, CASE WHEN n = t.source_node THEN t.source_shard ELSE t.target_shard END, false),
+                    CASE WHEN n = t.source_node THEN t.slot END)
+                FROM transfers t, unnest(ARRAY[t.source_node, t.target_node]) n ORDER BY t.number, n = t.target_node),
+            true) r)
+    SELECT t.pid, t.relation, t.source_shard, s.parts[1]::bigint,
+        sn.nodename, sn.nodeport, tn.nodename, tn.nodeport, 1::bigint,
+        s.parts[1]::bigint, d.parts[1]::bigint, t.type,
+        CASE WHEN t.slot IS NOT NULL THEN s.parts[2]::pg_lsn END, s.parts[3]::pg_lsn, t.phase
+    FROM transfers t
+        JOIN pg_dist_node sn ON sn.nodeid = t.source_node JOIN pg_dist_node tn ON tn.nodeid = t.target_node
+        LEFT JOIN answers s ON s.place = 2 * t.number - 1
+        LEFT JOIN answers d ON d.place = 2 * t.number
+    ORDER BY t.number
+$$;
+
 -- Called by the coordinator on the nodes, as the owner of the extension ------------------------------
 
 CREATE FUNCTION citus_internal.create_shard_parts(relations regclass[], shard_ids bigint[], part text) RETURNS void

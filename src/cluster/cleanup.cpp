@@ -259,8 +259,12 @@ int drop_objects(std::span<const Record *const> records, int level, int lock_tim
 
 } // namespace
 
+void (*litter_hook)();
+
 int64 begin_operation()
 {
+	if (litter_hook != nullptr)
+		litter_hook();
 	/* nextval() in this transaction might give it an id, for which a new slot would wait. */
 	const char *id = run_as_owner_on_node(
 		local_node(), "SELECT pg_catalog.nextval('pg_catalog.pg_dist_operationid_seq')");
@@ -308,6 +312,14 @@ int clean_up(int level, int lock_timeout, bool wait)
 		}
 	});
 	return gone;
+}
+
+bool clean_up_in_background()
+{
+	/* Short: the records of the next operations need not wait for readers of this one's. */
+	constexpr int lock_timeout = 1000;
+	clean_up(LOG, lock_timeout, false);
+	return read_records("true").empty();
 }
 
 namespace {

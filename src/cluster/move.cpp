@@ -13,6 +13,7 @@
  * The transaction's commit is the switch. If it does not commit, the records of the targets are
  * still there and the targets get dropped; if it does, the old placements have a record instead.
  */
+#include "civitas/catalog/propagation.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/cluster/cluster.h"
@@ -21,6 +22,7 @@
 #include "civitas/txn/transaction.h"
 #include "cleanup.h"
 #include "disk_space.h"
+#include "progress.h"
 #include "replication.h"
 #include "transfer.h"
 
@@ -52,6 +54,9 @@ enum class Mode
 	ForceLogical,
 	BlockWrites
 };
+
+/* citus.defer_drop_after_shard_move */
+bool defer_drop;
 
 /* What was asked for. */
 struct Request
@@ -311,8 +316,24 @@ void switch_placements(const Request& request, Transfers transfers)
 	txn::run_on_other_nodes(sql.ch(')').c_str());
 }
 
+/* Later, or with this transaction, which then waits for readers of the old placements. */
 void drop_sources(const Request& request, int64 operation, Transfers transfers)
 {
+	if (!defer_drop)
+	{
+		pg::Str sql;
+		for (const ShardTransfer& transfer : transfers)
+		{
+			sql.raw(sql.empty() ? "DROP TABLE " : ", ");
+			sql.raw(catalog::qualified_shard_name(transfer.relid, transfer.source_shard));
+		}
+		sql.raw(" CASCADE");
+		if (request.source.group_id == catalog::local_group_id())
+			catalog::with_propagation_suspended([&] { pg::sql_run(sql.c_str()); });
+		else
+			txn::run_on_node(request.source, sql.c_str());
+		return;
+	}
 	pg::Vec<TemporaryObject> old;
 	for (const ShardTransfer& transfer : transfers)
 		old.push({ObjectType::Placement,
@@ -352,8 +373,10 @@ void fill_blocked(List *tables, Transfers transfers)
 {
 	block_writes(tables, transfers, nullptr, nullptr);
 	CIVITAS_DEBUG_POINT("move_blocked");
+	set_phase(Phase::Copying);
 	copy_rows(transfers);
 	CIVITAS_DEBUG_POINT("move_copied");
+	set_phase(Phase::Indexing);
 	build_indexes(transfers);
 }
 
@@ -362,11 +385,14 @@ void fill_logically(List *tables, Transfers transfers, Replication *replication)
 {
 	start_publishing(replication);
 	CIVITAS_DEBUG_POINT("move_published");
+	set_phase(Phase::Copying);
 	copy_rows(transfers, snapshots(replication));
 	end_snapshots(replication);
 	CIVITAS_DEBUG_POINT("move_copied");
+	set_phase(Phase::Indexing);
 	build_indexes(transfers);
 	CIVITAS_DEBUG_POINT("move_indexed");
+	set_phase(Phase::CatchingUp);
 	subscribe(replication);
 	CIVITAS_DEBUG_POINT("move_subscribed");
 	catch_up(replication);
@@ -375,6 +401,7 @@ void fill_logically(List *tables, Transfers transfers, Replication *replication)
 		tables, transfers, [](void *argument) { catch_up(static_cast<Replication *>(argument)); },
 		replication);
 	CIVITAS_DEBUG_POINT("move_blocked");
+	set_phase(Phase::FinalCatchUp);
 	finish_replication(replication);
 }
 
@@ -397,6 +424,24 @@ void fill(const Request& request, int64 operation, List *tables, Transfers trans
 	PG_END_TRY();
 }
 
+void carry_out(const Request& request, List *tables, Transfers transfers)
+{
+	const int64 operation = begin_operation();
+	CIVITAS_DEBUG_POINT("move_begun");
+	create_targets(operation, transfers);
+	CIVITAS_DEBUG_POINT("move_created");
+	fill(request, operation, tables, transfers);
+	set_phase(Phase::ForeignKeys);
+	add_foreign_keys(transfers);
+	CIVITAS_DEBUG_POINT("move_filled");
+	set_phase(Phase::Completing);
+	switch_placements(request, transfers);
+	keep_objects(operation);
+	if (!request.copy)
+		drop_sources(request, operation, transfers);
+	CIVITAS_DEBUG_POINT("move_switched");
+}
+
 void transfer(const Request& request)
 {
 	check_table(request, catalog::get_table(find_owner(request).relid));
@@ -412,18 +457,16 @@ void transfer(const Request& request)
 		check_nothing_written();
 	}
 	check_disk_space(transfers);
-	const int64 operation = begin_operation();
-	CIVITAS_DEBUG_POINT("move_begun");
-	create_targets(operation, transfers);
-	CIVITAS_DEBUG_POINT("move_created");
-	fill(request, operation, tables, transfers);
-	add_foreign_keys(transfers);
-	CIVITAS_DEBUG_POINT("move_filled");
-	switch_placements(request, transfers);
-	keep_objects(operation);
-	if (!request.copy)
-		drop_sources(request, operation, transfers);
-	CIVITAS_DEBUG_POINT("move_switched");
+	begin_progress(transfers, request.copy ? "copy" : "move");
+	PG_TRY();
+	{
+		carry_out(request, tables, transfers);
+	}
+	PG_FINALLY();
+	{
+		end_progress();
+	}
+	PG_END_TRY();
 }
 
 /* --- arguments ---------------------------------------------------------------------------------
@@ -504,6 +547,15 @@ void check_shard_owner(ShardId shard)
 }
 
 } // namespace
+
+void move_init()
+{
+	DefineCustomBoolVariable(
+		"citus.defer_drop_after_shard_move",
+		"Drops the old placement of a moved shard later, in the background.",
+		"Off: the move itself drops it, and waits for those who still read it while writes wait.",
+		&defer_drop, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+}
 
 CIVITAS_PG_BEGIN
 

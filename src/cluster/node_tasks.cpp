@@ -13,6 +13,7 @@
 #include "civitas/remote/session.h"
 #include "civitas/txn/transaction.h"
 #include "disk_space.h"
+#include "progress.h"
 
 CIVITAS_PG_BEGIN
 #include "catalog/pg_type.h"
@@ -297,6 +298,8 @@ void cluster_init()
 		"certificate names another host.",
 		&local_hostname, "localhost", PGC_SUSET, 0, nullptr, nullptr, nullptr);
 	disk_space_init();
+	progress_init();
+	move_init();
 	background_jobs_init();
 }
 

@@ -21,6 +21,7 @@
 #include "civitas/pg/transport.h"
 #include "civitas/txn/transaction.h"
 #include "cleanup.h"
+#include "progress.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
@@ -191,6 +192,7 @@ void publish(const Replication& replication, Stream& stream)
 						errmsg("node %s:%d exported no snapshot", stream.source.name,
 							   stream.source.port)));
 	stream.snapshot = pstrdup(PQgetvalue(result, 0, column));
+	set_progress_slot(stream.source.group_id, stream.target.group_id, stream.slot);
 	remote::release(result);
 }
 

@@ -85,6 +85,9 @@ void add_foreign_keys(Transfers transfers);
  */
 void block_writes(List *tables, Transfers transfers, void (*meanwhile)(void *), void *argument);
 
+/* The settings of moves. */
+void move_init();
+
 /* name[], for use in SQL: the tables' names in the order of the transfers. */
 char *regclass_array(Transfers transfers);
 /* Target shard ids likewise. */

@@ -3,8 +3,8 @@
  *
  * One launcher a server; it has no database of its own. Each cycle it lists the databases and
  * starts, one after another, a short-lived worker for each one that is due: the worker connects,
- * does its duty (recovery of prepared transactions, or the search for deadlocks across nodes) and
- * exits. Nothing stays connected, so DROP DATABASE, CREATE DATABASE ..
+ * does its duty (recovery of prepared transactions, clean-up after moves, or the search for
+ * deadlocks across nodes) and exits. Nothing stays connected, so DROP DATABASE, CREATE DATABASE ..
  * TEMPLATE and DROP EXTENSION need not know about it, and an error or a crash of a duty costs one
  * cycle.
  *
@@ -19,6 +19,7 @@
 #include "civitas/pg/server.h"
 
 #include "civitas/catalog/nodes.h"
+#include "civitas/cluster/cluster.h"
 #include "civitas/daemon/maintenance.h"
 #include "civitas/txn/transaction.h"
 #include "job_queue.h"
@@ -59,6 +60,7 @@ namespace {
 
 /* ms; -1: never. */
 int recovery_interval;
+int clean_up_interval;
 /* Times deadlock_timeout; not positive: never. */
 double deadlock_factor;
 
@@ -69,6 +71,7 @@ constexpr const char SEARCH_CONNECT_TIMEOUT[] = "3000";
 enum class Duty : char
 {
 	Recovery = 'r',
+	CleanUp = 'c',
 	Deadlocks = 'd'
 };
 
@@ -89,6 +92,8 @@ struct DatabaseEntry
 	Oid database; /* InvalidOid: free */
 	Presence presence;
 	TimestampTz last_run;
+	TimestampTz last_clean_up;
+	bool littered; /* there may be something to clean up */
 };
 
 struct SharedMaintenance
@@ -136,7 +141,7 @@ DatabaseEntry *find_entry(Oid database)
 			unused = &entry;
 	}
 	if (unused != nullptr)
-		*unused = {database, Presence::Unknown, 0};
+		*unused = {database, Presence::Unknown, 0, 0, true};
 	return unused;
 }
 
@@ -177,6 +182,40 @@ bool take_run(Oid database, TimestampTz now)
 		due = rested && entry->presence != Presence::Absent;
 		if (due)
 			entry->last_run = now;
+	}
+	SpinLockRelease(&shared->mutex);
+	return due;
+}
+
+void set_littered(Oid database, bool littered)
+{
+	SpinLockAcquire(&shared->mutex);
+	DatabaseEntry *entry = find_entry(database);
+	if (entry != nullptr)
+		entry->littered = littered;
+	SpinLockRelease(&shared->mutex);
+}
+
+/* An operation of this backend is about to make temporary objects. */
+void note_litter()
+{
+	set_littered(MyDatabaseId, true);
+}
+
+/* Whether a database is to be cleaned up; if so that starts now. */
+bool take_clean_up(Oid database, TimestampTz now)
+{
+	SpinLockAcquire(&shared->mutex);
+	DatabaseEntry *entry = find_entry(database);
+	bool due = true;
+	if (entry != nullptr)
+	{
+		const bool rested =
+			entry->last_clean_up == 0 ||
+			TimestampDifferenceExceeds(entry->last_clean_up, now, clean_up_interval);
+		due = rested && entry->littered && entry->presence != Presence::Absent;
+		if (due)
+			entry->last_clean_up = now;
 	}
 	SpinLockRelease(&shared->mutex);
 	return due;
@@ -316,15 +355,17 @@ void launch_cycle(MemoryContext context)
 {
 	List *databases = connectable_databases(context);
 	start_job_queues(databases);
-	if (recovery_interval < 0)
-		return;
 	forget_missing(databases);
 	ListCell *cell;
 	foreach (cell, databases)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!ShutdownRequestPending && take_run(lfirst_oid(cell), GetCurrentTimestamp()))
+		const TimestampTz now = GetCurrentTimestamp();
+		if (recovery_interval >= 0 && !ShutdownRequestPending && take_run(lfirst_oid(cell), now))
 			run_worker(lfirst_oid(cell), Duty::Recovery);
+		if (clean_up_interval >= 0 && !ShutdownRequestPending &&
+			take_clean_up(lfirst_oid(cell), now))
+			run_worker(lfirst_oid(cell), Duty::CleanUp);
 	}
 }
 
@@ -350,7 +391,11 @@ void do_what_is_due()
 /* Time until the next cycle, ms. */
 long cycle_time()
 {
-	return recovery_interval >= 0 && recovery_interval < CYCLE ? recovery_interval + 10 : CYCLE;
+	long cycle = CYCLE;
+	for (const int interval : {recovery_interval, clean_up_interval})
+		if (interval >= 0 && interval < cycle)
+			cycle = interval + 10;
+	return cycle;
 }
 
 void register_launcher()
@@ -384,6 +429,14 @@ void do_duty(Oid database, Duty duty)
 			ereport(LOG, (errmsg("recovery finished %d prepared transactions on other nodes",
 								 finished)));
 	}
+	if (duty == Duty::CleanUp)
+	{
+		pgstat_report_activity(STATE_RUNNING, "cleaning up after moves");
+		/* What comes meanwhile counts again. */
+		set_littered(database, false);
+		if (installed && catalog::is_coordinator() && !cluster::clean_up_in_background())
+			set_littered(database, true);
+	}
 	if (installed && duty == Duty::Deadlocks)
 	{
 		pgstat_report_activity(STATE_RUNNING, "looking for deadlocks across nodes");
@@ -408,6 +461,12 @@ void maintenance_init()
 		"-1 turns it off.",
 		nullptr, &recovery_interval, 60000, -1, 604800000, PGC_SIGHUP, GUC_UNIT_MS, nullptr,
 		nullptr, nullptr);
+	DefineCustomIntVariable(
+		"citus.defer_shard_delete_interval",
+		"Time between two looks for what moves and splits of shards have left to be dropped; "
+		"-1 turns it off.",
+		nullptr, &clean_up_interval, 15000, -1, 604800000, PGC_SIGHUP, GUC_UNIT_MS, nullptr,
+		nullptr, nullptr);
 	DefineCustomRealVariable(
 		"citus.distributed_deadlock_detection_factor",
 		"Time between two looks for deadlocks across nodes, in multiples of deadlock_timeout; "
@@ -418,6 +477,7 @@ void maintenance_init()
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = start_shared_memory;
 	txn::first_use_hook = note_distributed_use;
+	cluster::litter_hook = note_litter;
 	job_queue_init();
 	register_launcher();
 }

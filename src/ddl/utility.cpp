@@ -169,6 +169,15 @@ static void lock_own_shells(List *tables)
 			LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
 }
 
+/* GRANT takes no lock, and a shard that is being copied would not get the change. */
+static void lock_against_moves(List *tables)
+{
+	ListCell *cell;
+	foreach (cell, tables)
+		if (pg_class_ownercheck(lfirst_oid(cell), GetUserId()))
+			LockRelationOid(lfirst_oid(cell), ShareUpdateExclusiveLock);
+}
+
 void lock_shells_elsewhere(List *names, const char *mode)
 {
 	if (names == NIL || mode == nullptr)
@@ -235,6 +244,8 @@ static void run_on_metadata_tables(const UtilityCall& call, const StatementKind&
 		lock_shells_elsewhere(known_names, shell_lock_mode(tree));
 		apply_to_shards(kind, tree, text, tables);
 	}
+	if (IsA(tree, GrantStmt))
+		lock_against_moves(tables);
 	catalog::with_propagation_suspended([&] { run_plain(call); });
 	CommandCounterIncrement();
 	if (kind.reach != Reach::ShardsThenShell)

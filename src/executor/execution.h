@@ -133,7 +133,7 @@ struct Execution
 	remote::Session *session;
 	int statement;
 	bool single_row_set;
-	bool kept;	   /* the session was there before, and nothing came back from it yet */
+	bool kept; /* the session was there before, and nothing came back from it yet */
 
 	Many *many;
 

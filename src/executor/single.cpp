@@ -63,8 +63,8 @@ bool is_farewell(const PGresult *result)
 
 /*
  * The first result. A kept session may have died between its look-up and the sending, which nobody
- * sees before the answer fails to come: then the statement is sent once more, on another session, if
- * it only reads and no transaction goes with the session.
+ * sees before the answer fails to come: then the statement is sent once more, on another session,
+ * if it only reads and no transaction goes with the session.
  */
 PGresult *first_result(Execution *execution)
 {
@@ -160,8 +160,8 @@ bool next_single(Execution *execution, Datum *values, bool *nulls)
 			remote::set_single_row(execution->session);
 			execution->single_row_set = true;
 		}
-		PGresult *result = execution->kept ? first_result(execution)
-										   : remote::next_result(execution->session);
+		PGresult *result =
+			execution->kept ? first_result(execution) : remote::next_result(execution->session);
 		if (result == nullptr)
 		{
 			execution->statement++;

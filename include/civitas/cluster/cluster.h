@@ -32,6 +32,13 @@ catalog::Node local_node();
 /* Whether a session to the node can be opened and answers. Only cancellation raises. */
 bool is_reachable(const catalog::Node& node);
 
+/* Drops what moves and splits have left, as far as possible now. False: something is left to be
+ * dropped later. In a transaction, on the coordinator. */
+bool clean_up_in_background();
+/* Called before something is made that will have to be cleaned up; set by the daemon, to be null
+ * otherwise. */
+extern void (*litter_hook)();
+
 void cluster_init();
 
 } // namespace civitas::cluster
