@@ -261,3 +261,15 @@ COMMENT ON FUNCTION citus_internal.shell_oid(oid,text[],oid[]) IS
 	'Of the named tables, the oid given for the one that a shard belongs to.';
 COMMENT ON FUNCTION pg_catalog.get_rebalance_progress() IS
 	'Moves, copies and splits of shards that run now, a row for each shard: bytes at the source and at the target, the phase, and, while changes are replicated, the position in the source''s log and how much of it the target has.';
+COMMENT ON FUNCTION pg_catalog.citus_stat_counters(oid) IS
+	'Sessions and statements counted in a database (0: in each) while citus.enable_stat_counters was on, since the last reset or the server''s start.';
+COMMENT ON FUNCTION pg_catalog.citus_stat_counters_reset(oid) IS
+	'Sets the counters of a database (0: the current one) to zero.';
+COMMENT ON VIEW pg_catalog.citus_stat_counters IS
+	'Sessions to other nodes that were made, could not be made, or were found kept, and runs of remote queries over one or several shards, by database.';
+COMMENT ON FUNCTION pg_catalog.citus_stat_statements() IS
+	'What the view citus_stat_statements shows; executor 1 is adaptive, 2 insert-select.';
+COMMENT ON FUNCTION pg_catalog.citus_stat_statements_reset() IS
+	'Forgets what citus_stat_statements counted.';
+COMMENT ON VIEW pg_catalog.citus_stat_statements IS
+	'How often each statement on distributed tables was run by each user, by the value of the distribution column that chose its shard, while citus.stat_statements_track was all. queryid is that of pg_stat_statements, which need not be loaded.';

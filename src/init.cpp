@@ -15,6 +15,7 @@
 #include "civitas/plan/remote_query.h"
 #include "civitas/planner/planner.h"
 #include "civitas/remote/session.h"
+#include "civitas/stats/stats.h"
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
@@ -44,5 +45,10 @@ void _PG_init(void)
 	civitas::executor::scan_init();
 	civitas::ddl::utility_init();
 	civitas::cluster::cluster_init();
+	civitas::stats::stats_init();
+	civitas::remote::session_event_hook = civitas::stats::count_session;
+	civitas::executor::execution_hook = civitas::stats::count_execution;
+	civitas::executor::statement_hook = civitas::stats::count_statement;
+	civitas::executor::statements_wanted_hook = civitas::stats::counts_statements;
 	civitas::daemon::maintenance_init();
 }

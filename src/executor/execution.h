@@ -262,6 +262,14 @@ struct PlannedStmt *plan_local_statement(const Statement& statement, const char 
 /* A part of a statement is running (steps.cpp): nothing may be committed before its end. */
 bool in_step();
 
+/* --- counting.cpp ------------------------------------------------------------------------------
+ */
+
+/* Reports a run that begins to who counts them. */
+void count_run(ScanState *state, const Execution *execution);
+/* INSERT .. SELECT through this node, UPDATE and DELETE of rows found first. */
+void count_insert_select(const EState *estate);
+
 /* --- explain.cpp, settings.cpp ------------------------------------------------------------------
  */
 

@@ -303,6 +303,8 @@ static bool is_plain_insert(const plan::RemoteQuery *query)
 static void run_insert(InsertSelectState *state)
 {
 	EState *estate = state->scan.css.ss.ps.state;
+	if (state->scan.query->command == CMD_INSERT)
+		count_insert_select(estate);
 	MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
 	const uint64 affected =
 		is_plain_insert(state->scan.query) ? insert_by_copy(state) : insert_by_values(state);

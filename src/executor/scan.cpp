@@ -168,6 +168,7 @@ TupleTableSlot *next_slot(::ScanState *node)
 	{
 		Execution *execution = state->execution;
 		execution->asked = true;
+		count_run(state, execution);
 		if (state->rewind || state->query->command != CMD_SELECT)
 		{
 			materialize(execution);

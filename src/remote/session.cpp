@@ -24,7 +24,15 @@ CIVITAS_PG_END
 
 namespace civitas::remote {
 
+void (*session_event_hook)(SessionEvent);
+
 namespace {
+
+void report_event(SessionEvent event)
+{
+	if (session_event_hook != nullptr)
+		session_event_hook(event);
+}
 
 dlist_head registry = DLIST_STATIC_INIT(registry);
 bool exit_callback_registered;
@@ -76,6 +84,7 @@ void complete_connect(Session *session)
 	}
 	session->connected_at = GetCurrentTimestamp();
 	session->state = SessionState::Connected;
+	report_event(SessionEvent::Established);
 }
 
 [[noreturn]] void raise_connect_failure(Session *session, bool timed_out)
@@ -321,6 +330,7 @@ Session *find_idle(const Endpoint& endpoint)
 			continue;
 		}
 		session->node_id = endpoint.node_id;
+		report_event(SessionEvent::Reused);
 		return session;
 	}
 	return nullptr;
@@ -329,6 +339,9 @@ Session *find_idle(const Endpoint& endpoint)
 void close(Session *session)
 {
 	dlist_delete(&session->link);
+	if (session->connected_at == 0 &&
+		(session->state == SessionState::Failed || GetCurrentTimestamp() >= session->deadline))
+		report_event(SessionEvent::Failed);
 	if (session->wait_set != nullptr)
 		FreeWaitEventSet(session->wait_set);
 	if (session->deferred_error != nullptr)

@@ -177,6 +177,11 @@ is($cluster->sql("SELECT v FROM t WHERE k = $key"), 0, 'and was not made');
 $reader = lose_session("BEGIN; SELECT 'rows ' || v /* lose */ FROM t WHERE k = $key; COMMIT");
 like($reader->{err}, qr/57P01|08006/, 'nor is a part of a transaction');
 
+# --- what is sent is shown -------------------------------------------------------------------------------------------
+(undef, undef, $err) = $cluster->try(0, "SET citus.log_remote_commands = on; SELECT v FROM t WHERE k = $key;");
+like($err, qr/NOTICE:.*issuing\s+SELECT v\s+FROM public\.t_\d+ t\s+WHERE/s, 'citus.log_remote_commands shows the statement');
+like($err, qr/on server \S+\@127\.0\.0\.1:@{[$cluster->node(1)->port]}/, '... and where it goes');
+
 # --- a crash ----------------------------------------------------------------------------------------------------------
 my $victim = session();
 ok(run_on($victim, 'SELECT pg_backend_pid(), count(*) FROM t'), 'a client with sessions');

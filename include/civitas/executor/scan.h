@@ -28,6 +28,12 @@ extern const CustomScanMethods modify_rows_methods;
 /* Runs the steps of a statement (plan/steps.h), one after the other. */
 extern const CustomScanMethods steps_methods;
 
+/* Told of each run of a remote query, and of each statement once; null: nobody asks. */
+extern void (*execution_hook)(bool multi_shard);
+extern void (*statement_hook)(uint64 query_id, bool insert_select, const char *partition_key);
+/* Whether the latter is wanted now. */
+extern bool (*statements_wanted_hook)();
+
 void scan_init();
 
 } // namespace civitas::executor

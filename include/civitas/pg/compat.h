@@ -32,6 +32,11 @@ CIVITAS_PG_BEGIN
 #include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
+#else
+#include "utils/queryjumble.h"
+#endif
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/syscache.h"
@@ -115,6 +120,16 @@ inline int signal_number()
 inline void ask_to_catch_up(int pid, int signal_number)
 {
 	SendProcSignal(pid, PROCSIG_CATCHUP_INTERRUPT, signal_number);
+}
+
+/* Computes a statement's identifier; 16 no longer wants the text. */
+inline JumbleState *jumble_query(Query *query, const char *text)
+{
+#if PG_VERSION_NUM >= 160000
+	return JumbleQuery(query);
+#else
+	return JumbleQuery(query, text);
+#endif
 }
 
 /* Where the value of a setting comes from; 16 exports the look-up itself. */

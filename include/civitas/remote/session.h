@@ -211,6 +211,16 @@ extern char *(*logical_name_hook)(const char *shard_level_name);
 void check_interrupts();
 extern void (*interrupt_hook)();
 
+/* Told of each session that was made, could not be made, or was found kept; null: nobody asks. Must
+ * not raise. */
+enum class SessionEvent
+{
+	Established,
+	Failed,
+	Reused
+};
+extern void (*session_event_hook)(SessionEvent event);
+
 /* This backend's global pid, for application_name; set by txn, which knows the node. */
 extern int64 (*global_pid_hook)();
 
