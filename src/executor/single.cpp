@@ -42,6 +42,7 @@ void send(Execution *execution)
 	execution->single_row_set = false;
 	task.bytes = remote::bytes_received(execution->session);
 	const int preamble = send_task(execution, task, execution->session);
+	remote::read_ahead(execution->session);
 	if (preamble > 0)
 		txn::read_preamble(execution->session, preamble);
 }

@@ -65,6 +65,9 @@ void begin_connect_attempt(Session *session)
 void complete_connect(Session *session)
 {
 	PQsetnonblocking(session->conn, 1);
+#ifdef USE_OPENSSL
+	session->ssl = static_cast<SSL *>(PQsslStruct(session->conn, "OpenSSL"));
+#endif
 	PQsetErrorVerbosity(session->conn, PQERRORS_DEFAULT);
 	install_notice_receiver(session);
 
@@ -376,7 +379,7 @@ void mark_failed(Session *session)
 bool wait_socket(Session *session, uint32 events, long timeout_ms, Interrupts interrupts)
 {
 	/* libpq has closed the socket of a lost connection: there is news to read, without a wait. */
-	if (PQsocket(session->conn) < 0 || session->wait_set == nullptr)
+	if (PQsocket(session->conn) < 0 || session->wait_set == nullptr || input_buffered(session))
 		return true;
 	if (events != session->wait_events)
 	{

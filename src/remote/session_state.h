@@ -17,6 +17,10 @@ CIVITAS_PG_BEGIN
 #include "utils/timestamp.h"
 CIVITAS_PG_END
 
+#ifdef USE_OPENSSL
+#include <openssl/ssl.h>
+#endif
+
 namespace civitas::remote {
 
 enum class SessionState : uint8
@@ -74,6 +78,9 @@ struct Session
 	dlist_node link;
 	MemoryContext context;
 	PGconn *conn;
+#ifdef USE_OPENSSL
+	SSL *ssl; /* null without TLS */
+#endif
 	WaitEventSet *wait_set;
 	int socket_position;
 	uint32 wait_events;
@@ -101,7 +108,8 @@ struct Session
 	unsigned int user_timeout; /* ms; in force while not patient */
 	bool patient;			   /* the node may leave what we send unread for as long as it likes */
 	bool discard_notices;
-	bool farewell;				/* the server said that it closes the session */
+	bool reads_ahead; /* OpenSSL may hold more than one record */
+	bool farewell;	  /* the server said that it closes the session */
 	uint64 conninfo_generation; /* of citus.node_conninfo when it was opened */
 	PendingNotice *first_notice;
 	PendingNotice *last_notice;
@@ -181,6 +189,8 @@ bool finish_cancel(Session *session, long timeout_ms);
 void forget_cancel(Session *session);
 
 /* statements.cpp */
+/* Input is held by OpenSSL: the socket need not become readable. */
+bool input_buffered(const Session *session);
 /* One step of result processing: false where it would block; never raises, never waits. */
 bool take_result(Session *session, PGresult **result);
 void reset_pipeline(Session *session);

@@ -227,6 +227,18 @@ void settle_prepare(Session *session, uint64 key, bool prepared)
 		forget_prepared(session, statement);
 }
 
+/* A record at a time where others wait on the socket: what OpenSSL has read ahead they do not see.
+ */
+void read_records(Session *session)
+{
+#ifdef USE_OPENSSL
+	if (!session->reads_ahead)
+		return;
+	SSL_set_read_ahead(session->ssl, 0);
+	session->reads_ahead = false;
+#endif
+}
+
 void mark_flush(Session *session)
 {
 	const int rest = PQflush(session->conn);
@@ -308,6 +320,7 @@ void send_simple(Session *session, const char *sql)
 		PQexitPipelineMode(session->conn) != 1)
 		raise_send_failure(session);
 	log_command(session, sql);
+	read_records(session);
 	if (PQsendQuery(session->conn, sql) != 1)
 		raise_send_failure(session);
 	session->busy = true;
@@ -359,6 +372,22 @@ void queue_hidden(Session *session, const char *sql)
 		raise_send_failure(session);
 }
 
+void queue_hidden_prepared(Session *session, const char *sql, const Parameters& parameters)
+{
+	const PreparedStatement *statement = find_or_prepare(session, sql, parameters);
+	log_command(session, sql);
+	push_item(session, ItemKind::Hidden);
+	session->busy = true;
+	const int sent =
+		statement != nullptr
+			? PQsendQueryPrepared(session->conn, statement->name, parameters.count,
+								  parameters.values, parameters.lengths, parameters.formats, 1)
+			: PQsendQueryParams(session->conn, sql, parameters.count, parameters.types,
+								parameters.values, parameters.lengths, parameters.formats, 1);
+	if (sent != 1)
+		raise_send_failure(session);
+}
+
 void queue_hidden_sync(Session *session)
 {
 	push_item(session, ItemKind::HiddenSync);
@@ -369,6 +398,7 @@ void queue_hidden_sync(Session *session)
 
 void flush_pipeline(Session *session)
 {
+	read_records(session);
 	push_item(session, ItemKind::Sync);
 	session->busy = true;
 	if (PQpipelineSync(session->conn) != 1)
@@ -377,6 +407,28 @@ void flush_pipeline(Session *session)
 }
 
 /* --- receiving --- */
+
+void read_ahead(Session *session)
+{
+#ifdef USE_OPENSSL
+	if (session->ssl == nullptr || session->reads_ahead)
+		return;
+	SSL_set_read_ahead(session->ssl, 1);
+	session->reads_ahead = true;
+#endif
+}
+
+bool input_buffered(const Session *session)
+{
+#ifdef USE_OPENSSL
+	/* What is buffered may be the beginning of a record: then OpenSSL has asked for more in vain.
+	 */
+	return session->reads_ahead && SSL_has_pending(session->ssl) == 1 &&
+		   SSL_want(session->ssl) != SSL_READING;
+#else
+	return false;
+#endif
+}
 
 void set_single_row(Session *session)
 {
@@ -578,6 +630,7 @@ bool send_quietly(Session *session, const char *sql)
 		return false;
 	if (PQpipelineStatus(session->conn) != PQ_PIPELINE_OFF)
 		PQexitPipelineMode(session->conn);
+	read_records(session);
 	if (PQsendQuery(session->conn, sql) != 1)
 	{
 		mark_failed(session);
@@ -609,6 +662,7 @@ bool finish(Session *session, int timeout_ms, int patience_ms, bool cancel, PGre
 	if (session->state != SessionState::Connected)
 		return false;
 
+	read_ahead(session);
 	session->discard_notices = true;
 	const TimestampTz start = GetCurrentTimestamp();
 	TimestampTz end = TimestampTzPlusMilliseconds(start, timeout_ms);

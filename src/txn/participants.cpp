@@ -15,7 +15,9 @@
 #include "civitas/pg/vec.h"
 
 CIVITAS_PG_BEGIN
+#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
+#include "port/pg_bswap.h"
 #include "storage/proc.h"
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
@@ -185,13 +187,21 @@ Participant *participant_of(remote::Session *session)
 	return participant;
 }
 
-/*
- * The statements as a list of C strings: RELEASE of what was released here, BEGIN, SAVEPOINTs.
- * Marks them as done.
- */
-static List *preamble_statements(Participant *participant)
+/* What precedes a statement. */
+enum class Part
 {
-	List *statements = NIL;
+	Release,
+	Begin,
+	Id, /* which distributed transaction it is */
+	Savepoint
+};
+
+/*
+ * Calls emit(part, sql) for what must precede a statement: RELEASE of what was released here,
+ * BEGIN, the id (sql is null), SAVEPOINTs. Marks them as done.
+ */
+template <typename Emit> static void emit_preamble(Participant *participant, Emit&& emit)
+{
 	if (participant->broken)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
@@ -200,21 +210,21 @@ static List *preamble_statements(Participant *participant)
 				 errhint("Roll the transaction back and try again.")));
 	if (participant->released < participant->savepoint_count)
 	{
-		statements = lappend(statements, psprintf("RELEASE SAVEPOINT citus_s%u",
-												  participant->savepoints[participant->released]));
+		emit(Part::Release, psprintf("RELEASE SAVEPOINT citus_s%u",
+									 participant->savepoints[participant->released]));
 		participant->savepoint_count = participant->released;
 	}
 	const std::span<const SubTransactionId> subtransactions = open_subtransactions();
 	const int open = static_cast<int>(subtransactions.size());
 	if (participant->begun && participant->savepoint_count == open)
-		return statements;
+		return;
 
 	if (!participant->begun)
 	{
 		pg::Str begin;
 		append_begin(&begin);
-		statements = lappend(statements, begin.c_str());
-		statements = lappend(statements, assign_id_statement());
+		emit(Part::Begin, begin.c_str());
+		emit(Part::Id, nullptr);
 		participant->savepoint_count = 0;
 		participant->released = 0;
 		participant->begun = true;
@@ -226,22 +236,36 @@ static List *preamble_statements(Participant *participant)
 	for (int i = participant->savepoint_count; i < open; i++)
 	{
 		const SubTransactionId id = subtransactions[i];
-		statements = lappend(statements, psprintf("SAVEPOINT citus_s%u", id));
+		emit(Part::Savepoint, psprintf("SAVEPOINT citus_s%u", id));
 		push_savepoint(participant, id);
 	}
-	return statements;
 }
 
 char *transaction_preamble(Participant *participant)
 {
-	List *statements = preamble_statements(participant);
-	if (statements == NIL)
-		return nullptr;
 	pg::Str sql;
-	ListCell *cell;
-	foreach (cell, statements)
-		sql.raw(static_cast<const char *>(lfirst(cell))).raw(";");
-	return sql.c_str();
+	emit_preamble(participant, [&](Part part, const char *text) {
+		sql.raw(part == Part::Id ? assign_id_statement() : text).raw(";");
+	});
+	return sql.empty() ? nullptr : sql.c_str();
+}
+
+/* The same as assign_id_statement(), as a statement that the node has prepared. */
+static void queue_id(remote::Session *session)
+{
+	const DistributedId& id = ensure_distributed_id();
+	const uint32 initiator = pg_hton32(static_cast<uint32>(id.initiator));
+	const uint64 number = pg_hton64(id.number);
+	const uint64 stamp = pg_hton64(static_cast<uint64>(id.stamp));
+	const Oid types[] = {INT4OID, INT8OID, TIMESTAMPTZOID};
+	const char *values[] = {reinterpret_cast<const char *>(&initiator),
+							reinterpret_cast<const char *>(&number),
+							reinterpret_cast<const char *>(&stamp)};
+	const int lengths[] = {sizeof(initiator), sizeof(number), sizeof(stamp)};
+	const int formats[] = {1, 1, 1};
+	remote::queue_hidden_prepared(
+		session, "SELECT pg_catalog.assign_distributed_transaction_id($1, $2, $3)",
+		{3, types, values, lengths, formats});
 }
 
 void end_participant(Participant *participant)
@@ -365,9 +389,14 @@ int queue_preamble(remote::Session *session, bool in_transaction)
 	}
 	if (in_transaction)
 	{
-		ListCell *cell;
-		foreach (cell, preamble_statements(participant))
-			remote::queue_hidden(session, static_cast<const char *>(lfirst(cell)));
+		emit_preamble(participant, [&](Part part, const char *text) {
+			if (part == Part::Id)
+				queue_id(session);
+			else if (part == Part::Begin)
+				remote::queue_hidden_prepared(session, text);
+			else
+				remote::queue_hidden(session, text);
+		});
 	}
 	/* All of it is hidden: a failure shows up as the statement's own. */
 	return 0;

@@ -138,6 +138,8 @@ void flush_pipeline(Session *session);
  * next statement), and a Sync that callers do not see, so that what is queued before it is
  * committed on its own. */
 void queue_hidden(Session *session, const char *sql);
+/* The same as a prepared statement, with values. */
+void queue_hidden_prepared(Session *session, const char *sql, const Parameters& parameters = {});
 void queue_hidden_sync(Session *session);
 /* The node's prepared statements are made anew before their next use, in all sessions: after a
  * change of a table. */
@@ -145,6 +147,12 @@ void forget_prepared_statements();
 
 /* --- receiving ----------------------------------------------------------------------------- */
 
+/*
+ * TLS records of the reply to what was just sent may be read several at a time, one system call for
+ * all. Only for callers that wait in this module: who waits on the socket itself would miss what
+ * was read ahead. Ends with the next flush.
+ */
+void read_ahead(Session *session);
 /* Turn row-by-row delivery on for the statement whose results come next. */
 void set_single_row(Session *session);
 /* Reads what the socket holds without blocking; flushes pending output. False when the connection
