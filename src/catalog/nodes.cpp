@@ -9,7 +9,7 @@
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/pg/vec.h"
-#include "retired.h"
+#include "civitas/catalog/retired.h"
 
 CIVITAS_PG_BEGIN
 #include "access/genam.h"

@@ -2,7 +2,7 @@
  * retired.cpp: see retired.h. All retired contexts are children of one; it is emptied by the first
  * call in a transaction with another local transaction id.
  */
-#include "retired.h"
+#include "civitas/catalog/retired.h"
 
 #include "civitas/pg/compat.h"
 

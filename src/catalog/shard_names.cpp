@@ -14,7 +14,9 @@ CIVITAS_PG_BEGIN
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
 CIVITAS_PG_END
 
@@ -23,6 +25,7 @@ namespace civitas::catalog {
 namespace {
 
 char *show_shards_prefixes = nullptr;
+uint64 generation = 1;
 
 constexpr const char INTERNAL_SESSION_PREFIX[] = "citus_internal gpid=";
 
@@ -42,6 +45,16 @@ ShardId shard_id_of_name(const char *name)
 	return id;
 }
 
+void forget_names(Datum, Oid)
+{
+	generation++;
+}
+
+void forget_other_names(Datum, int, uint32)
+{
+	generation++;
+}
+
 bool check_prefixes(char **value, void **, GucSource)
 {
 	List *prefixes;
@@ -53,6 +66,11 @@ bool check_prefixes(char **value, void **, GucSource)
 }
 
 } // namespace
+
+uint64 names_generation()
+{
+	return generation;
+}
 
 char *shard_relation_name(const char *name, ShardId shard_id)
 {
@@ -132,6 +150,9 @@ void shard_names_init()
 		"Application name prefixes of sessions that see shards in the catalogs.",
 		"A comma-separated list; * stands for every session. Set it to look at shards from psql.",
 		&show_shards_prefixes, "", PGC_USERSET, 0, check_prefixes, nullptr, nullptr);
+	CacheRegisterRelcacheCallback(forget_names, 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_other_names, 0);
+	CacheRegisterSyscacheCallback(TYPEOID, forget_other_names, 0);
 }
 
 } // namespace civitas::catalog

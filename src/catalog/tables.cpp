@@ -19,7 +19,7 @@
 #include "civitas/pg/vec.h"
 #include "civitas/shard/hash_range.h"
 #include "distribution_key.h"
-#include "retired.h"
+#include "civitas/catalog/retired.h"
 #include "shard_owner.h"
 
 CIVITAS_PG_BEGIN

@@ -158,13 +158,21 @@ struct StatementScans
 };
 CIVITAS_SERVER_STATE(StatementScans);
 
+/* How a value of the statement is had. */
+struct Evaluator
+{
+	Expr *expr;
+	ExprState *compiled; /* null: a constant or an external parameter, which needs none */
+};
+CIVITAS_SERVER_STATE(Evaluator);
+
 /* The CustomScan's state. */
 struct ScanState
 {
 	CustomScanState css;
 	plan::RemoteQuery *query;
-	List *parameters; /* ExprState */
-	List *prune_keys; /* ExprState */
+	List *parameters; /* Evaluator */
+	List *prune_keys; /* Evaluator */
 	List *rows;		  /* list of lists of Expr */
 	int eflags;
 	bool rewind;				/* keep rows: the plan above comes back for them */
@@ -179,6 +187,9 @@ inline constexpr int MAX_STATEMENT_PARAMETERS = 65535;
 
 /* --- tasks.cpp ------------------------------------------------------------------------------ */
 
+/* Makes an expression ready; the memory must last as long as the plan's state. */
+Evaluator make_evaluator(Expr *expr, PlanState *parent);
+List *make_evaluators(List *exprs, PlanState *parent);
 /* Evaluates the parameters and makes the tasks. `context` is current. */
 void make_tasks(ScanState *state, Execution *execution);
 /* Parameters only, and the indexes of the shards that pruning leaves; for EXPLAIN without running.

@@ -136,8 +136,8 @@ void begin_scan(CustomScanState *node, EState *estate, int eflags)
 	const CustomScan *scan = reinterpret_cast<const CustomScan *>(node->ss.ps.plan);
 	state->query = plan::remote_query_of(scan);
 	open_tables(estate, state->query);
-	state->parameters = ExecInitExprList(plan::parameters_of(scan), &node->ss.ps);
-	state->prune_keys = ExecInitExprList(plan::prune_keys_of(scan), &node->ss.ps);
+	state->parameters = make_evaluators(plan::parameters_of(scan), &node->ss.ps);
+	state->prune_keys = make_evaluators(plan::prune_keys_of(scan), &node->ss.ps);
 	state->rows = plan::rows_of(scan);
 	find_plan_parameters(reinterpret_cast<Node *>(plan::expressions_of(scan)),
 						 &state->plan_parameters);

@@ -12,6 +12,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/transam.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
@@ -29,14 +30,40 @@ namespace civitas::executor {
 
 namespace {
 
-Datum evaluate(ExprState *expression, ExprContext *econtext, bool *isnull)
+/* The parameter's value, where the client gave it as such. */
+const ParamExternData *external_value(const Expr *expr, const EState *estate)
 {
-	return ExecEvalExprSwitchContext(expression, econtext, isnull);
+	const ParamListInfo list = estate->es_param_list_info;
+	if (!IsA(expr, Param) || reinterpret_cast<const Param *>(expr)->paramkind != PARAM_EXTERN ||
+		list == nullptr || list->paramFetch != nullptr)
+		return nullptr;
+	const Param *param = reinterpret_cast<const Param *>(expr);
+	if (param->paramid < 1 || param->paramid > list->numParams ||
+		list->params[param->paramid - 1].ptype != param->paramtype)
+		return nullptr;
+	return &list->params[param->paramid - 1];
+}
+
+Datum evaluate(const Evaluator& evaluator, ExprContext *econtext, bool *isnull)
+{
+	if (evaluator.compiled)
+		return ExecEvalExprSwitchContext(evaluator.compiled, econtext, isnull);
+	if (IsA(evaluator.expr, Const))
+	{
+		const Const *constant = reinterpret_cast<const Const *>(evaluator.expr);
+		*isnull = constant->constisnull;
+		return constant->constvalue;
+	}
+	const ParamExternData *value = external_value(evaluator.expr, econtext->ecxt_estate);
+	*isnull = value->isnull;
+	return value->value;
 }
 
 Datum copy_value(Datum value, bool isnull, Oid type)
 {
 	if (isnull)
+		return value;
+	if (type == INT4OID || type == INT8OID)
 		return value;
 	int16 length;
 	bool by_value;
@@ -247,9 +274,9 @@ Row evaluate_row(ScanState *state, Execution *execution, List *expressions)
 		MemoryContext old = CurrentMemoryContext;
 		if (contain_subplans(reinterpret_cast<Node *>(expression)))
 			MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
-		ExprState *compiled = ExecInitExpr(expression, &state->css.ss.ps);
+		const Evaluator evaluator = make_evaluator(expression, &state->css.ss.ps);
 		MemoryContextSwitchTo(old);
-		const Datum value = evaluate(compiled, econtext, &row.nulls[column]);
+		const Datum value = evaluate(evaluator, econtext, &row.nulls[column]);
 		row.datums[column] = copy_value(value, row.nulls[column],
 										exprType(reinterpret_cast<const Node *>(expression)));
 	}
@@ -278,32 +305,50 @@ int compare_rows(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
-/* "($3, ($4)::s.t), (...)": the VALUES of rows first..last-1. */
-Statement rows_statement(Execution *execution, Row **rows, int first, int last, const char **casts)
+/* The statement's parameters, and behind them the columns of rows first..last-1. */
+Values *rows_values(const Execution *execution, Row **rows, int first, int last)
 {
 	const plan::RemoteQuery *query = execution->query;
 	const int base = execution->parameters->count;
 	const int columns = list_length(query->insert_columns);
-	const int row_count = last - first;
-	Values *values = execution->parameters;
-	if (row_count * columns > 0)
-	{
-		values = make_values(base + row_count * columns);
-		memcpy(values->types, execution->parameters->types, sizeof(Oid) * base);
-		memcpy(values->datums, execution->parameters->datums, sizeof(Datum) * base);
-		memcpy(values->nulls, execution->parameters->nulls, sizeof(bool) * base);
-	}
-	pg::Str text;
+	if ((last - first) * columns == 0)
+		return execution->parameters;
+	Values *values = make_values(base + (last - first) * columns);
+	memcpy(values->types, execution->parameters->types, sizeof(Oid) * base);
+	memcpy(values->datums, execution->parameters->datums, sizeof(Datum) * base);
+	memcpy(values->nulls, execution->parameters->nulls, sizeof(bool) * base);
 	int number = base;
 	for (int index = first; index < last; index++)
 	{
-		const Row *row = rows[index];
-		text.raw(index > first ? ", (" : "(");
 		for (int column = 0; column < columns; column++)
 		{
 			values->types[number] = list_nth_oid(query->insert_types, column);
-			values->datums[number] = row->datums[column];
-			values->nulls[number] = row->nulls[column];
+			values->datums[number] = rows[index]->datums[column];
+			values->nulls[number] = rows[index]->nulls[column];
+			number++;
+		}
+	}
+	return values;
+}
+
+/* "($3, ($4)::s.t), (...)": the VALUES of so many rows, behind `base` parameters. */
+char *rows_text(const plan::RemoteQuery *query, int base, int row_count)
+{
+	const int columns = list_length(query->insert_columns);
+	const char **casts = static_cast<const char **>(palloc0(sizeof(char *) * (columns + 1)));
+	for (int column = 0; column < columns; column++)
+	{
+		const Oid type = list_nth_oid(query->insert_types, column);
+		if (type >= FirstNormalObjectId)
+			casts[column] = format_type_be_qualified(type);
+	}
+	pg::Str text;
+	int number = base;
+	for (int row = 0; row < row_count; row++)
+	{
+		text.raw(row > 0 ? ", (" : "(");
+		for (int column = 0; column < columns; column++)
+		{
 			number++;
 			if (column > 0)
 				text.raw(", ");
@@ -314,7 +359,22 @@ Statement rows_statement(Execution *execution, Row **rows, int first, int last, 
 		}
 		text.ch(')');
 	}
-	return {plan::task_sql(query, rows[first]->shard_index, text.c_str()), values};
+	return text.c_str();
+}
+
+/* A task's text; kept between executions where it is the statement's `only` one. */
+const char *text_of_task(const plan::RemoteQuery *query, int shard_index, int base, int row_count,
+						 bool only)
+{
+	const char *sql = only ? plan::kept_sql(query, shard_index) : nullptr;
+	if (sql != nullptr)
+		return sql;
+	const uint64 generation = catalog::names_generation();
+	const char *values = row_count > 0 ? rows_text(query, base, row_count) : nullptr;
+	sql = plan::task_sql(query, shard_index, values);
+	if (only)
+		plan::keep_sql(query, shard_index, sql, generation);
+	return sql;
 }
 
 void make_insert_models(ScanState *state, Execution *execution, pg::Vec<Task>& models)
@@ -335,13 +395,6 @@ void make_insert_models(ScanState *state, Execution *execution, pg::Vec<Task>& m
 	if (count > 1)
 		qsort(order, count, sizeof(Row *), compare_rows);
 
-	const char **casts = static_cast<const char **>(palloc0(sizeof(char *) * (columns + 1)));
-	for (int column = 0; column < columns; column++)
-	{
-		const Oid type = list_nth_oid(query->insert_types, column);
-		if (type >= FirstNormalObjectId)
-			casts[column] = format_type_be_qualified(type);
-	}
 	const int most =
 		(MAX_STATEMENT_PARAMETERS - execution->parameters->count) / (columns > 0 ? columns : 1);
 	for (int first = 0; first < count;)
@@ -358,25 +411,48 @@ void make_insert_models(ScanState *state, Execution *execution, pg::Vec<Task>& m
 		{
 			const int from = first + index * most;
 			const int to = from + most < last ? from + most : last;
-			task.statements[index] = rows_statement(execution, order, from, to, casts);
+			task.statements[index] = {
+				text_of_task(query, task.shard_index, execution->parameters->count, to - from,
+							 count == 1),
+				rows_values(execution, order, from, to)};
 		}
 		models.push(task);
 		first = last;
 	}
 }
 
-void push_model(Execution *execution, pg::Vec<Task>& models, int shard_index)
+void push_model(Execution *execution, pg::Vec<Task>& models, int shard_index, bool only)
 {
 	Task task = {};
 	task.shard_index = shard_index;
 	task.statement_count = 1;
 	task.statements = static_cast<Statement *>(palloc(sizeof(Statement)));
-	task.statements[0] = {plan::task_sql(execution->query, shard_index, nullptr),
+	task.statements[0] = {text_of_task(execution->query, shard_index, 0, 0, only),
 						  execution->parameters};
 	models.push(task);
 }
 
 } // namespace
+
+Evaluator make_evaluator(Expr *expr, PlanState *parent)
+{
+	if (IsA(expr, Const) || external_value(expr, parent->state) != nullptr)
+		return {expr, nullptr};
+	return {expr, ExecInitExpr(expr, parent)};
+}
+
+List *make_evaluators(List *exprs, PlanState *parent)
+{
+	List *result = NIL;
+	ListCell *cell;
+	foreach (cell, exprs)
+	{
+		Evaluator *evaluator = static_cast<Evaluator *>(palloc(sizeof(Evaluator)));
+		*evaluator = make_evaluator(static_cast<Expr *>(lfirst(cell)), parent);
+		result = lappend(result, evaluator);
+	}
+	return result;
+}
 
 void evaluate_parameters(ScanState *state, Execution *execution)
 {
@@ -386,9 +462,9 @@ void evaluate_parameters(ScanState *state, Execution *execution)
 	foreach (cell, state->parameters)
 	{
 		const int index = foreach_current_index(cell);
-		ExprState *expression = static_cast<ExprState *>(lfirst(cell));
+		const Evaluator *evaluator = static_cast<const Evaluator *>(lfirst(cell));
 		const Oid type = list_nth_oid(execution->query->parameter_types, index);
-		const Datum value = evaluate(expression, econtext, &values->nulls[index]);
+		const Datum value = evaluate(*evaluator, econtext, &values->nulls[index]);
 		values->types[index] = type;
 		values->datums[index] = copy_value(value, values->nulls[index], type);
 	}
@@ -411,7 +487,8 @@ pg::Vec<int> prune(ScanState *state, const catalog::Table& table)
 		foreach (cell, state->prune_keys)
 		{
 			bool isnull;
-			const Datum value = evaluate(static_cast<ExprState *>(lfirst(cell)), econtext, &isnull);
+			const Datum value =
+				evaluate(*static_cast<const Evaluator *>(lfirst(cell)), econtext, &isnull);
 			if (isnull)
 				continue;
 			if (list_nth_int(query->key_is_array, foreach_current_index(cell)))
@@ -437,13 +514,13 @@ void make_tasks(ScanState *state, Execution *execution)
 	else if (query->target != plan::Target::ShardGroups)
 	{
 		if (query->pruning != plan::Pruning::Nothing || query->run_when_empty)
-			push_model(execution, models, 0);
+			push_model(execution, models, 0, true);
 	}
 	else
 	{
 		pg::Vec<int> indexes = prune(state, *execution->anchor);
 		for (const int index : indexes)
-			push_model(execution, models, index);
+			push_model(execution, models, index, indexes.size() == 1);
 	}
 	ResetExprContext(state->css.ss.ps.ps_ExprContext);
 	place_tasks(execution, models);

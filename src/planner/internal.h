@@ -75,6 +75,8 @@ Node *extract_parameters(Node *node, Parameters *parameters);
 void extract_constants(Query *query, Parameters *parameters);
 /* One expression as a remote parameter, whatever it is. */
 Node *add_parameter(Parameters *parameters, Expr *expr);
+/* A constant that extract_constants() would make a parameter where an operator has it. */
+bool becomes_hole(const Const *value);
 /* No column, no subplan, no volatile function: one value per execution. */
 bool is_execution_constant(Node *node);
 
@@ -207,6 +209,13 @@ PlannedStmt *plan_returning_here(Query *query, const Facts& facts, const char *t
 								 ParamListInfo params);
 /* Makes a range table entry read the rows of a store, with the columns of a target list. */
 void name_store(RangeTblEntry *rte, const char *store, List *target_list);
+
+/* --- statement_cache.cpp ----------------------------------------------------------------------- */
+
+/* make(), or its result for a statement that differs in constants only. */
+PlannedStmt *plan_with_cache(Query *query, int options, ParamListInfo params,
+							 PlannedStmt *(*make)(Query *, const char *, int, ParamListInfo),
+							 const char *text);
 
 /* --- visibility.cpp --------------------------------------------------------------------------- */
 

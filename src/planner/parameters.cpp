@@ -135,7 +135,7 @@ Node *constant_mutator(Node *node, void *context)
 	foreach (cell, castNode(OpExpr, result)->args)
 	{
 		Const *value = static_cast<Const *>(lfirst(cell));
-		if (IsA(value, Const) && !value->constisnull && plain_type(value->consttype))
+		if (IsA(value, Const) && becomes_hole(value))
 			lfirst(cell) =
 				add_parameter(static_cast<Parameters *>(context), reinterpret_cast<Expr *>(value));
 	}
@@ -143,6 +143,11 @@ Node *constant_mutator(Node *node, void *context)
 }
 
 } // namespace
+
+bool becomes_hole(const Const *value)
+{
+	return !value->constisnull && plain_type(value->consttype);
+}
 
 void extract_constants(Query *query, Parameters *parameters)
 {

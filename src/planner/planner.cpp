@@ -1,8 +1,8 @@
 /*
  * planner.cpp: the planner hook.
  *
- * A statement that names no table of the metadata is PostgreSQL's alone. Others try, in order: fast
- * path and router (router.cpp), writes to shard groups (modify.cpp, insert.cpp), and PostgreSQL's
+ * A statement that names no table of the metadata is PostgreSQL's alone. Others try, in order: the
+ * plan of the same statement with other constants (statement_cache.cpp), fast path and router (router.cpp), writes to shard groups (modify.cpp, insert.cpp), and PostgreSQL's
  * planner over remote relations (general.cpp).
  */
 #include "civitas/planner/planner.h"
@@ -25,18 +25,21 @@ namespace {
 
 planner_hook_type next_planner = nullptr;
 
-} // namespace
-
-PlannedStmt *plan_any(Query *query, const char *text, int options, ParamListInfo params)
+/* Whether the statement names tables of the metadata. Hides shards in it. */
+bool is_sharded(Query *query)
 {
 	if (query->commandType == CMD_UTILITY || !IsTransactionState() ||
 		catalog::propagation_suspended || !catalog::extension_installed())
-		return plan_locally(query, text, options, params);
+		return false;
 	hide_shards(query);
 	if (!mentions_sharded(query))
-		return plan_locally(query, text, options, params);
-
+		return false;
 	catalog::check_extension_version();
+	return true;
+}
+
+PlannedStmt *plan_sharded(Query *query, const char *text, int options, ParamListInfo params)
+{
 	inline_ctes(query);
 	if (query->commandType == CMD_SELECT)
 		return plan_select(query, text, options, params);
@@ -55,7 +58,12 @@ PlannedStmt *plan_any(Query *query, const char *text, int options, ParamListInfo
 	}
 }
 
-namespace {
+/* The hook. What it returns may belong to the cache. */
+PlannedStmt *plan_client(Query *query, const char *text, int options, ParamListInfo params)
+{
+	return is_sharded(query) ? plan_with_cache(query, options, params, plan_sharded, text)
+							 : plan_locally(query, text, options, params);
+}
 
 /* Rows of a remote query come once; a cursor that goes backwards keeps them. */
 PlannedStmt *scrollable(PlannedStmt *statement)
@@ -70,6 +78,12 @@ PlannedStmt *scrollable(PlannedStmt *statement)
 }
 
 } // namespace
+
+PlannedStmt *plan_any(Query *query, const char *text, int options, ParamListInfo params)
+{
+	return is_sharded(query) ? plan_sharded(query, text, options, params)
+							 : plan_locally(query, text, options, params);
+}
 
 PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamListInfo params)
 {
@@ -96,7 +110,7 @@ PlannedStmt *plan_select(Query *query, const char *text, int options, ParamListI
 void planner_init()
 {
 	next_planner = planner_hook;
-	planner_hook = plan_any;
+	planner_hook = plan_client;
 	general_init();
 }
 

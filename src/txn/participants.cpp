@@ -20,6 +20,8 @@ CIVITAS_PG_BEGIN
 #include "port/pg_bswap.h"
 #include "storage/proc.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 CIVITAS_PG_END
 
@@ -280,6 +282,52 @@ void end_participant(Participant *participant)
 	participant->gid[0] = '\0';
 }
 
+/* The names of the current role and database, kept until a role changes: every statement asks. */
+struct SessionNames
+{
+	Oid role; /* InvalidOid: not known */
+	const char *role_name;
+	const char *database;
+	List *role_names; /* every one that was used: endpoints point to them */
+};
+static SessionNames session_names;
+
+static void forget_role(Datum, int, uint32)
+{
+	session_names.role = InvalidOid;
+}
+
+static const SessionNames& current_names()
+{
+	const Oid role = GetUserId();
+	if (session_names.role == role)
+		return session_names;
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	if (session_names.database == nullptr)
+	{
+		CacheRegisterSyscacheCallback(AUTHOID, forget_role, 0);
+		/* A database that has sessions keeps its name. */
+		session_names.database = get_database_name(MyDatabaseId);
+	}
+	session_names.role = InvalidOid;
+	char *name = GetUserNameFromId(role, false);
+	session_names.role_name = nullptr;
+	ListCell *cell;
+	foreach (cell, session_names.role_names)
+		if (strcmp(static_cast<const char *>(lfirst(cell)), name) == 0)
+			session_names.role_name = static_cast<const char *>(lfirst(cell));
+	if (session_names.role_name == nullptr)
+	{
+		session_names.role_names = lappend(session_names.role_names, name);
+		session_names.role_name = name;
+	}
+	else
+		pfree(name);
+	session_names.role = role;
+	MemoryContextSwitchTo(old);
+	return session_names;
+}
+
 remote::Endpoint address_of(const catalog::Node& node)
 {
 	/* A change of the node's address makes us wait here, and then counts. */
@@ -290,8 +338,9 @@ remote::Endpoint address_of(const catalog::Node& node)
 	endpoint.node_id = target.node_id;
 	endpoint.host = target.name;
 	endpoint.port = target.port;
-	endpoint.user = GetUserNameFromId(GetUserId(), false);
-	endpoint.database = get_database_name(MyDatabaseId);
+	const SessionNames& names = current_names();
+	endpoint.user = names.role_name;
+	endpoint.database = names.database;
 	endpoint.authinfo = nullptr;
 	return endpoint;
 }

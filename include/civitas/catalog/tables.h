@@ -116,6 +116,8 @@ List *colocated_table_oids(ColocationId colocation_id);
 char *shard_relation_name(const char *name, ShardId shard_id);
 /* Same, schema-qualified and quoted, for a shard of the table. */
 char *qualified_shard_name(Oid relid, ShardId shard_id);
+/* Changes when names in the text of a task may have: of shards, schemas and types. */
+uint64 names_generation();
 /* Whether a relation's name says <table>_<shardid> of a table in the same schema that the metadata
  * knows, and that shard exists. Sets the owner when not null. */
 bool is_known_shard(Oid relid, ShardOwner *owner);

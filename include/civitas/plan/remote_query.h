@@ -101,6 +101,10 @@ struct RemoteQuery
 	List *insert_types;	   /* oid list: their types */
 	int distribution_position; /* index into insert_columns, -1 where there is none */
 	char *reason;			   /* why not a lower tier, for EXPLAIN VERBOSE; null for the first */
+
+	/* Not part of the plan, and not copied: texts of single tasks, see kept_sql(). */
+	mutable bool ran_before;
+	mutable struct KeptTexts *kept;
 };
 CIVITAS_SERVER_STATE(RemoteQuery);
 
@@ -125,6 +129,14 @@ List *rows_of(const CustomScan *scan);
  * CurrentMemoryContext.
  */
 char *task_sql(const RemoteQuery *query, int shard_index, const char *values);
+
+/*
+ * Texts of statements that touch one shard, kept in the plan's memory from its second execution on:
+ * the last ones, until a name changes. Null where there is none; what is returned is a copy in
+ * CurrentMemoryContext. `generation` is catalog::names_generation() from before the text was made.
+ */
+char *kept_sql(const RemoteQuery *query, int shard_index);
+void keep_sql(const RemoteQuery *query, int shard_index, const char *sql, uint64 generation);
 
 /* The extensible node's methods; the CustomScan methods belong to executor (executor/scan.h). */
 void plan_init();
