@@ -8,8 +8,8 @@
  */
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/relations.h"
-#include "civitas/pg/vec.h"
 #include "civitas/catalog/retired.h"
+#include "civitas/pg/vec.h"
 
 CIVITAS_PG_BEGIN
 #include "access/genam.h"

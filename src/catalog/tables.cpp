@@ -15,11 +15,11 @@
 #include "civitas/catalog/tables.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/relations.h"
+#include "civitas/catalog/retired.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
 #include "civitas/shard/hash_range.h"
 #include "distribution_key.h"
-#include "civitas/catalog/retired.h"
 #include "shard_owner.h"
 
 CIVITAS_PG_BEGIN

@@ -411,10 +411,10 @@ void make_insert_models(ScanState *state, Execution *execution, pg::Vec<Task>& m
 		{
 			const int from = first + index * most;
 			const int to = from + most < last ? from + most : last;
-			task.statements[index] = {
-				text_of_task(query, task.shard_index, execution->parameters->count, to - from,
-							 count == 1),
-				rows_values(execution, order, from, to)};
+			task.statements[index] = {text_of_task(query, task.shard_index,
+												   execution->parameters->count, to - from,
+												   count == 1),
+									  rows_values(execution, order, from, to)};
 		}
 		models.push(task);
 		first = last;

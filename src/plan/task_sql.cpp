@@ -47,8 +47,7 @@ void keep_sql(const RemoteQuery *query, int shard_index, const char *sql, uint64
 	}
 	MemoryContext context = GetMemoryChunkContext(const_cast<RemoteQuery *>(query));
 	if (query->kept == nullptr)
-		query->kept =
-			static_cast<KeptTexts *>(MemoryContextAllocZero(context, sizeof(KeptTexts)));
+		query->kept = static_cast<KeptTexts *>(MemoryContextAllocZero(context, sizeof(KeptTexts)));
 	KeptTexts *kept = query->kept;
 	if (kept->generation != generation)
 	{

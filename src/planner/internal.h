@@ -210,7 +210,8 @@ PlannedStmt *plan_returning_here(Query *query, const Facts& facts, const char *t
 /* Makes a range table entry read the rows of a store, with the columns of a target list. */
 void name_store(RangeTblEntry *rte, const char *store, List *target_list);
 
-/* --- statement_cache.cpp ----------------------------------------------------------------------- */
+/* --- statement_cache.cpp -----------------------------------------------------------------------
+ */
 
 /* make(), or its result for a statement that differs in constants only. */
 PlannedStmt *plan_with_cache(Query *query, int options, ParamListInfo params,

@@ -2,8 +2,9 @@
  * planner.cpp: the planner hook.
  *
  * A statement that names no table of the metadata is PostgreSQL's alone. Others try, in order: the
- * plan of the same statement with other constants (statement_cache.cpp), fast path and router (router.cpp), writes to shard groups (modify.cpp, insert.cpp), and PostgreSQL's
- * planner over remote relations (general.cpp).
+ * plan of the same statement with other constants (statement_cache.cpp), fast path and router
+ * (router.cpp), writes to shard groups (modify.cpp, insert.cpp), and PostgreSQL's planner over
+ * remote relations (general.cpp).
  */
 #include "civitas/planner/planner.h"
 

@@ -240,10 +240,10 @@ bool is_plain(const Query *query)
 		   !query->hasWindowFuncs && !query->hasTargetSRFs && !query->hasSubLinks &&
 		   !query->hasRowSecurity && query->cteList == NIL && query->groupClause == NIL &&
 		   query->groupingSets == NIL && query->havingQual == nullptr &&
-		   query->windowClause == NIL && query->distinctClause == NIL &&
-		   query->sortClause == NIL && query->limitCount == nullptr &&
-		   query->limitOffset == nullptr && query->rowMarks == NIL &&
-		   query->setOperations == nullptr && query->withCheckOptions == NIL;
+		   query->windowClause == NIL && query->distinctClause == NIL && query->sortClause == NIL &&
+		   query->limitCount == nullptr && query->limitOffset == nullptr &&
+		   query->rowMarks == NIL && query->setOperations == nullptr &&
+		   query->withCheckOptions == NIL;
 }
 
 /* The position among the holes of the constant that the distribution column equals. */
@@ -353,8 +353,8 @@ Expr *shard_key(const Shape *shape, int pinning_hole)
 {
 	bool nothing;
 	Const *value = shape->holes[pinning_hole];
-	Expr *key = key_expression(catalog::get_table(shape->relid),
-							   reinterpret_cast<Expr *>(value), &nothing);
+	Expr *key =
+		key_expression(catalog::get_table(shape->relid), reinterpret_cast<Expr *>(value), &nothing);
 	return key != nullptr && IsA(key, Const) ? key : nullptr;
 }
 
@@ -439,8 +439,7 @@ void keep(const Shape *shape, uint64 key, uint64 generation, const PlannedStmt *
 	auto *entry = static_cast<Entry *>(hash_search(entries, &key, HASH_ENTER, &found));
 	if (found)
 		catalog::retire(entry->context);
-	*entry = {key,		  context, bytes, shape->bytes.len,
-			  generation, copy,	   holes, shape->pinning_hole};
+	*entry = {key, context, bytes, shape->bytes.len, generation, copy, holes, shape->pinning_hole};
 	MemoryContextSetParent(context, CacheMemoryContext);
 }
 

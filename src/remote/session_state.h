@@ -108,8 +108,8 @@ struct Session
 	unsigned int user_timeout; /* ms; in force while not patient */
 	bool patient;			   /* the node may leave what we send unread for as long as it likes */
 	bool discard_notices;
-	bool reads_ahead; /* OpenSSL may hold more than one record */
-	bool farewell;	  /* the server said that it closes the session */
+	bool reads_ahead;			/* OpenSSL may hold more than one record */
+	bool farewell;				/* the server said that it closes the session */
 	uint64 conninfo_generation; /* of citus.node_conninfo when it was opened */
 	PendingNotice *first_notice;
 	PendingNotice *last_notice;

@@ -265,9 +265,9 @@ static void queue_id(remote::Session *session)
 							reinterpret_cast<const char *>(&stamp)};
 	const int lengths[] = {sizeof(initiator), sizeof(number), sizeof(stamp)};
 	const int formats[] = {1, 1, 1};
-	remote::queue_hidden_prepared(
-		session, "SELECT pg_catalog.assign_distributed_transaction_id($1, $2, $3)",
-		{3, types, values, lengths, formats});
+	remote::queue_hidden_prepared(session,
+								  "SELECT pg_catalog.assign_distributed_transaction_id($1, $2, $3)",
+								  {3, types, values, lengths, formats});
 }
 
 void end_participant(Participant *participant)
