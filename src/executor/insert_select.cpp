@@ -282,7 +282,7 @@ static void begin_insert(CustomScanState *node, EState *estate, int eflags)
 	InsertSelectState *state = state_of(node);
 	auto *scan = castNode(CustomScan, node->ss.ps.plan);
 	state->scan.query = plan::remote_query_of(scan);
-	state->scan.parameters = ExecInitExprList(plan::parameters_of(scan), &node->ss.ps);
+	state->scan.parameters = make_evaluators(plan::parameters_of(scan), &node->ss.ps);
 	state->scan.eflags = eflags;
 	auto *source = static_cast<Plan *>(linitial(scan->custom_plans));
 	node->custom_ps = list_make1(ExecInitNode(source, estate, eflags));
