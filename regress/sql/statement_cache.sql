@@ -78,7 +78,6 @@ DELETE FROM t WHERE id = 11;
 DELETE FROM t WHERE id = 12 RETURNING v;
 DELETE FROM t WHERE id = 12 RETURNING v;
 SELECT id, v, w FROM t WHERE id <= 13 ORDER BY id;
-UPDATE t SET id = 5 WHERE id = 5;
 -- Another search path: another table of the same name.
 CREATE SCHEMA "Other Schema";
 CREATE TABLE "Other Schema".t (id bigint PRIMARY KEY, v int);
