@@ -86,7 +86,7 @@ CREATE FUNCTION citus_internal.pull_shard(
         target text, source_node integer, source text, condition text, snapshot text) RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_pull_shard';
-CREATE FUNCTION citus_internal.wait_for_placement_users(shard_id bigint, group_id integer) RETURNS void
+CREATE FUNCTION citus_internal.wait_for_placement_users(shard_id bigint, group_id integer, name text) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_wait_for_placement_users';
 CREATE FUNCTION citus_internal.create_subscription(
@@ -162,7 +162,7 @@ $$;
 REVOKE ALL ON FUNCTION
     citus_internal.create_shard_parts(regclass[], bigint[], text),
     citus_internal.pull_shard(text, integer, text, text, text),
-    citus_internal.wait_for_placement_users(bigint, integer),
+    citus_internal.wait_for_placement_users(bigint, integer, text),
     citus_internal.create_subscription(text, integer, text, text, boolean),
     citus_internal.clean_up(integer),
     citus_internal.drop_placement(text, integer),

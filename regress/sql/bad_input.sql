@@ -44,6 +44,15 @@ SELECT update_distributed_table_colocation('done', 'missing');
 
 -- columns
 CREATE TABLE columns (a int, g int GENERATED ALWAYS AS (a + 1) STORED, p point, x xml, j json);
+CREATE TYPE size AS ENUM ('small', 'large');
+CREATE DOMAIN sizes AS size[];
+CREATE TYPE sized AS (n int, s sizes);
+CREATE TABLE numbered (e size, d sizes, c sized, r regclass, n int4range);
+SELECT create_distributed_table('numbered', 'e');
+SELECT create_distributed_table('numbered', 'd');
+SELECT create_distributed_table('numbered', 'c');
+SELECT create_distributed_table('numbered', 'r');
+SELECT create_distributed_table('numbered', 'n');
 SELECT create_distributed_table('columns', 'nope');
 SELECT create_distributed_table('columns', '');
 SELECT create_distributed_table('columns', 'ctid');

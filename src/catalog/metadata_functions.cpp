@@ -30,8 +30,9 @@ const char *existing_name(Oid relid)
 	return name;
 }
 
-/* The value as one of the distribution column's type: as it is, or through its text form. */
-Datum as_distribution_value(const Table& table, Datum value, Oid type)
+} // namespace
+
+Datum distribution_value(const Table& table, Datum value, Oid type)
 {
 	if (type == table.distribution_type)
 		return value;
@@ -54,8 +55,6 @@ Datum as_distribution_value(const Table& table, Datum value, Oid type)
 	get_atttypetypmodcoll(table.relid, table.distribution_attno, &type_id, &typmod, &collation);
 	return OidInputFunctionCall(input, text, io_parameter, typmod);
 }
-
-} // namespace
 
 CIVITAS_PG_BEGIN
 
@@ -140,7 +139,7 @@ PGDLLEXPORT Datum get_shard_id_for_distribution_column(PG_FUNCTION_ARGS)
 						errmsg("distribution value cannot be NULL for tables other than reference "
 							   "tables")));
 	const Datum value =
-		as_distribution_value(table, PG_GETARG_DATUM(1), get_fn_expr_argtype(fcinfo->flinfo, 1));
+		distribution_value(table, PG_GETARG_DATUM(1), get_fn_expr_argtype(fcinfo->flinfo, 1));
 	const int index = shard_index_of_hash(table, hash_value(table, value));
 	PG_RETURN_INT64(table.shards[index].shard_id);
 }

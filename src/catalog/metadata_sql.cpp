@@ -310,6 +310,32 @@ PGDLLEXPORT Datum citus_internal_delete_table_metadata(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* replace_shard(table, shard, ids, minima, maxima, placements, groups): new shards, one placement
+ * each, in the place of one. */
+PG_FUNCTION_INFO_V1(citus_internal_replace_shard);
+PGDLLEXPORT Datum citus_internal_replace_shard(PG_FUNCTION_ARGS)
+{
+	const Oid relid = PG_GETARG_OID(0);
+	check_extension_version();
+	check_owner(relid);
+	ShardOwner owner;
+	if (!find_shard(PG_GETARG_INT64(1), &owner) || owner.relid != relid)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("table \"%s\" has no shard " INT64_FORMAT, get_rel_name(relid),
+							   PG_GETARG_INT64(1))));
+	delete_shard(PG_GETARG_INT64(1));
+	insert_shard_arrays(relid, PG_GETARG_ARRAYTYPE_P(2), PG_GETARG_ARRAYTYPE_P(3),
+						PG_GETARG_ARRAYTYPE_P(4));
+	insert_placement_arrays(PG_GETARG_ARRAYTYPE_P(5), PG_GETARG_ARRAYTYPE_P(2),
+							PG_GETARG_ARRAYTYPE_P(6));
+	invalidate_table(relid);
+	CommandCounterIncrement();
+	const Table& table = get_table(relid);
+	if (table.colocation_id != INVALID_COLOCATION_ID)
+		set_shard_count(table.colocation_id, table.shard_count);
+	PG_RETURN_VOID();
+}
+
 CIVITAS_PG_END
 
 } // namespace civitas::catalog

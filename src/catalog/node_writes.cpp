@@ -211,6 +211,23 @@ void delete_colocation(ColocationId id)
 	CommandCounterIncrement();
 }
 
+void set_shard_count(ColocationId id, int32 shard_count)
+{
+	ScanKeyData key = equals_int4(COLOCATION_ID, id);
+	with_row(Catalog::Colocation, Catalog::ColocationPkey, RowExclusiveLock, &key, 1,
+			 [&](Relation relation, HeapTuple tuple) {
+				 Datum values[COLOCATION_COLUMNS] = {};
+				 bool nulls[COLOCATION_COLUMNS] = {};
+				 bool replace[COLOCATION_COLUMNS] = {};
+				 values[COLOCATION_SHARD_COUNT - 1] = Int32GetDatum(shard_count);
+				 replace[COLOCATION_SHARD_COUNT - 1] = true;
+				 CatalogTupleUpdate(
+					 relation, &tuple->t_self,
+					 heap_modify_tuple(tuple, RelationGetDescr(relation), values, nulls, replace));
+			 });
+	CommandCounterIncrement();
+}
+
 bool find_colocation(ColocationId id, Colocation *out)
 {
 	ScanKeyData key = equals_int4(COLOCATION_ID, id);

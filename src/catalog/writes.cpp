@@ -255,6 +255,16 @@ void delete_shards(Oid relid)
 	CommandCounterIncrement();
 }
 
+void delete_shard(ShardId shard_id)
+{
+	invalidate_table(read_shard_owner(shard_id));
+	ScanKeyData placement_key = equals_int8(PLACEMENT_SHARD, shard_id);
+	delete_rows(Catalog::Placement, Catalog::PlacementShardIndex, &placement_key, 1);
+	ScanKeyData key = equals_int8(SHARD_ID, shard_id);
+	delete_rows(Catalog::Shard, Catalog::ShardIdIndex, &key, 1);
+	CommandCounterIncrement();
+}
+
 void insert_placement(int64 placement_id, ShardId shard_id, GroupId group_id)
 {
 	Datum values[PLACEMENT_COLUMNS] = {};

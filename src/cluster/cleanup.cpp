@@ -179,8 +179,9 @@ bool is_in_use(const Record& record)
 const char *wait_for_users(const Record& record, int lock_timeout)
 {
 	const char *sql = psprintf("SET lock_timeout = %d; SELECT "
-							   "citus_internal.wait_for_placement_users(" INT64_FORMAT ", %d)",
-							   lock_timeout, shard_id_of(record.name), record.group);
+							   "citus_internal.wait_for_placement_users(" INT64_FORMAT ", %d, %s)",
+							   lock_timeout, shard_id_of(record.name), record.group,
+							   quote_literal_cstr(record.name));
 	pg::Vec<NodeTask> tasks;
 	for (const catalog::Node& node : catalog::other_metadata_nodes())
 		tasks.push({node, sql, false, false, nullptr});
@@ -351,6 +352,17 @@ void wait_for_users_of(Oid relid)
 			VirtualXactLock(users[i], true);
 }
 
+/* The table that a shard belonged to before it was split; none where that is gone. */
+Oid table_of_former_shard(ShardId shard, const char *name)
+{
+	List *tables = catalog::all_table_oids();
+	ListCell *cell;
+	foreach (cell, tables)
+		if (strcmp(catalog::qualified_shard_name(lfirst_oid(cell), shard), name) == 0)
+			return lfirst_oid(cell);
+	return InvalidOid;
+}
+
 /* How long CALL waits for readers of a placement, ms. */
 constexpr int CALL_LOCK_TIMEOUT = 5000;
 
@@ -382,8 +394,8 @@ PGDLLEXPORT Datum citus_internal_clean_up(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(clean_up(DEBUG1, PG_GETARG_INT32(0), true));
 }
 
-/* wait_for_placement_users(shard, group): returns when no transaction on this node can still be on
- * its way to that placement, which the metadata must have dropped. */
+/* wait_for_placement_users(shard, group, name): returns when no transaction on this node can still
+ * be on its way to that placement, which the metadata must have dropped, maybe with the shard. */
 PG_FUNCTION_INFO_V1(citus_internal_wait_for_placement_users);
 PGDLLEXPORT Datum citus_internal_wait_for_placement_users(PG_FUNCTION_ARGS)
 {
@@ -391,7 +403,12 @@ PGDLLEXPORT Datum citus_internal_wait_for_placement_users(PG_FUNCTION_ARGS)
 	const GroupId group = PG_GETARG_INT32(1);
 	catalog::ShardOwner owner;
 	if (!catalog::find_shard(shard, &owner))
+	{
+		const Oid relid = table_of_former_shard(shard, text_to_cstring(PG_GETARG_TEXT_PP(2)));
+		if (OidIsValid(relid))
+			wait_for_users_of(relid);
 		PG_RETURN_VOID();
+	}
 	for (const catalog::Placement& placement :
 		 catalog::get_table(owner.relid).placements_of(owner.shard_index))
 		if (placement.group_id == group)

@@ -17,7 +17,9 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -126,6 +128,44 @@ void check_distributable(Oid relid, bool is_partition)
 	table_close(relation, NoLock);
 }
 
+/* Whether equal values may have another hash on another server, because oids are what is hashed. */
+static bool hash_depends_on_oids(Oid type)
+{
+	static constexpr Oid oid_aliases[] = {REGPROCOID,	  REGPROCEDUREOID, REGOPEROID,
+										  REGOPERATOROID, REGCLASSOID,	   REGCOLLATIONOID,
+										  REGTYPEOID,	  REGROLEOID,	   REGNAMESPACEOID,
+										  REGCONFIGOID,	  REGDICTIONARYOID};
+	for (const Oid alias : oid_aliases)
+		if (type == alias)
+			return true;
+	check_stack_depth();
+	const Oid element = get_element_type(type);
+	if (OidIsValid(element))
+		return hash_depends_on_oids(element);
+	switch (get_typtype(type))
+	{
+	case TYPTYPE_ENUM:
+		return true;
+	case TYPTYPE_DOMAIN:
+		return hash_depends_on_oids(getBaseType(type));
+	case TYPTYPE_RANGE:
+		return hash_depends_on_oids(get_range_subtype(type));
+	case TYPTYPE_MULTIRANGE:
+		return hash_depends_on_oids(get_range_subtype(get_multirange_range(type)));
+	case TYPTYPE_COMPOSITE: {
+		TupleDesc fields = lookup_rowtype_tupdesc(type, -1);
+		bool depends = false;
+		for (int i = 0; i < fields->natts; i++)
+			depends = depends || (!TupleDescAttr(fields, i)->attisdropped &&
+								  hash_depends_on_oids(TupleDescAttr(fields, i)->atttypid));
+		ReleaseTupleDesc(fields);
+		return depends;
+	}
+	default:
+		return false;
+	}
+}
+
 DistributionColumn check_distribution_column(Oid relid, const char *name)
 {
 	const AttrNumber attno = get_attnum(relid, name);
@@ -150,6 +190,15 @@ DistributionColumn check_distribution_column(Oid relid, const char *name)
 							   format_type_be(column.type), name),
 						errdetail("It has no default operator class for access method \"hash\"."),
 						errhint("Choose another distribution column.")));
+	if (hash_depends_on_oids(column.type))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot distribute by column \"%s\" of type %s", name,
+					format_type_be(column.type)),
+			 errdetail("What is hashed are internal numbers of enum labels or database objects, "
+					   "which differ between servers."),
+			 errhint("Choose another distribution column, or give the column type text.")));
 	return column;
 }
 

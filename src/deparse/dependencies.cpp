@@ -82,7 +82,8 @@ constexpr ObjectKind KINDS[] = {
 	 "SELECT format('to_regcollation(%L) IS NULL', format('%I.%I', n.nspname, c.collname)) "
 	 "FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = {oid}",
 	 R"(SELECT format('CREATE COLLATION %I.%I (PROVIDER = %s, DETERMINISTIC = %s, %s)', n.nspname, c.collname,
-			CASE c.collprovider WHEN 'i' THEN 'icu' ELSE 'libc' END, c.collisdeterministic,
+			CASE c.collprovider WHEN 'i' THEN 'icu' ELSE 'libc' END,
+			CASE WHEN c.collisdeterministic THEN 'true' ELSE 'false' END,
 			CASE WHEN to_jsonb(c) ->> 'colliculocale' IS NOT NULL THEN format('LOCALE = %L', to_jsonb(c) ->> 'colliculocale')
 				WHEN to_jsonb(c) ->> 'colllocale' IS NOT NULL THEN format('LOCALE = %L', to_jsonb(c) ->> 'colllocale')
 				ELSE format('LC_COLLATE = %L, LC_CTYPE = %L', c.collcollate, c.collctype) END)

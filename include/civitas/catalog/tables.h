@@ -91,6 +91,8 @@ const Table& get_table(Oid relid);
 
 /* Hash of a value of the distribution column's type: what decides its shard. */
 int32 hash_value(const Table& table, Datum value);
+/* A value of any type as one of the distribution column's: as it is, or through its text form. */
+Datum distribution_value(const Table& table, Datum value, Oid type);
 /* Index of the shard that holds a hash; raises XX001 when the metadata has no such range. */
 int shard_index_of_hash(const Table& table, int32 hash);
 

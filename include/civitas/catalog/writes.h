@@ -34,6 +34,8 @@ void set_colocation(Oid relid, ColocationId colocation_id);
 void insert_shard(Oid relid, ShardId shard_id, const int32 *min_hash, const int32 *max_hash);
 /* Deletes the table's shards with their placements. */
 void delete_shards(Oid relid);
+/* Deletes one shard with its placements. */
+void delete_shard(ShardId shard_id);
 void insert_placement(int64 placement_id, ShardId shard_id, GroupId group_id);
 void delete_placement(int64 placement_id);
 /* The shard that a placement is of; 0 where there is no such placement. */
@@ -53,6 +55,7 @@ struct Colocation
 };
 void insert_colocation(const Colocation& colocation);
 void delete_colocation(ColocationId id);
+void set_shard_count(ColocationId id, int32 shard_count);
 /* False where there is none. */
 bool find_colocation(ColocationId id, Colocation *out);
 /* The oldest group that tables distributed with colocate_with => 'default' share; false where none

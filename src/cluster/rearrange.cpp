@@ -1,0 +1,135 @@
+/*
+ * rearrange.cpp: see rearrange.h.
+ */
+#include "rearrange.h"
+
+#include "civitas/catalog/writes.h"
+
+CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_enum.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/syscache.h"
+CIVITAS_PG_END
+
+namespace civitas::cluster {
+
+TransferMode transfer_mode_argument(Oid label)
+{
+	HeapTuple tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(label));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for enum label %u", label);
+	const char *name = NameStr(reinterpret_cast<Form_pg_enum>(GETSTRUCT(tuple))->enumlabel);
+	const TransferMode mode = strcmp(name, "auto") == 0			   ? TransferMode::Auto
+							  : strcmp(name, "force_logical") == 0 ? TransferMode::ForceLogical
+																   : TransferMode::BlockWrites;
+	ReleaseSysCache(tuple);
+	return mode;
+}
+
+catalog::Node node_by_id(NodeId id)
+{
+	const catalog::Node *node = catalog::find_node(id);
+	if (node == nullptr)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("node %d does not exist", id)));
+	return *node;
+}
+
+void check_active_primary(const catalog::Node& node)
+{
+	if (node.role != catalog::NodeRole::Primary || !node.is_active)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("node %s:%d is not an active primary", node.name, node.port),
+						errhint("citus_activate_node() activates a node.")));
+}
+
+static ColocationId group_of(ShardId shard)
+{
+	catalog::ShardOwner owner;
+	if (!catalog::find_shard(shard, &owner))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("shard " INT64_FORMAT " does not exist", shard)));
+	return catalog::get_table(owner.relid).colocation_id;
+}
+
+List *lock_group(ShardId shard)
+{
+	catalog::lock_nodes(catalog::NodeLock::Define);
+	const ColocationId colocation = group_of(shard);
+	catalog::lock_colocation(colocation, catalog::ColocationLock::Rearrange);
+	List *tables = catalog::colocated_table_oids(colocation);
+	ListCell *cell;
+	foreach (cell, tables)
+		LockRelationOid(lfirst_oid(cell), ShareUpdateExclusiveLock);
+	/* Somebody may have dropped one while we waited. */
+	return catalog::colocated_table_oids(colocation);
+}
+
+void check_owner(List *tables)
+{
+	ListCell *cell;
+	foreach (cell, tables)
+		if (!pg_class_ownercheck(lfirst_oid(cell), GetUserId()))
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(lfirst_oid(cell)));
+}
+
+void check_not_written(List *tables)
+{
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		Relation relation = table_open(lfirst_oid(cell), NoLock);
+		for (const LOCKMODE mode :
+			 {RowExclusiveLock, ShareLock, ShareRowExclusiveLock, AccessExclusiveLock})
+			if (CheckRelationLockedByMe(relation, mode, false))
+				ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+								errmsg("cannot rearrange shards in a transaction that has changed "
+									   "table \"%s\"",
+									   RelationGetRelationName(relation)),
+								errhint("Commit first.")));
+		table_close(relation, NoLock);
+	}
+}
+
+/* Whether changes of its rows can be replicated. */
+static bool has_replica_identity(Oid relid)
+{
+	Relation relation = table_open(relid, NoLock);
+	const bool has = relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
+					 (RelationIsPermanent(relation) &&
+					  (relation->rd_rel->relreplident == REPLICA_IDENTITY_FULL ||
+					   OidIsValid(RelationGetReplicaIndex(relation))));
+	table_close(relation, NoLock);
+	return has;
+}
+
+void check_replica_identities(List *tables, TransferMode mode, const char *done)
+{
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		const Oid relid = lfirst_oid(cell);
+		const bool unlogged = get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED;
+		if (unlogged || (mode == TransferMode::Auto && !has_replica_identity(relid)))
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("shards of table \"%s\" cannot be %s by logical replication",
+						get_rel_name(relid), done),
+				 unlogged ? errdetail("It is unlogged.")
+						  : errdetail("It has neither a primary key nor another replica identity: "
+									  "UPDATE and DELETE would fail meanwhile."),
+				 unlogged ? errhint("Set shard_transfer_mode to 'block_writes'.")
+						  : errhint("Add a primary key, or set shard_transfer_mode to "
+									"'block_writes' or, to have UPDATE and DELETE fail meanwhile, "
+									"'force_logical'.")));
+	}
+}
+
+} // namespace civitas::cluster

@@ -1,0 +1,404 @@
+/*
+ * split.cpp: citus_split_shard_by_split_points(), isolate_tenant_to_new_shard().
+ *
+ * A shard is cut with its whole group: the shards of all colocated tables at the same place of the
+ * hash range. Each piece gets shards of new ids, on the node asked for, filled with the rows of the
+ * old shard whose hash is in the piece's range. What stands still meanwhile is what a move holds
+ * still.
+ *
+ *   check, lock, look again -> targets -> writes stop -> rows -> indexes -> foreign keys
+ *     -> metadata on all nodes, in this transaction
+ *
+ * The commit is the switch. New shards have records until then, old ones from then on (cleanup.h).
+ * The number of shards of the group grows: pg_dist_colocation follows, so that the default group of
+ * new tables is one with equal ranges again.
+ */
+#include "civitas/shard/split.h"
+#include "civitas/catalog/relations.h"
+#include "civitas/catalog/writes.h"
+#include "civitas/cluster/cluster.h"
+#include "civitas/pg/sql_text.h"
+#include "civitas/txn/transaction.h"
+#include "cleanup.h"
+#include "disk_space.h"
+#include "rearrange.h"
+#include "transfer.h"
+
+CIVITAS_PG_BEGIN
+#include "catalog/partition.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+namespace civitas::cluster {
+
+using catalog::Table;
+using shard::HashRange;
+
+namespace {
+
+/* A cut: where, and which node gets which piece. */
+struct Cut
+{
+	std::span<const int32> points;
+	std::span<const catalog::Node> nodes;
+
+	int pieces() const { return static_cast<int>(points.size()) + 1; }
+};
+
+/* --- checks ---------------------------------------------------------------------------------- */
+
+const Table& table_of_shard(ShardId shard, int *index)
+{
+	catalog::ShardOwner owner;
+	if (!catalog::find_shard(shard, &owner))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("shard " INT64_FORMAT " does not exist", shard)));
+	*index = owner.shard_index;
+	return catalog::get_table(owner.relid);
+}
+
+void check_table(const Table& table)
+{
+	if (table.kind != catalog::TableKind::Hash)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("shards of table \"%s\" cannot be split", get_rel_name(table.relid)),
+						errdetail("It is not distributed by hash.")));
+}
+
+HashRange range_of(const Table& table, int index)
+{
+	return {table.shards[index].min_hash, table.shards[index].max_hash};
+}
+
+void check_cut(const Table& table, int index, const Cut& cut)
+{
+	const HashRange range = range_of(table, index);
+	int which;
+	const shard::SplitProblem problem = shard::check_split_points(range, cut.points, &which);
+	switch (problem)
+	{
+	case shard::SplitProblem::None:
+		break;
+	case shard::SplitProblem::NoPoints:
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("at least one split point is needed")));
+	case shard::SplitProblem::OutOfRange:
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("split point %d does not cut shard " INT64_FORMAT, cut.points[which],
+							   table.shards[index].shard_id),
+						errdetail("Its hashes are %d to %d.", range.min, range.max),
+						range.min < range.max
+							? errhint("A split point is the last hash of a new shard: %d to %d are "
+									  "possible here.",
+									  range.min, range.max - 1)
+							: errhint("A shard of one hash cannot be split.")));
+	case shard::SplitProblem::NotAscending:
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("split point %d must be above the one before, %d", cut.points[which],
+							   cut.points[which - 1])));
+	}
+	if (static_cast<int>(cut.nodes.size()) != cut.pieces())
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%d split points make %d shards, but there are %d nodes for them",
+					static_cast<int>(cut.points.size()), cut.pieces(),
+					static_cast<int>(cut.nodes.size())),
+			 errhint("Give one node for each new shard, in the order of the hash ranges; a node "
+					 "may be given several times.")));
+	if (table.shard_count + cut.pieces() - 1 > MAX_SHARD_COUNT)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("table \"%s\" would have more than %d shards",
+							   get_rel_name(table.relid), MAX_SHARD_COUNT)));
+}
+
+/* The node of the shard's only placement. */
+catalog::Node source_of(const Table& table, int index)
+{
+	const auto placements = table.placements_of(index);
+	if (placements.size() != 1)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("shard " INT64_FORMAT " of table \"%s\" has %d placements",
+							   table.shards[index].shard_id, get_rel_name(table.relid),
+							   static_cast<int>(placements.size())),
+						errdetail("Shards with one placement can be split.")));
+	return catalog::get_primary(placements[0].group_id);
+}
+
+/* --- the way --------------------------------------------------------------------------------- */
+
+/* New ids. Not with nextval() in this transaction, which might give it an id for which a
+ * replication slot would wait. */
+pg::Vec<ShardId> new_shard_ids(int count)
+{
+	pg::Vec<ShardId> ids;
+	if (strcmp(GetConfigOption("citus.next_shard_id", false, false), "0") != 0)
+	{
+		while (ids.size() < count)
+			ids.push(catalog::next_shard_id());
+		return ids;
+	}
+	const char *list = run_as_owner_on_node(
+		local_node(), psprintf("SELECT pg_catalog.string_agg(pg_catalog.nextval("
+							   "'pg_catalog.pg_dist_shardid_seq')::text, ',') FROM "
+							   "pg_catalog.generate_series(1, %d)",
+							   count));
+	for (const char *next = list; next != nullptr && ids.size() < count;)
+	{
+		ids.push(strtoll(next, nullptr, 10));
+		next = strchr(next, ',');
+		next = next != nullptr ? next + 1 : nullptr;
+	}
+	return ids;
+}
+
+/* SQL that is true of the table's rows whose hash is in the range. */
+char *hash_condition(const Table& table, const HashRange& range)
+{
+	pg::Str hash;
+	hash.qualified(get_namespace_name(get_func_namespace(table.hash_function)),
+				   get_func_name(table.hash_function));
+	hash.ch('(').ident(catalog::distribution_column_name(table)).ch(')');
+	return psprintf("%s OPERATOR(pg_catalog.>=) '%d'::pg_catalog.int4 AND "
+					"%s OPERATOR(pg_catalog.<=) '%d'::pg_catalog.int4",
+					hash.c_str(), range.min, hash.c_str(), range.max);
+}
+
+/* One shard group after the other. */
+pg::Vec<ShardTransfer> plan_transfers(List *tables, int index, const Cut& cut)
+{
+	pg::Vec<ShardTransfer> transfers;
+	const pg::Vec<ShardId> ids = new_shard_ids(list_length(tables) * cut.pieces());
+	for (int piece = 0; piece < cut.pieces(); piece++)
+	{
+		ListCell *cell;
+		foreach (cell, tables)
+		{
+			const Table& table = catalog::get_table(lfirst_oid(cell));
+			const HashRange range = shard::split_piece(range_of(table, index), cut.points, piece);
+			transfers.push({table.relid, table.shards[index].shard_id,
+							ids[foreach_current_index(cell) * cut.pieces() + piece],
+							source_of(table, index), cut.nodes[static_cast<size_t>(piece)],
+							hash_condition(table, range)});
+		}
+	}
+	return transfers;
+}
+
+/* "ARRAY[..]::type[]" of one value for each piece. */
+template <typename Value>
+void append_array(pg::Str& sql, int pieces, const char *type, Value&& value)
+{
+	sql.raw(", ARRAY[");
+	for (int piece = 0; piece < pieces; piece++)
+		sql.raw(piece > 0 ? ", " : "").num(value(piece));
+	sql.raw("]::").raw(type).raw("[]");
+}
+
+/* The metadata, here and on all other nodes. */
+void switch_shards(List *tables, int index, const Cut& cut, Transfers transfers)
+{
+	pg::Str sql;
+	const int width = list_length(tables);
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		const Table& table = catalog::get_table(lfirst_oid(cell));
+		const int at = foreach_current_index(cell);
+		const auto transfer = [&](int piece) -> const ShardTransfer& {
+			return transfers[static_cast<size_t>(piece * width + at)];
+		};
+		const auto piece_range = [&](int piece) {
+			return shard::split_piece(range_of(table, index), cut.points, piece);
+		};
+		sql.raw("SELECT citus_internal.replace_shard(")
+			.literal(quote_qualified_identifier(get_namespace_name(get_rel_namespace(table.relid)),
+												get_rel_name(table.relid)));
+		sql.raw("::pg_catalog.regclass, ").num(table.shards[index].shard_id);
+		append_array(sql, cut.pieces(), "bigint",
+					 [&](int piece) { return transfer(piece).target_shard; });
+		append_array(sql, cut.pieces(), "pg_catalog.text",
+					 [&](int piece) { return piece_range(piece).min; });
+		append_array(sql, cut.pieces(), "pg_catalog.text",
+					 [&](int piece) { return piece_range(piece).max; });
+		append_array(sql, cut.pieces(), "bigint",
+					 [&](int) { return catalog::next_placement_id(); });
+		append_array(sql, cut.pieces(), "integer",
+					 [&](int piece) { return transfer(piece).target.group_id; });
+		sql.raw(");");
+	}
+	pg::sql_run(sql.c_str());
+	txn::run_on_other_nodes(sql.c_str());
+}
+
+void record_old_shards(int64 operation, Transfers transfers, int width)
+{
+	pg::Vec<TemporaryObject> old;
+	for (const ShardTransfer& transfer : transfers.subspan(0, static_cast<size_t>(width)))
+		old.push({ObjectType::Placement,
+				  catalog::qualified_shard_name(transfer.relid, transfer.source_shard),
+				  transfer.source.group_id, CleanupPolicy::Deferred});
+	record_for_drop(operation, old.span());
+}
+
+/* Splits a shard with its group; the new shard ids of `relid`, in hash order. */
+pg::Vec<ShardId> split(ShardId shard, Oid relid, const Cut& cut, TransferMode mode)
+{
+	int index;
+	check_table(table_of_shard(shard, &index));
+	List *tables = lock_group(shard);
+	/* Again: the shard may have been split while we waited. */
+	const Table& table = table_of_shard(shard, &index);
+	check_owner(tables);
+	check_not_written(tables);
+	check_cut(table, index, cut);
+	for (const catalog::Node& node : cut.nodes)
+		check_active_primary(node);
+	if (mode != TransferMode::BlockWrites)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("shards cannot be split by logical replication yet"),
+						errhint("Set shard_transfer_mode to 'block_writes'.")));
+	const pg::Vec<ShardTransfer> list = plan_transfers(tables, index, cut);
+	const Transfers transfers = list.span();
+	check_disk_space(transfers);
+	const int64 operation = begin_operation();
+	create_targets(operation, transfers);
+	block_writes(tables, transfers, nullptr, nullptr);
+	copy_rows(transfers);
+	build_indexes(transfers);
+	add_foreign_keys(transfers);
+	switch_shards(tables, index, cut, transfers);
+	keep_objects(operation);
+	record_old_shards(operation, transfers, list_length(tables));
+
+	pg::Vec<ShardId> ids;
+	for (const ShardTransfer& transfer : transfers)
+		if (transfer.relid == relid)
+			ids.push(transfer.target_shard);
+	return ids;
+}
+
+/* --- arguments ------------------------------------------------------------------------------- */
+
+void begin()
+{
+	catalog::check_extension_version();
+	catalog::require_coordinator();
+	PreventCommandIfReadOnly("splitting shards");
+}
+
+pg::Vec<int32> points_argument(ArrayType *array)
+{
+	Datum *texts;
+	bool *nulls;
+	int count;
+	pg::Vec<int32> points;
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("a split point cannot be NULL")));
+		points.push(pg_strtoint32(TextDatumGetCString(texts[i])));
+	}
+	return points;
+}
+
+pg::Vec<catalog::Node> nodes_argument(ArrayType *array)
+{
+	Datum *ids;
+	bool *nulls;
+	int count;
+	pg::Vec<catalog::Node> nodes;
+	deconstruct_array(array, INT4OID, 4, true, TYPALIGN_INT, &ids, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a node id cannot be NULL")));
+		nodes.push(node_by_id(DatumGetInt32(ids[i])));
+	}
+	return nodes;
+}
+
+Oid root_of(Oid relid)
+{
+	List *ancestors = get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
+	return ancestors == NIL ? relid : llast_oid(ancestors);
+}
+
+/* Whether the caller must say that colocated tables are split as well. */
+void check_cascade(const Table& table, const char *option)
+{
+	if (pg_strcasecmp(option, "cascade") == 0)
+		return;
+	if (option[0] != '\0')
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid cascade_option \"%s\"", option),
+						errhint("It is 'CASCADE' or empty.")));
+	List *members = catalog::colocated_table_oids(table.colocation_id);
+	ListCell *cell;
+	foreach (cell, members)
+		if (root_of(lfirst_oid(cell)) != root_of(table.relid))
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot isolate a tenant of table \"%s\" alone", get_rel_name(table.relid)),
+				 errdetail("Table \"%s\" is colocated with it.", get_rel_name(lfirst_oid(cell))),
+				 errhint("Use cascade_option => 'CASCADE' to isolate the tenant in all "
+						 "colocated tables.")));
+}
+
+} // namespace
+
+CIVITAS_PG_BEGIN
+
+PG_FUNCTION_INFO_V1(citus_split_shard_by_split_points);
+PGDLLEXPORT Datum citus_split_shard_by_split_points(PG_FUNCTION_ARGS)
+{
+	begin();
+	const ShardId shard = PG_GETARG_INT64(0);
+	int index;
+	const Table& table = table_of_shard(shard, &index);
+	check_table(table);
+	const pg::Vec<int32> points = points_argument(PG_GETARG_ARRAYTYPE_P(1));
+	const pg::Vec<catalog::Node> nodes = nodes_argument(PG_GETARG_ARRAYTYPE_P(2));
+	split(shard, table.relid, {points.span(), nodes.span()},
+		  transfer_mode_argument(PG_GETARG_OID(3)));
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(isolate_tenant_to_new_shard);
+PGDLLEXPORT Datum isolate_tenant_to_new_shard(PG_FUNCTION_ARGS)
+{
+	begin();
+	const Table& table = catalog::get_table(PG_GETARG_OID(0));
+	check_table(table);
+	check_cascade(table, text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	const Datum tenant = catalog::distribution_value(table, PG_GETARG_DATUM(1),
+													 get_fn_expr_argtype(fcinfo->flinfo, 1));
+	const int32 hash = catalog::hash_value(table, tenant);
+	const int index = catalog::shard_index_of_hash(table, hash);
+	int32 points[2];
+	int piece;
+	const int count = shard::isolating_points(range_of(table, index), hash, points, &piece);
+	if (count == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the tenant has a shard of its own already, " INT64_FORMAT,
+							   table.shards[index].shard_id)));
+	const catalog::Node source = source_of(table, index);
+	const catalog::Node nodes[] = {source, source, source};
+	const pg::Vec<ShardId> ids =
+		split(table.shards[index].shard_id, table.relid,
+			  {{points, static_cast<size_t>(count)}, {nodes, static_cast<size_t>(count) + 1}},
+			  transfer_mode_argument(PG_GETARG_OID(3)));
+	PG_RETURN_INT64(ids[piece]);
+}
+
+CIVITAS_PG_END
+
+} // namespace civitas::cluster
