@@ -42,6 +42,9 @@ namespace {
 constexpr uint16 LOCK_CLASS_GROUP = 21;
 constexpr uint16 LOCK_CLASS_SHARD = 22;
 
+/* Under this affinity key a node's session that holds the locks is found; no shard has that id. */
+constexpr int64 LOCKING_SESSION = -1;
+
 void lock_key(ColocationId colocation, int64 key, bool alone)
 {
 	LOCKTAG tag;
@@ -125,7 +128,12 @@ void lock_on_node(Execution *execution, GroupId group)
 			lock_key(colocation, key, true);
 		return;
 	}
-	remote::Session *session = txn::session_for(catalog::get_primary(group));
+	/* A transaction may have several sessions on the node: its locks belong to one of them, which
+	 * would otherwise wait for itself. */
+	remote::Session *session = txn::affinity(group, INVALID_COLOCATION_ID, LOCKING_SESSION);
+	if (session == nullptr)
+		session = txn::session_for(catalog::get_primary(group));
+	txn::set_affinity(group, INVALID_COLOCATION_ID, LOCKING_SESSION, session);
 	if (remote::claimed(session))
 		yield_session(session);
 	remote::begin_pipeline(session);

@@ -19,9 +19,13 @@ TABLES = {
     "r2": [("g", "date"), ("w", "bigint")],
     "l1": [("a", "int"), ("y", "text")],
     "pt": [("k", "int"), ("g", "date"), ("z", "int")],
+    "u1": [("k", "int"), ("a", "int"), ("b", "text")],
+    "u2": [("a", "int"), ("x", "bigint"), ("n", "text")],
 }
-DISTRIBUTED = ("t1", "t2", "t3", "pt")
-COLOCATED = ("t1", "t2", "pt")
+DISTRIBUTED = ("t1", "t2", "t3", "pt", "u1")
+COLOCATED = ("t1", "t2", "pt", "u1")
+# Tables whose first column is unique.
+KEYED = ("u1", "u2")
 TYPES = ("int", "text", "numeric", "timestamptz", "bool", "float8", "date", "bigint")
 ORDERED = ("int", "text", "numeric", "timestamptz", "date", "bigint", "float8")
 
@@ -36,6 +40,7 @@ class Generator:
     def __init__(self, seed):
         self.rnd = random.Random(seed)
         self.names = 0
+        self.parameters = None  # a list: some literals become parameters of a prepared statement
 
     def chance(self, probability):
         return self.rnd.random() < probability
@@ -47,11 +52,16 @@ class Generator:
     # --- expressions -------------------------------------------------------------------------
 
     def literal(self, type_):
+        if self.parameters is not None and len(self.parameters) < 6 and self.chance(0.4):
+            parameters, self.parameters = self.parameters, None
+            parameters.append((type_, self.literal(type_)))
+            self.parameters = parameters
+            return f"${len(parameters)}"
         rnd = self.rnd
         if self.chance(0.06):
             return f"NULL::{type_}"
         if type_ == "int":
-            return str(rnd.choice([0, 1, 2, 3, 5, 7, 10, 17, 42, 99, -1]))
+            return str(rnd.choice([0, 1, 2, 2, 3, 3, 4, 5, 5, 6, 7, 8, 10, 13, 17, 21, 99, -1]))
         if type_ == "bigint":
             return f"({rnd.choice([0, 1, 3, 1000, 5000000000, -7])})::bigint"
         if type_ == "text":
@@ -127,14 +137,14 @@ class Generator:
             return f"{left} BETWEEN {self.literal(type_)} AND {self.literal(type_)}"
         if kind < 0.48:
             return f"{left} IS {rnd.choice(['', 'NOT '])}DISTINCT FROM {self.leaf(scope, type_)}"
-        operator = rnd.choice(["=", "=", "=", "<", ">", "<=", ">=", "<>"])
+        operator = rnd.choice(["=", "=", "<", ">", "<=", ">=", "<>", "<>"])
         right = self.expr(scope, type_, depth - 1) if self.chance(0.5) else self.literal(type_)
         return f"{left} {operator} {right}"
 
     # --- FROM --------------------------------------------------------------------------------
 
     def table(self, names=None):
-        name = self.rnd.choice(names or ["t1", "t1", "t2", "t2", "t3", "r1", "r2", "l1", "pt"])
+        name = self.rnd.choice(names or ["t1", "t1", "t2", "t2", "t3", "r1", "r2", "l1", "pt", "u1", "u2"])
         alias = self.name("q")
         columns = [Column(f"{alias}.{column}", type_) for column, type_ in TABLES[name]]
         return f"{name} AS {alias}", columns
@@ -366,9 +376,11 @@ class Generator:
     def dml(self):
         """A data change; returns its SQL. Tables of the statement are compared afterwards."""
         rnd = self.rnd
-        name = rnd.choice(["t1", "t1", "t2", "t3", "r1", "pt"])
+        name = rnd.choice(["t1", "t1", "t2", "t3", "r1", "pt", "u1", "u2"])
         columns = TABLES[name]
         scope = [Column(f"{name}.{column}", type_) for column, type_ in columns]
+        if name in KEYED and self.chance(0.5):
+            return self.upsert(name)
         returning = f" RETURNING {rnd.choice(['*', columns[0][0] + ' AS c0'])}" if self.chance(0.4) else ""
         kind = rnd.random()
         if kind < 0.4:
@@ -396,10 +408,10 @@ class Generator:
         """UPDATE and DELETE whose rows or values depend on other tables. What is assigned is the same
         whichever of several matches is taken."""
         rnd = self.rnd
-        name = rnd.choice(["t1", "t1", "t2", "t3", "l1"])
+        name = rnd.choice(["t1", "t1", "t2", "t3", "l1", "pt", "u1", "u2"])
         columns = TABLES[name]
         scope = [Column(f"{name}.{column}", type_) for column, type_ in columns]
-        column, type_ = rnd.choice(columns if name == "l1" else columns[1:])
+        column, type_ = rnd.choice(columns if name == "l1" else columns[2:] if name == "pt" else columns[1:])
         value = self.expr(scope, type_, 1)
         outputs = [f"{self.expr(scope, t, 1)} AS c{i}" for i, (_, t) in enumerate(columns[:3])]
         returning = f" RETURNING {rnd.choice(['*', ', '.join(outputs)])}" if self.chance(0.5) else ""
@@ -416,6 +428,8 @@ class Generator:
         where = f" WHERE {self.sublink(scope, 1)}" if self.chance(0.6) else f" WHERE {self.predicate(scope, 1)}"
         if subquery and subquery[1] in [t for c, t in columns[1:]]:
             column = rnd.choice([c for c, t in columns[1:] if t == subquery[1]])
+            if name == "pt" and column == "g":
+                return f"DELETE FROM pt{where}{returning}"
             return f"UPDATE {name} SET {column} = {subquery[0]}{where}{returning}"
         if self.chance(0.3):
             where += " AND random() >= 0"
@@ -453,18 +467,125 @@ class Generator:
 
     def insert_select(self):
         """INSERT of a query's rows."""
-        name = self.rnd.choice(["t1", "t2", "t3", "r1"])
+        name = self.rnd.choice(["t1", "t1", "t2", "t3", "r1", "l1"])
         columns = TABLES[name]
-        from_, scope = self.from_clause(1)
+        from_, scope = self.from_clause(1, COLOCATED if self.chance(0.5) else None)
         key = columns[0][1]
+        keyed = [c for c in scope if c.sql.endswith(".k") and c.type == key]
+        if keyed and self.chance(0.6):
+            column = self.rnd.choice(keyed)
+            values = [column.sql] + [self.expr(scope, type_, 1) for _, type_ in columns[1:]]
+            target = ", ".join(c for c, _ in columns)
+            where = self.where(scope, 1)
+            where = f"{where} AND {column.sql} IS NOT NULL" if where else f" WHERE {column.sql} IS NOT NULL"
+            tail = ""
+            if self.chance(0.25):
+                values = [column.sql] + [f"max({v})" if t != "bool" else f"bool_or({v})" for v, (_, t) in zip(values[1:], columns[1:])]
+                tail = f" GROUP BY {column.sql}"
+            returning = f" RETURNING {columns[0][0]}" if self.chance(0.3) else ""
+            return f"INSERT INTO {name} ({target}) SELECT {', '.join(values)} FROM {from_}{where}{tail}{returning}"
         values = [f"coalesce({self.expr(scope, key, 1)}, {'1' if key == 'int' else chr(39) + 'k' + chr(39)})"]
         values += [self.expr(scope, type_, 1) for _, type_ in columns[1:]]
         target = ", ".join(column for column, _ in columns)
         returning = f" RETURNING {columns[0][0]}" if self.chance(0.3) else ""
         return f"INSERT INTO {name} ({target}) SELECT {', '.join(values)} FROM {from_}{self.where(scope, 0)}{returning}"
 
+    def upsert(self, name):
+        """INSERT .. ON CONFLICT, of rows whose keys differ."""
+        rnd = self.rnd
+        columns = TABLES[name]
+        key, key_type = columns[0]
+        target = ", ".join(column for column, _ in columns)
+        if self.chance(0.5):
+            keys = rnd.sample(range(0, 60), rnd.randint(1, 5))
+            rows = [f"({', '.join([str(k)] + [self.literal(t) for _, t in columns[1:]])})" for k in keys]
+            source = "VALUES " + ", ".join(rows)
+        else:
+            item, scope = self.table(["t1", "t2", "pt", "r1", "u1", "u2"])
+            keyed = [c for c in scope if c.type == key_type]
+            column = rnd.choice(keyed)
+            values = [f"max({self.leaf(scope, t)})" for _, t in columns[1:]]
+            where = self.where(scope, 0)
+            where = f"{where} AND {column.sql} IS NOT NULL" if where else f" WHERE {column.sql} IS NOT NULL"
+            source = f"SELECT {column.sql}, {', '.join(values)} FROM {item}{where} GROUP BY {column.sql}"
+        column, type_ = rnd.choice(columns[1:])
+        scope = [Column(f"{p}.{c}", t) for c, t in columns for p in ("t", "excluded")]
+        action = rnd.choice(["DO NOTHING", f"(%s) DO UPDATE SET {column} = {self.expr(scope, type_, 1)}"
+                             + (f" WHERE {self.predicate(scope, 0)}" if self.chance(0.3) else "")]).replace("%s", key)
+        returning = f" RETURNING {rnd.choice(['*', key])}" if self.chance(0.5) else ""
+        return f"INSERT INTO {name} AS t ({target}) {source} ON CONFLICT {action}{returning}"
+
+    def change(self, name):
+        """A change of a table that returns columns; (sql, columns)."""
+        rnd = self.rnd
+        columns = TABLES[name]
+        scope = [Column(f"{name}.{column}", type_) for column, type_ in columns]
+        where = f" WHERE {self.predicate(scope, 1)}"
+        kind = rnd.random()
+        if kind < 0.4:
+            return f"DELETE FROM {name}{where} RETURNING {name}.*", columns
+        if kind < 0.7:
+            column, type_ = columns[-1]
+            return f"UPDATE {name} SET {column} = {self.expr(scope, type_, 1)}{where} RETURNING {name}.*", columns
+        values = [str(rnd.randint(100, 140)) if columns[0][1] == "int" else f"'n{rnd.randint(1, 40)}'"]
+        values += ["'2024-02-02'::date" if name == "pt" and column == "g" else self.literal(t) for column, t in columns[1:]]
+        return f"INSERT INTO {name} VALUES ({', '.join(values)}) RETURNING {name}.*", columns
+
+    def with_writes(self):
+        """Changes in WITH; what follows reads or changes the same or other tables, at the old state."""
+        rnd = self.rnd
+        names = rnd.sample(["t1", "t2", "t3", "r1", "l1", "pt", "u1"], 2)
+        first, columns = self.change(names[0])
+        rows = [Column(f"w.{column}", type_) for column, type_ in columns]
+        kind = rnd.random()
+        if kind < 0.45:
+            item, scope = self.table([names[0], *names])
+            condition = self.join_condition(rows, scope)
+            join = f"w {rnd.choice(['JOIN', 'LEFT JOIN', 'RIGHT JOIN'])} {item} ON {condition}" if condition else "w"
+            scope = rows + scope if condition else rows
+            outputs = [self.expr(scope, c.type, 1) for c in rnd.sample(scope, min(3, len(scope)))]
+            select = ", ".join(f"{sql} AS c{i}" for i, sql in enumerate(outputs))
+            return f"WITH w AS ({first}) SELECT {select} FROM {join}{self.where(scope, 0)}"
+        if kind < 0.65:
+            return f"WITH w AS ({first}) SELECT count(*) AS c0 FROM {rnd.choice(names)}"
+        if kind < 0.85:
+            second, _ = self.change(names[1])
+            return f"WITH w AS ({first}), x AS ({second}) SELECT count(*) AS c0, (SELECT count(*) FROM x) AS c1 FROM w"
+        targets = [n for n in ("t1", "t2", "u1") if n != names[0]]
+        target = TABLES[rnd.choice(targets)]
+        name = next(n for n in targets if TABLES[n] is target)
+        if name == "u1":
+            name, target = "t2", TABLES["t2"]
+        key = [c for c in rows if c.type == "int"]
+        values = [f"coalesce({rnd.choice(key).sql}, 1)" if key else "1"] + [self.expr(rows, t, 1) for _, t in target[1:]]
+        return f"WITH w AS ({first}) INSERT INTO {name} SELECT {', '.join(values)} FROM w RETURNING {name}.k"
+
+    def prepared(self):
+        """(PREPARE, EXECUTE) of a SELECT or a change with parameters."""
+        self.parameters = []
+        sql = self.select(top=True)[0] if self.chance(0.8) else self.dml()
+        parameters, self.parameters = self.parameters, None
+        types = f" ({', '.join(type_ for type_, _ in parameters)})" if parameters else ""
+        values = f" ({', '.join(value for _, value in parameters)})" if parameters else ""
+        return f"PREPARE p{types} AS {sql}", f"EXECUTE p{values}"
+
+    def cursor(self):
+        """(DECLARE, FETCHes) over a SELECT with a total order."""
+        sql, types = self.select()
+        inner = f"SELECT * FROM ({sql}) AS scrolled ORDER BY " + ", ".join(str(i + 1) for i in range(len(types)))
+        rnd = self.rnd
+        moves = [rnd.choice(["FETCH 3", "FETCH BACKWARD 2", "MOVE 4", "FETCH ABSOLUTE 2", "FETCH RELATIVE -1", "FETCH LAST", "FETCH FIRST", "FETCH PRIOR",
+                             "MOVE BACKWARD ALL", "FETCH ALL", "FETCH NEXT"]) + " FROM c" for _ in range(rnd.randint(2, 6))]
+        return [f"DECLARE c SCROLL CURSOR FOR {inner}", *moves]
+
     def statement(self):
-        """(kind, sql): kind is 'select' or 'dml'."""
+        """(kind, sql): kind is 'select', 'dml', 'prepared' or 'cursor'; of the latter two, sql is a list of statements."""
+        if self.chance(0.03):
+            return "prepared", list(self.prepared())
+        if self.chance(0.03):
+            return "cursor", self.cursor()
+        if self.chance(0.05):
+            return "dml", self.with_writes()
         if self.chance(0.2):
             return "dml", self.dml()
         if self.chance(0.04):

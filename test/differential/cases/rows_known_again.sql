@@ -45,3 +45,8 @@ WITH x AS (DELETE FROM r WHERE id = 2 RETURNING *) UPDATE r SET t = 'zz' WHERE i
 SELECT id, t FROM r;
 UPDATE r SET t = 'x' WHERE id > (SELECT count(*) FROM o) - 18 RETURNING (SELECT count(*) FROM o);
 UPDATE r SET t = 'x' WHERE random() < 2 RETURNING id;
+-- the reads open several sessions, the changes take locks in one
+BEGIN;
+DELETE FROM t USING o AS q1 JOIN r AS q2 ON q1.k = q2.id JOIN t AS q3 ON q1.k = q3.n JOIN o AS q4 ON q4.k = q3.k WHERE t.k = q2.id AND q4.id > 'o1';
+UPDATE t SET v = 'locked' FROM o AS q1 JOIN t AS q3 ON q1.k = q3.n WHERE t.k = q1.k;
+ROLLBACK;
