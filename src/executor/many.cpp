@@ -755,6 +755,23 @@ void run_local_tasks(Execution *execution)
 			run_local_task(execution, execution->tasks[index]);
 }
 
+bool has_local_tasks(const Execution *execution)
+{
+	const Many *many = execution->many;
+	for (int index = many->phase_begin; index < many->phase_end; index++)
+		if (execution->tasks[index].local)
+			return true;
+	return false;
+}
+
+bool is_connecting(const Many *many)
+{
+	for (const Worker& worker : many->workers)
+		if (worker.state == Worker::Connecting)
+			return true;
+	return false;
+}
+
 void give_back_sessions(Many *many)
 {
 	for (Worker& worker : many->workers)
@@ -789,8 +806,17 @@ void start_phase(Execution *execution, int begin, int end)
 	many->phase_end = end;
 	many->task_numbers.clear();
 	begin_phase(execution);
-	take_actions(execution); /* the nodes work while we do our own share */
-	run_local_tasks(execution);
+	take_actions(execution);
+	if (has_local_tasks(execution))
+	{
+		/* The nodes work while we do our own share, so they must have something to do by then. */
+		while (is_connecting(many))
+		{
+			wait_for_events(execution);
+			take_actions(execution);
+		}
+		run_local_tasks(execution);
+	}
 }
 
 /* No worker has a row: gives out work, waits, or begins the next phase. False at the end. */
