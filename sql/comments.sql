@@ -54,7 +54,7 @@ COMMENT ON FUNCTION pg_catalog.citus_rebalance_wait() IS
 COMMENT ON FUNCTION pg_catalog.citus_job_list() IS
 	'The background jobs, oldest first.';
 COMMENT ON FUNCTION pg_catalog.citus_job_status(bigint,boolean) IS
-	'A background job with details: its tasks that run, have failed or wait to be tried again, and how many are in each state. With raw, sizes are bytes.';
+	'A background job with details: its tasks that run (for a move its phase, the bytes at source and target, and how far the target lags behind), have failed or wait to be tried again, and how many are in each state. With raw, sizes are bytes.';
 COMMENT ON FUNCTION pg_catalog.citus_job_wait(bigint,citus_job_status) IS
 	'Waits until a background job has ended, or is in the desired state; an error if it ended otherwise.';
 COMMENT ON FUNCTION pg_catalog.citus_job_cancel(bigint) IS

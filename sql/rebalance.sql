@@ -195,6 +195,26 @@ AS $$
     ORDER BY j.job_id
 $$;
 
+-- What a process that moves shards is at, for the details of its task; null when it moves none.
+CREATE FUNCTION citus_internal.move_progress(pid integer, raw boolean) RETURNS jsonb
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN count(*) > 0 THEN jsonb_build_object(
+        'phase', min(p.status),
+        'hosts', jsonb_build_object(
+            'source', min(p.sourcename || ':' || p.sourceport), 'target', min(p.targetname || ':' || p.targetport)),
+        'size', jsonb_build_object(
+            'source', CASE WHEN raw THEN to_jsonb(sum(p.source_shard_size)) ELSE to_jsonb(pg_size_pretty(sum(p.source_shard_size))) END,
+            'target', CASE WHEN raw THEN to_jsonb(sum(p.target_shard_size)) ELSE to_jsonb(pg_size_pretty(sum(p.target_shard_size))) END),
+        'percent', least(round(100.0 * sum(p.target_shard_size) / nullif(sum(p.source_shard_size), 0)), 100),
+        'LSN', jsonb_build_object(
+            'source', max(p.source_lsn), 'target', min(p.target_lsn),
+            'lag', CASE WHEN raw THEN to_jsonb(max(p.source_lsn) - min(p.target_lsn))
+                ELSE to_jsonb(pg_size_pretty(max(p.source_lsn) - min(p.target_lsn))) END)) END
+    FROM get_rebalance_progress() p
+    WHERE p.sessionid = pid
+$$;
+
 -- Tasks that run, failed, or wait to be tried again, and how many there are in each state.
 CREATE FUNCTION pg_catalog.citus_job_status(job_id bigint, raw boolean DEFAULT false)
     RETURNS TABLE (job_id bigint, state citus_job_status, job_type name, description text,
@@ -206,6 +226,7 @@ AS $$
             'tasks', coalesce((
                 SELECT jsonb_agg(jsonb_build_object('task_id', t.task_id, 'state', t.status, 'command', t.command,
                         'retried', coalesce(t.retry_count, 0), 'message', t.message)
+                    || coalesce(CASE WHEN t.status IN ('running', 'cancelling') THEN citus_internal.move_progress(t.pid, $2) END, '{}')
                     ORDER BY t.task_id)
                 FROM pg_dist_background_task t
                 WHERE t.job_id = j.job_id

@@ -213,10 +213,11 @@ bool all_binary(const Replication& replication, const Stream& stream)
 void start_subscription(const Replication& replication, const Stream& stream)
 {
 	pg::Str sql;
+	/* Only a background worker must be able to begin a session as the role. */
 	if (stream.role != nullptr)
 		sql.raw("CREATE ROLE ")
 			.ident(stream.role)
-			.raw(" SUPERUSER IN ROLE ")
+			.raw(" SUPERUSER LOGIN CONNECTION LIMIT 0 IN ROLE ")
 			.ident(GetUserNameFromId(stream.owner, false))
 			.raw("; ");
 	sql.raw("SELECT citus_internal.create_subscription(").literal(stream.subscription).raw(", ");
