@@ -500,6 +500,12 @@ static void utility_hook(PlannedStmt *statement, const char *sql, bool read_only
 	const UtilityCall call = {statement,  sql,		   read_only_tree, context,
 							  parameters, environment, destination,	   completion};
 	Node *utility = statement->utilityStmt;
+	if (IsA(utility, VariableSetStmt))
+	{
+		run_plain(call);
+		txn::note_set(castNode(VariableSetStmt, utility));
+		return;
+	}
 	if (catalog::propagation_suspended || context == PROCESS_UTILITY_SUBCOMMAND ||
 		!is_of_interest(utility) || !IsTransactionState() || !catalog::extension_installed())
 	{

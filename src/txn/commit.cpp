@@ -438,6 +438,7 @@ void transaction_callback(XactEvent event, void *argument)
 	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
 	{
 		forget_subtransactions();
+		forget_local_settings();
 		forget_running_statement();
 		if (transaction_end_hook != nullptr)
 			transaction_end_hook(event == XACT_EVENT_COMMIT);

@@ -51,6 +51,7 @@ void transaction_init()
 	deadlock_init();
 	whole_statement_init();
 	commit_init();
+	local_settings_init();
 	remote::global_pid_hook = global_pid;
 	remote::is_this_server_hook = is_this_server;
 }

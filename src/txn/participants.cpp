@@ -195,12 +195,22 @@ enum class Part
 	Release,
 	Begin,
 	Id, /* which distributed transaction it is */
-	Savepoint
+	Savepoint,
+	Setting /* SET LOCAL */
 };
+
+template <typename Emit> static void tell_settings(Participant *participant, Emit&& emit)
+{
+	if (!has_untold_settings(participant))
+		return;
+	ListCell *cell;
+	foreach (cell, untold_settings(participant))
+		emit(Part::Setting, static_cast<const char *>(lfirst(cell)));
+}
 
 /*
  * Calls emit(part, sql) for what must precede a statement: RELEASE of what was released here,
- * BEGIN, the id (sql is null), SAVEPOINTs. Marks them as done.
+ * BEGIN, the id (sql is null), SAVEPOINTs, SET LOCALs. Marks them as done.
  */
 template <typename Emit> static void emit_preamble(Participant *participant, Emit&& emit)
 {
@@ -219,7 +229,10 @@ template <typename Emit> static void emit_preamble(Participant *participant, Emi
 	const std::span<const SubTransactionId> subtransactions = open_subtransactions();
 	const int open = static_cast<int>(subtransactions.size());
 	if (participant->begun && participant->savepoint_count == open)
+	{
+		tell_settings(participant, emit);
 		return;
+	}
 
 	if (!participant->begun)
 	{
@@ -241,6 +254,7 @@ template <typename Emit> static void emit_preamble(Participant *participant, Emi
 		emit(Part::Savepoint, psprintf("SAVEPOINT citus_s%u", id));
 		push_savepoint(participant, id);
 	}
+	tell_settings(participant, emit);
 }
 
 char *transaction_preamble(Participant *participant)
@@ -279,6 +293,7 @@ void end_participant(Participant *participant)
 	participant->step = Step::Open;
 	participant->savepoint_count = 0;
 	participant->released = 0;
+	participant->settings_told = 0;
 	participant->gid[0] = '\0';
 }
 

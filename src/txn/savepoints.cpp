@@ -108,6 +108,7 @@ void finish_rollback_to(Participant *participant, SubTransactionId id)
 		participant->released = participant->savepoint_count;
 	if (participant->settings_in_transaction)
 		participant->settings_known = false;
+	participant->settings_told = 0;
 }
 
 } // namespace
@@ -137,12 +138,14 @@ void subtransaction_callback(SubXactEvent event, SubTransactionId id, SubTransac
 		break;
 	case SUBXACT_EVENT_COMMIT_SUB:
 		pop_subtransaction(id);
+		keep_local_settings(id, parent);
 		if (current.used)
 			for_each_participant(
 				[&](Participant *participant) { release_savepoint(participant, id); });
 		break;
 	case SUBXACT_EVENT_ABORT_SUB:
 		pop_subtransaction(id);
+		drop_local_settings(id);
 		if (!current.used)
 			break;
 		/* All are told to stop before any is waited for. */

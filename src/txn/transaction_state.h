@@ -67,6 +67,8 @@ struct Participant
 	int savepoint_capacity;
 	int released;
 
+	int settings_told; /* how many of the SET LOCALs it was told (local_settings.cpp) */
+
 	char gid[commit::GID_SIZE];
 	char commit_command[commit::GID_SIZE + 32];
 	char rollback_command[commit::GID_SIZE + 32];
@@ -138,6 +140,16 @@ void forget_held_snapshot();
 /* SELECT set_config(...) for what differs on the session; null where nothing does. Marks it as
  * sent. */
 char *settings_command(Participant *participant);
+
+/* local_settings.cpp */
+/* What the participant must still be told, as C strings; it counts as told. */
+List *untold_settings(Participant *participant);
+bool has_untold_settings(const Participant *participant);
+/* At the end of a subtransaction, and of the transaction. */
+void keep_local_settings(SubTransactionId id, SubTransactionId parent);
+void drop_local_settings(SubTransactionId id);
+void forget_local_settings();
+void local_settings_init();
 
 /* savepoints.cpp */
 void forget_subtransactions();

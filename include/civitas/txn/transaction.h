@@ -13,6 +13,10 @@
 #include "civitas/catalog/nodes.h"
 #include "civitas/remote/session.h"
 
+CIVITAS_PG_BEGIN
+#include "nodes/parsenodes.h"
+CIVITAS_PG_END
+
 namespace civitas::txn {
 
 /* The endpoint of a node for the current user and database, with its authinfo. In
@@ -59,6 +63,9 @@ void queue_statement_snapshot(remote::Session *session, int64 number);
 /* For simple-protocol and COPY users: makes sure that settings, BEGIN and SAVEPOINTs are in force;
  * waits. */
 void begin_remote(remote::Session *session);
+
+/* A SET command has been run here: the other nodes are told where the user wants it. */
+void note_set(const VariableSetStmt *statement);
 
 /* The statement about to be sent changes data on that node: the session needs two-phase commit if
  * it is not alone. */
