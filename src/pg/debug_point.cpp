@@ -38,8 +38,11 @@ void reach_debug_point(const char *name)
 		/* The process stands in the data directory. */
 		for (int round = 0; round < 600 && access(CONTINUE_FILE, F_OK) != 0; round++)
 		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100L,
-							 PG_WAIT_EXTENSION);
+			const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH,
+										 100L, PG_WAIT_EXTENSION);
+			/* The server was killed: so is who stands here, without a last word to other nodes. */
+			if ((events & WL_POSTMASTER_DEATH) != 0)
+				kill(getpid(), SIGKILL);
 			ResetLatch(MyLatch);
 			CHECK_FOR_INTERRUPTS();
 		}

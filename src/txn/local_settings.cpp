@@ -118,8 +118,8 @@ void local_settings_init()
 	DefineCustomEnumVariable(
 		"citus.propagate_set_commands", "Which SET commands reach the other nodes.",
 		"local sends each SET LOCAL of a transaction block to the nodes that take part in it.",
-		&propagate_set_commands, PROPAGATE_NONE, propagate_options, PGC_USERSET, 0, nullptr, nullptr,
-		nullptr);
+		&propagate_set_commands, PROPAGATE_NONE, propagate_options, PGC_USERSET, 0, nullptr,
+		nullptr, nullptr);
 }
 
 } // namespace civitas::txn
