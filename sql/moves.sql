@@ -175,3 +175,9 @@ CREATE FUNCTION citus_internal.change_placements(
         removed bigint[], added bigint[], added_shards bigint[], added_groups integer[]) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_change_placements';
+CREATE FUNCTION citus_internal.add_foreign_keys(relations regclass[], shard_ids bigint[]) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_add_foreign_keys';
+CREATE FUNCTION citus_internal.ignore_foreign_keys(relation regclass, shard_id bigint) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_ignore_foreign_keys';

@@ -433,6 +433,8 @@ void carry_out(const Request& request, List *tables, Transfers transfers)
 	fill(request, operation, tables, transfers);
 	set_phase(Phase::ForeignKeys);
 	add_foreign_keys(transfers);
+	if (!request.copy)
+		ignore_foreign_keys(transfers);
 	CIVITAS_DEBUG_POINT("move_filled");
 	set_phase(Phase::Completing);
 	switch_placements(request, transfers);

@@ -72,7 +72,7 @@ struct Replication
 namespace {
 
 /* Time in which an apply worker must have begun, ms. */
-constexpr int START_TIMEOUT = 120000;
+constexpr int START_TIMEOUT = 60000;
 /* Between two looks at positions, ms: while writes are blocked, and else. */
 constexpr int QUICK_LOOK = 2;
 constexpr int SLOW_LOOK = 100;

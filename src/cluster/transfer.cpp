@@ -221,15 +221,58 @@ void build_indexes(Transfers transfers)
 	run_as_owner_on_nodes({commands.data(), static_cast<size_t>(commands.size())});
 }
 
+namespace {
+
+bool any_foreign_key(Transfers transfers)
+{
+	for (const ShardTransfer& transfer : transfers)
+		if (pg::sql_text(psprintf("SELECT 1 FROM pg_constraint WHERE contype = 'f' AND "
+								  "conrelid = %u LIMIT 1",
+								  transfer.relid)) != nullptr)
+			return true;
+	return false;
+}
+
+/* In this transaction, on this node or another. */
+void run_in_transaction(const catalog::Node& node, const char *sql)
+{
+	if (node.group_id == catalog::local_group_id())
+		pg::sql_run(sql);
+	else
+		txn::run_on_node(node, sql);
+}
+
+} // namespace
+
 void add_foreign_keys(Transfers transfers)
 {
-	bool any = false;
+	if (!any_foreign_key(transfers))
+		return;
+	while (!transfers.empty())
+	{
+		const Transfers group = transfers.subspan(0, group_length(transfers));
+		pg::Str sql;
+		sql.raw("SELECT citus_internal.add_foreign_keys(").raw(regclass_array(group)).raw(", ");
+		sql.raw(shard_id_array(group)).ch(')');
+		run_in_transaction(group[0].target, sql.c_str());
+		transfers = transfers.subspan(group.size());
+	}
+}
+
+void ignore_foreign_keys(Transfers transfers)
+{
+	if (!any_foreign_key(transfers))
+		return;
 	for (const ShardTransfer& transfer : transfers)
-		any = any || pg::sql_text(psprintf("SELECT 1 FROM pg_constraint WHERE contype = 'f' AND "
-										   "conrelid = %u LIMIT 1",
-										   transfer.relid)) != nullptr;
-	if (any)
-		run_for_each_group(transfers, "foreign keys");
+	{
+		pg::Str sql;
+		sql.raw("SELECT citus_internal.ignore_foreign_keys(")
+			.literal(
+				quote_qualified_identifier(get_namespace_name(get_rel_namespace(transfer.relid)),
+										   get_rel_name(transfer.relid)))
+			.raw("::pg_catalog.regclass, ");
+		run_in_transaction(transfer.source, sql.num(transfer.source_shard).ch(')').c_str());
+	}
 }
 
 /* --- blocking writes ---------------------------------------------------------------------------

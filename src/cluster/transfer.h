@@ -14,11 +14,12 @@
  *   subscribe(), catch_up()               logical only
  *   block_writes()                        here where there is a logical part
  *   finish_replication()                  logical only: everything that was written has arrived
- *   add_foreign_keys()
+ *   add_foreign_keys(), ignore_foreign_keys()
  *   (metadata on all nodes: the caller, in this transaction)
  *
- * All but block_writes() runs in sessions of its own, as the extension's owner, outside of this
- * transaction: what they make is of no consequence until the metadata says so.
+ * All up to finish_replication() but block_writes() runs in sessions of its own, as the extension's
+ * owner, outside of this transaction: what they make is of no consequence until the metadata says
+ * so.
  */
 #pragma once
 
@@ -74,8 +75,11 @@ void create_targets(int64 operation, Transfers transfers);
 void copy_rows(Transfers transfers, std::span<const char *const> snapshots = {});
 /* Indexes with their constraints, attached partitions, statistics. */
 void build_indexes(Transfers transfers);
-/* Foreign keys; while writes are blocked. */
+/* Foreign keys of the targets; in this transaction, while writes are blocked. */
 void add_foreign_keys(Transfers transfers);
+/* The sources are about to be given up, but stand a while longer: what happens to reference tables
+ * that they reference must neither change them nor fail because of them. In this transaction. */
+void ignore_foreign_keys(Transfers transfers);
 
 /*
  * Stops writes to the tables (oids), and to reference tables that they reference, on all nodes
