@@ -74,8 +74,9 @@ bool next_remote(Execution *execution, Datum *values, bool *nulls)
 {
 	if (execution->remote_done)
 		return false;
-	const bool got = execution->many ? next_many(execution, values, nulls)
-									 : next_single(execution, values, nulls);
+	const bool got = execution->merge  ? next_merged(execution->merge, values, nulls)
+					 : execution->many ? next_many(execution, values, nulls)
+									   : next_single(execution, values, nulls);
 	if (!got)
 	{
 		execution->remote_done = true;
@@ -136,6 +137,12 @@ void start(Execution *execution)
 		execution->snapshot_number = 0;
 	execution->in_transaction =
 		execution->snapshot_number != 0 || !can_run_outside_transaction(execution);
+	/* Where few rows come, reading them costs less than the savepoint. */
+	constexpr double MANY_ROWS = 500;
+	execution->stoppable = execution->in_transaction && execution->snapshot_number == 0 &&
+						   execution->query->read_only && execution->query->returns_rows &&
+						   execution->query->merge_columns == NIL &&
+						   execution->expected_rows >= MANY_ROWS;
 	if (execution->tasks.size() == 1)
 	{
 		if (execution->tasks[0].local)
@@ -152,6 +159,8 @@ void start(Execution *execution)
 		}
 	}
 	lock_shard_groups(execution);
+	if (execution->query->merge_columns != NIL)
+		execution->merge = begin_merge(execution);
 	start_many(execution);
 }
 
@@ -182,6 +191,7 @@ Execution *begin_execution(ScanState *state)
 	execution->context = context;
 	execution->owner = CurrentResourceOwner;
 	execution->query = state->query;
+	execution->expected_rows = state->css.ss.ps.plan->plan_rows;
 	execution->row_type = state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
 	execution->write = !state->query->read_only && state->query->command != CMD_SELECT;
 	execution->sole_node = estate->es_plannedstmt->planTree == state->css.ss.ps.plan &&
@@ -327,6 +337,8 @@ void end_execution(Execution *execution)
 	stop_execution(execution);
 	if (execution->store_slot)
 		ExecDropSingleTupleTableSlot(execution->store_slot);
+	if (execution->merge)
+		end_merge(execution->merge);
 	if (execution->store)
 		tuplestore_end(execution->store);
 	execution->store = nullptr;
@@ -423,7 +435,13 @@ void note_result(Execution *execution, Task& task, const PGresult *result)
 		execution->affected += count;
 }
 
-int queue_task(Execution *execution, Task& task, remote::Session *session)
+/* A read of a transaction block is cancelled without harm to the block: back to this savepoint. */
+constexpr const char STOP_SAVEPOINT[] = "SAVEPOINT citus_stop";
+constexpr const char STOP_RELEASE[] = "RELEASE SAVEPOINT citus_stop";
+constexpr const char STOP_ROLLBACK[] =
+	"ROLLBACK TO SAVEPOINT citus_stop; RELEASE SAVEPOINT citus_stop";
+
+int queue_task(Execution *execution, Task& task, remote::Session *session, bool first)
 {
 	const bool in_transaction = execution->in_transaction ||
 								PQtransactionStatus(remote::connection(session)) != PQTRANS_IDLE;
@@ -432,6 +450,8 @@ int queue_task(Execution *execution, Task& task, remote::Session *session)
 		note_task(execution, task, session);
 	remote::begin_pipeline(session);
 	const int preamble = txn::queue_preamble(session, in_transaction);
+	if (execution->stoppable && first)
+		remote::queue_hidden(session, STOP_SAVEPOINT);
 	if (execution->snapshot_number != 0)
 		txn::queue_statement_snapshot(session, execution->snapshot_number);
 	if (locks_replica(execution))
@@ -449,10 +469,39 @@ int queue_task(Execution *execution, Task& task, remote::Session *session)
 	return preamble;
 }
 
+void flush_tasks(const Execution *execution, remote::Session *session)
+{
+	if (execution->stoppable)
+		remote::queue_hidden(session, STOP_RELEASE);
+	remote::flush_pipeline(session);
+}
+
+/*
+ * What has arrived is dropped; if that was not all, the rest is cancelled. Without a savepoint a
+ * cancel would abort a transaction block, so there the rows are read to the end.
+ */
+void discard_rest(const Execution *execution, remote::Session *session, bool cancelled)
+{
+	constexpr int PATIENCE_MS = 10000;
+	if (execution->in_transaction && !execution->stoppable)
+	{
+		remote::drain(session);
+		return;
+	}
+	if (cancelled || !remote::discard_arrived(session))
+		remote::drain_quietly(session, !cancelled, PATIENCE_MS);
+	if (!execution->in_transaction)
+		return; /* one that had to be given up is dropped at its next look-up */
+	if (remote::failed(session))
+		remote::raise_connection_lost(session);
+	if (PQtransactionStatus(remote::connection(session)) == PQTRANS_INERROR)
+		remote::execute(session, STOP_ROLLBACK);
+}
+
 int send_task(Execution *execution, Task& task, remote::Session *session)
 {
-	const int preamble = queue_task(execution, task, session);
-	remote::flush_pipeline(session);
+	const int preamble = queue_task(execution, task, session, true);
+	flush_tasks(execution, session);
 	return preamble;
 }
 

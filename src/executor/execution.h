@@ -96,7 +96,8 @@ struct Worker
 };
 CIVITAS_SERVER_STATE(Worker);
 
-struct Many; /* many.cpp's own state */
+struct Many;  /* many.cpp's own state */
+struct Merge; /* merge.cpp's */
 
 struct Execution
 {
@@ -117,6 +118,9 @@ struct Execution
 	bool in_transaction; /* remote statements run inside remote transaction blocks */
 	bool sole_node;		 /* the plan is nothing but this node */
 	bool write;
+	bool stoppable; /* each flush has a savepoint, so that a read can be cancelled in a transaction
+					 */
+	double expected_rows;
 	bool prepared;		   /* the statement is worth a remote prepared statement */
 	int64 snapshot_number; /* the remote statements of this number share a snapshot; 0: none */
 
@@ -136,6 +140,7 @@ struct Execution
 	bool kept; /* the session was there before, and nothing came back from it yet */
 
 	Many *many;
+	Merge *merge; /* the tasks' rows are sorted, and are to be merged; else null */
 
 	Tuplestorestate *store; /* rows that could not wait in their session, or local ones */
 	TupleTableSlot *store_slot;
@@ -234,8 +239,14 @@ AffinityKey affinity_key(const Execution *execution, const Task& task);
 void note_task(Execution *execution, const Task& task, remote::Session *session);
 /* Takes over the outcome of a statement that ended. */
 void note_result(Execution *execution, Task& task, const PGresult *result);
-/* Queues a task's statements behind the preamble; number of preamble results. */
-int queue_task(Execution *execution, Task& task, remote::Session *session);
+/* Makes a session idle whose rows nobody wants any more; many.cpp cancels several at once, before.
+ */
+void discard_rest(const Execution *execution, remote::Session *session, bool cancelled);
+/* Queues a task's statements behind the preamble, as the first of those that leave with the next
+ * flush or behind others; number of preamble results. */
+int queue_task(Execution *execution, Task& task, remote::Session *session, bool first);
+/* Ends what was queued with a Sync and sends it. */
+void flush_tasks(const Execution *execution, remote::Session *session);
 /* ... and sends all. */
 int send_task(Execution *execution, Task& task, remote::Session *session);
 
@@ -249,6 +260,8 @@ void stop_single(Execution *execution);
 void start_many(Execution *execution);
 bool next_many(Execution *execution, Datum *values, bool *nulls);
 void stop_many(Execution *execution);
+/* Index of the task whose row next_many() gave. */
+int current_task(const Execution *execution);
 bool uses_session(const Execution *execution, const remote::Session *session);
 /* Releases what is not memory; safe in a memory context callback. */
 void discard_many(Execution *execution);
@@ -272,6 +285,16 @@ struct PlannedStmt *plan_local_statement(const Statement& statement, const char 
 
 /* A part of a statement is running (steps.cpp): nothing may be committed before its end. */
 bool in_step();
+
+/* --- merge.cpp -------------------------------------------------------------------------------- */
+
+/* In the execution's context, which is current. */
+Merge *begin_merge(Execution *execution);
+/* Closes its files. */
+void end_merge(Merge *merge);
+void merge_add(Merge *merge, int task, Datum *values, bool *nulls);
+/* The next row in order; it stays valid until the next call. */
+bool next_merged(Merge *merge, Datum *values, bool *nulls);
 
 /* --- counting.cpp ------------------------------------------------------------------------------
  */

@@ -19,10 +19,13 @@
 CIVITAS_PG_BEGIN
 #include "commands/explain.h"
 #include "executor/executor.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "tcop/tcopprot.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
 #include "utils/snapmgr.h"
 CIVITAS_PG_END
 
@@ -316,6 +319,37 @@ void explain_tasks(ScanState *state, Execution *execution, bool executed, Explai
 	ExplainCloseGroup("Task List", "Task List", false, es);
 }
 
+/* "Merge Key": what the tasks' sorted rows are merged by. */
+void explain_merge(ScanState *state, List *ancestors, ExplainState *es)
+{
+	const plan::RemoteQuery *query = state->query;
+	List *context = set_deparse_context_plan(es->deparse_cxt, state->css.ss.ps.plan, ancestors);
+	const CustomScan *scan = reinterpret_cast<const CustomScan *>(state->css.ss.ps.plan);
+	List *keys = NIL;
+	ListCell *cell;
+	foreach (cell, query->merge_columns)
+	{
+		const int key = foreach_current_index(cell);
+		const TargetEntry *column =
+			list_nth_node(TargetEntry, scan->custom_scan_tlist, lfirst_int(cell) - 1);
+		Node *expr = reinterpret_cast<Node *>(column->expr);
+		Var *var = makeVar(INDEX_VAR, column->resno, exprType(expr), exprTypmod(expr),
+						   exprCollation(expr), 0);
+		pg::Str text;
+		text.raw(deparse_expression(reinterpret_cast<Node *>(var), context,
+									list_length(es->rtable) > 1 || es->verbose, true));
+		bool reverse = false;
+		get_equality_op_for_ordering_op(list_nth_oid(query->merge_operators, key), &reverse);
+		const bool nulls_first = list_nth_int(query->merge_nulls_first, key) != 0;
+		if (reverse)
+			text.raw(" DESC");
+		if (nulls_first != reverse)
+			text.raw(nulls_first ? " NULLS FIRST" : " NULLS LAST");
+		keys = lappend(keys, text.c_str());
+	}
+	ExplainPropertyList("Merge Key", keys, es);
+}
+
 /* What is known without the values: how many tasks there could be. */
 void explain_unknown_tasks(ScanState *state, ExplainState *es)
 {
@@ -331,13 +365,16 @@ void explain_unknown_tasks(ScanState *state, ExplainState *es)
 
 } // namespace
 
-void explain_scan(CustomScanState *node, List *, ExplainState *es)
+void explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	ScanState *state = reinterpret_cast<ScanState *>(node);
 	const plan::RemoteQuery *query = state->query;
 	ExplainPropertyText("Tier", tier_name(query->tier), es);
 	if (es->verbose && query->reason)
 		ExplainPropertyText("Reason", query->reason, es);
+
+	if (query->merge_columns != NIL)
+		explain_merge(state, ancestors, es);
 
 	const bool executed = es->analyze && state->execution != nullptr;
 	bool made_here = false;

@@ -39,7 +39,14 @@ bool receive_row(TupleTableSlot *slot, DestReceiver *receiver)
 {
 	StoreReceiver *self = reinterpret_cast<StoreReceiver *>(receiver);
 	self->task->rows++;
-	if (self->task->primary)
+	if (self->execution->merge)
+	{
+		slot_getallattrs(slot);
+		merge_add(self->execution->merge,
+				  static_cast<int>(self->task - self->execution->tasks.data()), slot->tts_values,
+				  slot->tts_isnull);
+	}
+	else if (self->task->primary)
 		tuplestore_puttupleslot(store_of(self->execution), slot);
 	return true;
 }

@@ -60,8 +60,6 @@ struct Many
 
 namespace {
 
-constexpr int CANCEL_PATIENCE_MS = 10000;
-
 int64 now_us()
 {
 	return GetCurrentTimestamp();
@@ -335,7 +333,7 @@ void flush_workers(Execution *execution)
 			continue;
 		worker.unflushed = false;
 		last_of(worker).ends_batch = true;
-		remote::flush_pipeline(worker.session);
+		flush_tasks(execution, worker.session);
 	}
 }
 
@@ -402,7 +400,7 @@ void assign_task(Execution *execution, const flow::Action& action)
 	Task& task = execution->tasks[many->task_numbers[action.task]];
 	task.ran_on = many->nodes[worker.node].group;
 	task.rows = 0;
-	queue_task(execution, task, worker.session);
+	queue_task(execution, task, worker.session, !worker.unflushed);
 	worker.queue_count++;
 	last_of(worker) = {action.task, false};
 	worker.unflushed = true;
@@ -887,12 +885,10 @@ void stop_many(Execution *execution)
 		return worker.session && worker.state == Worker::Running;
 	};
 	flush_workers(execution);
-	/* Inside a transaction block a cancel would abort the block: there the rows are read to the
-	 * end. */
-	if (!execution->in_transaction)
-		for (const Worker& worker : many->workers)
-			if (running(worker))
-				remote::send_cancel(worker.session);
+	const bool cancelled = !execution->in_transaction || execution->stoppable;
+	for (const Worker& worker : many->workers)
+		if (cancelled && running(worker) && !remote::discard_arrived(worker.session))
+			remote::send_cancel(worker.session);
 	for (Worker& worker : many->workers)
 	{
 		remote::Session *session = worker.session;
@@ -906,16 +902,17 @@ void stop_many(Execution *execution)
 			continue;
 		worker.session = nullptr;
 		worker.state = Worker::Gone;
-		if (!execution->in_transaction)
-		{
-			remote::drain_quietly(session, false, CANCEL_PATIENCE_MS);
-			remote::set_claimed(session, false);
-			continue;
-		}
-		remote::drain(session);
+		discard_rest(execution, session, cancelled);
 		remote::set_claimed(session, false);
 	}
 	give_back_sessions(many);
+}
+
+int current_task(const Execution *execution)
+{
+	const Many *many = execution->many;
+	const Worker& worker = many->workers[many->current];
+	return many->task_numbers[worker.queue[worker.queue_head].task];
 }
 
 bool uses_session(const Execution *execution, const remote::Session *session)

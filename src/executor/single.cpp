@@ -190,32 +190,20 @@ bool next_single(Execution *execution, Datum *values, bool *nulls)
 	}
 }
 
-/* LIMIT above us is satisfied: the session must end up idle. Inside a transaction block a cancel
- * would abort the block, so the rows are read to the end instead. */
+/* LIMIT above us is satisfied: the session must end up idle. */
 void stop_single(Execution *execution)
 {
-	constexpr int PATIENCE_MS = 10000;
 	remote::Session *session = execution->session;
 	if (session == nullptr)
 		return;
 	execution->session = nullptr;
-	const bool idle = !execution->in_transaction;
 	if (execution->result)
 	{
 		PQclear(execution->result);
 		execution->result = nullptr;
 	}
-	if (idle)
-	{
-		/* A session that had to be given up is marked failed and dropped at its next look-up. */
-		remote::drain_quietly(session, true, PATIENCE_MS);
-		remote::set_claimed(session, false);
-	}
-	else
-	{
-		remote::drain(session);
-		remote::set_claimed(session, false);
-	}
+	discard_rest(execution, session, false);
+	remote::set_claimed(session, false);
 }
 
 } // namespace civitas::executor

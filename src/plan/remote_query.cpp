@@ -43,6 +43,10 @@ void for_each_field(Query& a, Other& b, Visit visit)
 	visit("key_is_array", a.key_is_array, b.key_is_array);
 	visit("insert_columns", a.insert_columns, b.insert_columns);
 	visit("insert_types", a.insert_types, b.insert_types);
+	visit("merge_columns", a.merge_columns, b.merge_columns);
+	visit("merge_operators", a.merge_operators, b.merge_operators);
+	visit("merge_collations", a.merge_collations, b.merge_collations);
+	visit("merge_nulls_first", a.merge_nulls_first, b.merge_nulls_first);
 	visit("distribution_position", a.distribution_position, b.distribution_position);
 	visit("reason", a.reason, b.reason);
 }

@@ -295,6 +295,23 @@ List *remote_columns(List *target_list)
 	return result;
 }
 
+/* How the executor merges the sorted rows of the tasks. */
+void set_merge_order(plan::RemoteQuery *remote, const RemoteRel *relation, List *columns)
+{
+	ListCell *cell;
+	foreach (cell, relation->sort_clause)
+	{
+		const SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
+		const TargetEntry *column =
+			get_sortgroupclause_tle(const_cast<SortGroupClause *>(clause), columns);
+		remote->merge_columns = lappend_int(remote->merge_columns, column->resno);
+		remote->merge_operators = lappend_oid(remote->merge_operators, clause->sortop);
+		remote->merge_collations = lappend_oid(
+			remote->merge_collations, exprCollation(reinterpret_cast<const Node *>(column->expr)));
+		remote->merge_nulls_first = lappend_int(remote->merge_nulls_first, clause->nulls_first);
+	}
+}
+
 Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 					   List *clauses, List *custom_plans)
 {
@@ -346,6 +363,8 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	remote->pieces = text.pieces;
 	remote->holes = text.holes;
 	remote->parameter_types = parameters.types;
+	if (relation->merged)
+		set_merge_order(remote, relation, columns);
 	remote->binary_results = binary_capable(columns);
 	int index = -1;
 	while ((index = bms_next_member(relation->all_relids, index)) >= 0)

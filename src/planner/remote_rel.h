@@ -47,6 +47,7 @@ struct RemoteRel
 	List *distinct_clause;
 	List *sort_clause;
 	Node *limit;
+	bool merged;		 /* the rows of all shard groups come as sort_clause says */
 	RowMarkClause *lock; /* FOR UPDATE and the like of a leaf; null for none */
 	bool grouped;		 /* GROUP BY or aggregates are in the remote query */
 };

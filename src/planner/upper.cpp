@@ -42,6 +42,8 @@ CIVITAS_PG_BEGIN
 #include "utils/syscache.h"
 CIVITAS_PG_END
 
+#include <cmath>
+
 namespace civitas::planner {
 
 namespace {
@@ -374,14 +376,34 @@ Node *remote_limit(Query *parse, double *rows)
 	return static_cast<Node *>(copyObjectImpl(parse->limitCount));
 }
 
-/* The first rows of each shard group, or null. */
+/*
+ * Every shard group's rows in order, merged when they arrive. The nodes sort side by side; what is
+ * left to do here is to find the smallest of the groups' next rows.
+ */
+void set_order(PlannerInfo *root, RemoteRel *remote, Path *path)
+{
+	constexpr double NODES_SHARE = 0.25;
+	const double groups =
+		remote->spread == route::Spread::Replicated ? 1 : remote->anchor->shard_count;
+	const double rows = path->rows > 2 ? path->rows : 2;
+	const double group_rows = rows / groups > 2 ? rows / groups : 2;
+	const double sort = 2 * cpu_operator_cost * rows * std::log2(group_rows) * NODES_SHARE;
+	const double merge = cpu_operator_cost * rows * std::log2(groups > 2 ? groups : 2);
+	remote->merged = true;
+	path->pathkeys = root->sort_pathkeys;
+	path->startup_cost += sort;
+	path->total_cost += sort + merge;
+}
+
+/* The first rows of each shard group; `sorted`: all of them in order, and all rows where the nodes
+ * cannot know the limit or there is none. Or null. */
 Path *limited_path(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_rel,
-				   RelOptInfo *output, PathTarget *target)
+				   RelOptInfo *output, PathTarget *target, bool sorted)
 {
 	Query *parse = root->parse;
-	double rows;
+	double rows = input_rel->rows;
 	Node *limit = remote_limit(parse, &rows);
-	if (limit == nullptr || parse->hasTargetSRFs || parse->hasWindowFuncs ||
+	if ((limit == nullptr && !sorted) || parse->hasTargetSRFs || parse->hasWindowFuncs ||
 		parse->distinctClause || parse->rowMarks || target == nullptr || !target_shippable(target))
 		return nullptr;
 	RemoteRel *remote = derive(input);
@@ -389,10 +411,16 @@ Path *limited_path(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_
 	remote->sort_clause = parse->sortClause;
 	remote->limit = limit;
 	/* The nodes do not read on after the limit. */
-	remote->input_rows *= 0.5;
-	rows *= input->spread == route::Spread::Replicated ? 1 : input->anchor->shard_count;
-	return reinterpret_cast<Path *>(make_remote_path(
+	if (limit != nullptr)
+	{
+		remote->input_rows *= 0.5;
+		rows *= input->spread == route::Spread::Replicated ? 1 : input->anchor->shard_count;
+	}
+	Path *path = reinterpret_cast<Path *>(make_remote_path(
 		root, output, remote, remote->target, rows < input_rel->rows ? rows : input_rel->rows));
+	if (sorted)
+		set_order(root, remote, path);
+	return path;
 }
 
 } // namespace
@@ -418,12 +446,10 @@ void upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_r
 		distinct_paths(root, input, input_rel, output);
 		break;
 	case UPPERREL_ORDERED: {
-		Path *path =
-			limited_path(root, input, input_rel, output, root->upper_targets[UPPERREL_ORDERED]);
 		/* ORDER BY constants leaves nothing to sort by. */
-		if (path && root->sort_pathkeys != NIL)
-			path = reinterpret_cast<Path *>(
-				create_sort_path(root, output, path, root->sort_pathkeys, root->limit_tuples));
+		Path *path =
+			limited_path(root, input, input_rel, output, root->upper_targets[UPPERREL_ORDERED],
+						 root->sort_pathkeys != NIL);
 		if (path)
 			add_path(output, path);
 		break;
@@ -432,8 +458,8 @@ void upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_r
 		const FinalPathExtraData *final_extra = static_cast<const FinalPathExtraData *>(extra);
 		if (!final_extra->limit_needed || root->parse->sortClause)
 			break;
-		Path *path =
-			limited_path(root, input, input_rel, output, root->upper_targets[UPPERREL_FINAL]);
+		Path *path = limited_path(root, input, input_rel, output,
+								  root->upper_targets[UPPERREL_FINAL], false);
 		if (path)
 			add_path(output, reinterpret_cast<Path *>(create_limit_path(
 								 root, output, path, root->parse->limitOffset,

@@ -624,6 +624,25 @@ void drain(Session *session)
 		raise_remote_error(session, error);
 }
 
+bool discard_arrived(Session *session)
+{
+	constexpr int MOST = 4000;
+	bool read = false;
+	for (int count = 0; session->busy && count < MOST; count++)
+	{
+		PGresult *result = nullptr;
+		if (take_result(session, &result))
+		{
+			PQclear(result);
+			continue;
+		}
+		if (read || session->flush_pending || PQconsumeInput(session->conn) != 1)
+			break;
+		read = true;
+	}
+	return !session->busy;
+}
+
 bool send_quietly(Session *session, const char *sql)
 {
 	if (session->state != SessionState::Connected)

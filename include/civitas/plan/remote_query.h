@@ -99,6 +99,13 @@ struct RemoteQuery
 	List *key_is_array;	   /* int list, one per prune key */
 	List *insert_columns;  /* String nodes: columns of an INSERT, in row order */
 	List *insert_types;	   /* oid list: their types */
+	/* Where each task's rows are sorted and all of them are to be: what by, in order. Columns of
+	 * the rows (int list), their ordering operators and collations (oid lists), whether nulls come
+	 * first (int list). */
+	List *merge_columns;
+	List *merge_operators;
+	List *merge_collations;
+	List *merge_nulls_first;
 	int distribution_position; /* index into insert_columns, -1 where there is none */
 	char *reason;			   /* why not a lower tier, for EXPLAIN VERBOSE; null for the first */
 

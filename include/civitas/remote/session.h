@@ -168,9 +168,11 @@ PGresult *next_result(Session *session);
 /* Reads and drops everything until the session is idle; raises the first error among the results.
  */
 void drain(Session *session);
-/* Same, without raising; cancels first when `cancel`, else the caller has cancelled already:
- * further parts of a pipeline are cancelled as their turn comes. False when the session had to be
- * given up within timeout_ms. */
+/* Drops what has arrived, but not more than some thousand rows. True when the session is idle. */
+bool discard_arrived(Session *session);
+/* Same as drain(), without raising; cancels first when `cancel`, else the caller has cancelled
+ * already: further parts of a pipeline are cancelled as their turn comes. False when the session
+ * had to be given up within timeout_ms. */
 bool drain_quietly(Session *session, bool cancel, int timeout_ms);
 /* For places where nothing may be raised: sends a command by the simple protocol; false when it
  * cannot be sent. */
