@@ -182,6 +182,24 @@ SELECT citus_job_wait(:job, 'cancelled');
 RESET ROLE;
 SELECT owner, status, command FROM tasks(:job);
 
+-- A job is not waited for where it cannot begin, nor started for a role that has no sessions.
+BEGIN;
+SELECT make_job(current_user::regrole, 'SELECT 1') AS job \gset
+SELECT citus_job_wait(:job);
+ROLLBACK;
+CREATE ROLE rebalance_nologin;
+GRANT USAGE, CREATE ON SCHEMA rebalance_tests TO rebalance_nologin;
+BEGIN;
+ALTER TABLE a OWNER TO rebalance_nologin;
+ALTER TABLE b OWNER TO rebalance_nologin;
+ALTER TABLE alone OWNER TO rebalance_nologin;
+SELECT citus_set_node_property('localhost', :worker2, 'shouldhaveshards', false);
+SET LOCAL ROLE rebalance_nologin;
+SELECT citus_rebalance_start('by_shard_count', drain_only => true);
+ROLLBACK;
+DROP OWNED BY rebalance_nologin;
+DROP ROLE rebalance_nologin;
+
 -- A user's temporary table does not pass for a catalog.
 SET ROLE rebalance_owner;
 CREATE TEMPORARY TABLE pg_dist_background_job (job_id bigint, state text);

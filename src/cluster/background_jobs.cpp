@@ -24,13 +24,13 @@
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
-#include "access/xact.h"
+#include "access/htup_details.h"
 #include "catalog/pg_authid.h"
 #include "commands/trigger.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/wait_event.h"
 CIVITAS_PG_END
 
@@ -81,6 +81,22 @@ void check_may_cancel(int64 job_id)
 	}
 }
 
+/* A task's process begins a session as its owner. */
+void check_may_log_in()
+{
+	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	const bool may =
+		HeapTupleIsValid(tuple) && reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolcanlogin;
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	if (!may)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("role \"%s\" cannot own background tasks",
+							   GetUserNameFromId(GetUserId(), true)),
+						errdetail("They run in sessions of their owner, and it may not log in."),
+						errhint("Start the job as a role with LOGIN.")));
+}
+
 void append_ids(pg::Str& sql, std::span<const NodeId> ids)
 {
 	sql.raw("ARRAY[");
@@ -129,6 +145,7 @@ int64 create_job(const char *type, const char *description)
 int64 add_task(int64 job_id, const char *command, std::span<const int64> depends_on,
 			   std::span<const NodeId> nodes)
 {
+	check_may_log_in();
 	pg::Str sql;
 	sql.raw("INSERT INTO pg_dist_background_task (job_id, owner, status, command, nodes_involved) "
 			"VALUES (")
@@ -222,6 +239,11 @@ void cancel_job(int64 job_id)
 
 char *wait_for_job(int64 job_id, const char *desired)
 {
+	/* Nobody else sees what has changed before this transaction ends. */
+	if (changed)
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+						errmsg("cannot wait for a job in a transaction that has changed jobs"),
+						errhint("Commit first.")));
 	pg::Str sql;
 	sql.raw("SELECT state FROM pg_dist_background_job WHERE job_id = ").num(job_id);
 	const MemoryContext context =
