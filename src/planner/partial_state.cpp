@@ -29,18 +29,28 @@ namespace civitas::planner {
 
 namespace {
 
-struct State
+/* The aggregate that is run, looked up once in a query. */
+struct Aggregate
 {
 	FmgrInfo transition;
 	Oid serialize; /* InvalidOid unless the state is internal */
 	Oid type;
 	int16 length;
 	bool by_value;
+	bool no_initial; /* it has no initial value */
+	Datum initial;
+	int arguments;
+	Oid collation;
+	text *name; /* as the caller gave it */
+};
+
+/* The state of one group. */
+struct State
+{
+	Aggregate *aggregate;
 	Datum value;
 	bool is_null;
 	bool no_value; /* strict and without an initial value: the first input becomes the state */
-	int arguments;
-	Oid collation;
 };
 
 void check_argument_types(FunctionCallInfo fcinfo, Oid aggregate, Oid *types, int count)
@@ -64,24 +74,23 @@ void check_argument_types(FunctionCallInfo fcinfo, Oid aggregate, Oid *types, in
 							   get_func_name(aggregate))));
 }
 
-void set_initial_value(State *state, HeapTuple tuple)
+void set_initial_value(Aggregate *state, HeapTuple tuple)
 {
-	bool none;
-	const Datum initial = SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &none);
-	state->is_null = none;
-	state->no_value = none;
-	if (none)
+	const Datum initial =
+		SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &state->no_initial);
+	if (state->no_initial)
 		return;
 	Oid input;
 	Oid parameter;
 	getTypeInputInfo(state->type, &input, &parameter);
-	state->value = OidInputFunctionCall(input, TextDatumGetCString(initial), parameter, -1);
+	state->initial = OidInputFunctionCall(input, TextDatumGetCString(initial), parameter, -1);
 }
 
-/* Everything lives in the aggregate's memory context, which is current. */
-State *make_state(FunctionCallInfo fcinfo)
+/* Everything lives in the function's memory context, which is current. */
+Aggregate *find_aggregate(FunctionCallInfo fcinfo)
 {
-	State *state = static_cast<State *>(palloc0(sizeof(State)));
+	Aggregate *state = static_cast<Aggregate *>(palloc0(sizeof(Aggregate)));
+	state->name = PG_GETARG_TEXT_P_COPY(1);
 	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	const Oid aggregate =
 		DatumGetObjectId(DirectFunctionCall1(regprocedurein, CStringGetDatum(name)));
@@ -115,19 +124,49 @@ State *make_state(FunctionCallInfo fcinfo)
 	return state;
 }
 
+bool is_named(const Aggregate *aggregate, const text *name)
+{
+	return VARSIZE_ANY_EXHDR(aggregate->name) == VARSIZE_ANY_EXHDR(name) &&
+		   memcmp(VARDATA_ANY(aggregate->name), VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0;
+}
+
+/* A new group's state, in `context`. */
+State *make_state(FunctionCallInfo fcinfo, MemoryContext context)
+{
+	Aggregate *aggregate = static_cast<Aggregate *>(fcinfo->flinfo->fn_extra);
+	if (aggregate == nullptr || !is_named(aggregate, PG_GETARG_TEXT_PP(1)))
+	{
+		MemoryContext before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+		aggregate = find_aggregate(fcinfo);
+		MemoryContextSwitchTo(before);
+		fcinfo->flinfo->fn_extra = aggregate;
+	}
+	State *state = static_cast<State *>(MemoryContextAllocZero(context, sizeof(State)));
+	state->aggregate = aggregate;
+	state->is_null = state->no_value = aggregate->no_initial;
+	if (!aggregate->no_initial)
+	{
+		MemoryContext before = MemoryContextSwitchTo(context);
+		state->value = datumCopy(aggregate->initial, aggregate->by_value, aggregate->length);
+		MemoryContextSwitchTo(before);
+	}
+	return state;
+}
+
 /* One row into the state; like PostgreSQL's Agg node does. */
 void advance(State *state, FunctionCallInfo fcinfo, MemoryContext context)
 {
 	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
-	if (state->transition.fn_strict)
+	Aggregate *aggregate = state->aggregate;
+	if (aggregate->transition.fn_strict)
 	{
-		for (int i = 0; i < state->arguments; i++)
+		for (int i = 0; i < aggregate->arguments; i++)
 			if (PG_ARGISNULL(i + 2))
 				return;
 		if (state->no_value)
 		{
 			MemoryContext before = MemoryContextSwitchTo(context);
-			state->value = datumCopy(PG_GETARG_DATUM(2), state->by_value, state->length);
+			state->value = datumCopy(PG_GETARG_DATUM(2), aggregate->by_value, aggregate->length);
 			MemoryContextSwitchTo(before);
 			state->no_value = state->is_null = false;
 			return;
@@ -135,19 +174,20 @@ void advance(State *state, FunctionCallInfo fcinfo, MemoryContext context)
 		if (state->is_null)
 			return;
 	}
-	InitFunctionCallInfoData(*call, &state->transition, static_cast<short>(state->arguments + 1),
-							 state->collation, fcinfo->context, nullptr);
+	InitFunctionCallInfoData(*call, &aggregate->transition,
+							 static_cast<short>(aggregate->arguments + 1), aggregate->collation,
+							 fcinfo->context, nullptr);
 	call->args[0].value = state->value;
 	call->args[0].isnull = state->is_null;
-	for (int i = 0; i < state->arguments; i++)
+	for (int i = 0; i < aggregate->arguments; i++)
 		call->args[i + 1] = fcinfo->args[i + 2];
 	Datum value = FunctionCallInvoke(call);
-	if (!state->by_value && (call->isnull || state->is_null || value != state->value))
+	if (!aggregate->by_value && (call->isnull || state->is_null || value != state->value))
 	{
 		if (!call->isnull)
 		{
 			MemoryContext before = MemoryContextSwitchTo(context);
-			value = datumCopy(value, false, state->length);
+			value = datumCopy(value, false, aggregate->length);
 			MemoryContextSwitchTo(before);
 		}
 		if (!state->is_null)
@@ -174,11 +214,7 @@ PGDLLEXPORT Datum citus_partial_transition(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("aggregate must not be null")));
 	State *state;
 	if (PG_ARGISNULL(0))
-	{
-		MemoryContext before = MemoryContextSwitchTo(context);
-		state = make_state(fcinfo);
-		MemoryContextSwitchTo(before);
-	}
+		state = make_state(fcinfo, context);
 	else
 		state = reinterpret_cast<State *>(PG_GETARG_POINTER(0));
 	advance(state, fcinfo, context);
@@ -194,11 +230,11 @@ PGDLLEXPORT Datum citus_partial_bytes(PG_FUNCTION_ARGS)
 	const State *state = reinterpret_cast<const State *>(PG_GETARG_POINTER(0));
 	if (state->is_null)
 		PG_RETURN_NULL();
-	if (!OidIsValid(state->serialize))
+	if (!OidIsValid(state->aggregate->serialize))
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("the aggregate's state is not of type internal")));
 	FmgrInfo serialize;
-	fmgr_info(state->serialize, &serialize);
+	fmgr_info(state->aggregate->serialize, &serialize);
 	LOCAL_FCINFO(call, 1);
 	InitFunctionCallInfoData(*call, &serialize, 1, InvalidOid, fcinfo->context, nullptr);
 	call->args[0].value = state->value;
@@ -218,12 +254,12 @@ PGDLLEXPORT Datum citus_partial_text(PG_FUNCTION_ARGS)
 	const State *state = reinterpret_cast<const State *>(PG_GETARG_POINTER(0));
 	if (state->is_null)
 		PG_RETURN_NULL();
-	if (OidIsValid(state->serialize))
+	if (OidIsValid(state->aggregate->serialize))
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("the aggregate's state is of type internal")));
 	Oid output;
 	bool variable;
-	getTypeOutputInfo(state->type, &output, &variable);
+	getTypeOutputInfo(state->aggregate->type, &output, &variable);
 	PG_RETURN_TEXT_P(cstring_to_text(OidOutputFunctionCall(output, state->value)));
 }
 

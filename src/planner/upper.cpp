@@ -133,6 +133,44 @@ Node *state_aggregate(const Aggref *aggregate)
 	return reinterpret_cast<Node *>(cast);
 }
 
+Expr *builtin_aggregate(const Aggref *model, Oid function)
+{
+	Aggref *made = static_cast<Aggref *>(copyObjectImpl(model));
+	made->aggfnoid = function;
+	made->aggsplit = AGGSPLIT_SIMPLE;
+	made->aggtype = INT8OID;
+	made->aggtranstype = INT8OID;
+	made->aggstar = false;
+	ListCell *cell;
+	foreach (cell, made->args)
+		lfirst_node(TargetEntry, cell)->expr =
+			with_explicit_cast(lfirst_node(TargetEntry, cell)->expr);
+	return reinterpret_cast<Expr *>(made);
+}
+
+/*
+ * The state of avg() over integers is {count, sum}: PostgreSQL's own aggregates make it in half the
+ * time that partial_text() takes. Null for other aggregates.
+ */
+Node *integer_average(const Aggref *aggregate)
+{
+	if (aggregate->aggfnoid != F_AVG_INT4 && aggregate->aggfnoid != F_AVG_INT2)
+		return nullptr;
+	Const *zero = makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, true);
+	CoalesceExpr *sum = makeNode(CoalesceExpr);
+	sum->coalescetype = INT8OID;
+	sum->args = list_make2(
+		builtin_aggregate(aggregate, aggregate->aggfnoid == F_AVG_INT4 ? F_SUM_INT4 : F_SUM_INT2),
+		zero);
+	sum->location = -1;
+	ArrayExpr *state = makeNode(ArrayExpr);
+	state->array_typeid = INT8ARRAYOID;
+	state->element_typeid = INT8OID;
+	state->elements = list_make2(builtin_aggregate(aggregate, F_COUNT_ANY), sum);
+	state->location = -1;
+	return reinterpret_cast<Node *>(state);
+}
+
 Node *partial_mutator(Node *node, void *)
 {
 	if (node == nullptr)
@@ -140,6 +178,9 @@ Node *partial_mutator(Node *node, void *)
 	if (IsA(node, Aggref) && castNode(Aggref, node)->aggsplit == AGGSPLIT_INITIAL_SERIAL)
 	{
 		const Aggref *aggregate = castNode(Aggref, node);
+		Node *average = integer_average(aggregate);
+		if (average != nullptr)
+			return average;
 		if (has_final_function(aggregate->aggfnoid))
 			return state_aggregate(aggregate);
 		Aggref *plain = static_cast<Aggref *>(copyObjectImpl(aggregate));
