@@ -277,3 +277,5 @@ COMMENT ON FUNCTION pg_catalog.citus_split_shard_by_split_points(bigint,text[],i
 	'Cuts a shard, and those of the tables colocated with it, into several. A split point is the last hash of a new shard, so n points make n + 1 shards; node_ids says where each goes, in hash order. The old shards are dropped later.';
 COMMENT ON FUNCTION pg_catalog.isolate_tenant_to_new_shard(regclass,"any",text,citus.shard_transfer_mode) IS
 	'Gives one value of the distribution column (and what has the same hash) a shard of its own, on the node where it is, and returns that shard. cascade_option ''CASCADE'' is needed where other tables are colocated: their shards are cut as well.';
+COMMENT ON FUNCTION citus_internal.merge_once(bigint) IS
+	'True, or the error that MERGE would change a row a second time.';

@@ -33,3 +33,6 @@ CREATE FUNCTION citus_internal.check_option(holds boolean, view_name text, "row"
 CREATE FUNCTION citus_internal.shell_oid(shard oid, names text[], oids oid[]) RETURNS oid
     LANGUAGE C STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'citus_shell_oid';
+CREATE FUNCTION citus_internal.merge_once(count bigint) RETURNS boolean
+    LANGUAGE C VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'citus_merge_once';

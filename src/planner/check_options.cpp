@@ -210,4 +210,16 @@ PGDLLEXPORT Datum citus_shell_oid(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
+/* merge_once(count): true for one source row, else the error that MERGE gives. */
+PG_FUNCTION_INFO_V1(citus_merge_once);
+PGDLLEXPORT Datum citus_merge_once(PG_FUNCTION_ARGS)
+{
+	if (PG_GETARG_INT64(0) > 1)
+		ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION),
+						errmsg("MERGE command cannot affect row a second time"),
+						errhint("Ensure that not more than one source row matches any one target "
+								"row.")));
+	PG_RETURN_DATUM(BoolGetDatum(true));
+}
+
 CIVITAS_PG_END

@@ -36,6 +36,17 @@ CIVITAS_PG_END
 
 namespace civitas::planner {
 
+bool is_identity(Oid relid, AttrNumber attno)
+{
+	HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attno));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	const bool identity =
+		reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attidentity != '\0';
+	ReleaseSysCache(tuple);
+	return identity;
+}
+
 namespace {
 
 /*
@@ -73,17 +84,6 @@ void infer_by_columns(Query *query)
 	conflict->arbiterElems = elements;
 	conflict->arbiterWhere = nullptr;
 	conflict->constraint = InvalidOid;
-}
-
-bool is_identity(Oid relid, AttrNumber attno)
-{
-	HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attno));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	const bool identity =
-		reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attidentity != '\0';
-	ReleaseSysCache(tuple);
-	return identity;
 }
 
 /* The target list as (column, expression) with the distribution column in it, ordered by column

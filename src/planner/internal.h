@@ -99,6 +99,8 @@ Placement place_on_target_shards(Query *query);
 /* For INSERT .. SELECT: same; `key` is the expression, over the query's range table, for the
  * target's distribution column. */
 Placement place_insert_select(Query *query, Node *key);
+/* For MERGE: same; `keys` are the expressions for the distribution column of its INSERTs. */
+Placement place_merge(Query *query, List *keys);
 
 /* The value of an equality with a column, as the distribution column's type; null where that may
  * fail. *nothing: no value of the type equals it. */
@@ -156,6 +158,7 @@ struct EarlyRows
 {
 	const char *store;
 	Query *query;
+	List *columns; /* of a store that has more than the target's; NIL: those of `query` */
 };
 /*
  * UPDATE or DELETE of rows that a SELECT finds and locks first; `target` is null for a local table.
@@ -186,6 +189,18 @@ PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamList
 PlannedStmt *plan_modify_early(Query *query, const Facts& facts, const char *text, int options,
 							   ParamListInfo params, EarlyRows *early);
 
+/* --- merge.cpp -------------------------------------------------------------------------------- */
+
+PlannedStmt *plan_merge(Query *query, const Facts& facts, const char *text, int options,
+						ParamListInfo params);
+/* insert.cpp: whether the column is an identity column. */
+bool is_identity(Oid relid, AttrNumber attno);
+/* modify.cpp: guards the distribution column in SET; whether a value must be compared. */
+bool check_assignments(Query *query, const catalog::Table& target);
+/* modify_rows.cpp: columns of a table by which its rows are known, as in EarlyRows' query: its
+ * columns, ctid, tableoid. */
+List *row_columns(const RangeTblEntry *rte, int varno);
+
 /* --- check_options.cpp ------------------------------------------------------------------------ */
 
 /* Turns the check options of views into a column of RETURNING that the client does not get. */
@@ -202,6 +217,13 @@ bool writes_in_with(const Query *query);
 /* A statement whose WITH changes data, as steps that run one after the other. */
 PlannedStmt *plan_steps(Query *query, const Facts& facts, const char *text, int options,
 						ParamListInfo params);
+/* For other statements of steps (merge.cpp): a new store's name, a step (plan/steps.h), the reads
+ * that `part` needs before `change` runs, and the statement around the steps. */
+const char *new_store();
+List *make_plan_step(PlannedStmt *statement, const char *store, const char *label,
+					 List *target_list, bool counts);
+List *reads_before(Query *part, Query *change, const char *text, int options, ParamListInfo params);
+PlannedStmt *make_steps(Query *query, const Facts& facts, List *steps);
 /* Whether RETURNING is nothing that shards can compute. */
 bool returning_stays_here(const Query *query);
 /* The change returns columns to a step that computes RETURNING. */

@@ -59,6 +59,8 @@ bool held_equal(const Query *query, const catalog::Table& target, Expr *value)
 	return false;
 }
 
+} // namespace
+
 /*
  * A row stays in its shard. An UPDATE that sets the distribution column to the value that WHERE
  * says it has sets it to itself; any other value is compared with the old one when the row is
@@ -99,6 +101,8 @@ bool check_assignments(Query *query, const catalog::Table& target)
 	}
 	return compare;
 }
+
+namespace {
 
 /* SET generated = DEFAULT alone leaves nothing to assign, which has no SQL: assign a column to
  * itself. */

@@ -320,6 +320,33 @@ Query *shard_statement(Query *query, const RowColumns& columns, Expr *same, List
 	return shipped;
 }
 
+} // namespace
+
+List *row_columns(const RangeTblEntry *rte, int varno)
+{
+	List *result = NIL;
+	const int count = list_length(rte->eref->colnames);
+	for (AttrNumber attno = 1; attno <= count + 2; attno++)
+	{
+		/* The last two are the ctid and the tableoid. */
+		Expr *expr;
+		char *name = attno > count ? nullptr : get_attname(rte->relid, attno, true);
+		if (attno > count)
+			expr = reinterpret_cast<Expr *>(target_column(
+				varno, rte->relid,
+				attno == count + 1 ? SelfItemPointerAttributeNumber : TableOidAttributeNumber));
+		else if (name == nullptr)
+			expr = reinterpret_cast<Expr *>(makeNullConst(INT4OID, -1, InvalidOid));
+		else
+			expr = reinterpret_cast<Expr *>(target_column(varno, rte->relid, attno));
+		name = name ? name : psprintf("column %d", attno);
+		result = lappend(result, makeTargetEntry(expr, attno, name, false));
+	}
+	return result;
+}
+
+namespace {
+
 /*
  * A local target becomes a subquery that locks its rows: there PostgreSQL's locking has nothing to
  * do with the other tables, whose rows it could not look up again.
@@ -342,25 +369,11 @@ void lock_in_subquery(Query *select, RowMarkClause *mark)
 	inner->hasForUpdate = true;
 	inner->hasRowSecurity = select->hasRowSecurity;
 
+	inner->targetList = row_columns(rte, 1);
 	List *names = NIL;
-	const int count = list_length(rte->eref->colnames);
-	for (AttrNumber attno = 1; attno <= count + 2; attno++)
-	{
-		/* The last two are the ctid and the tableoid. */
-		Expr *expr;
-		char *name = attno > count ? nullptr : get_attname(rte->relid, attno, true);
-		if (attno > count)
-			expr = reinterpret_cast<Expr *>(target_column(
-				1, rte->relid,
-				attno == count + 1 ? SelfItemPointerAttributeNumber : TableOidAttributeNumber));
-		else if (name == nullptr)
-			expr = reinterpret_cast<Expr *>(makeNullConst(INT4OID, -1, InvalidOid));
-		else
-			expr = reinterpret_cast<Expr *>(target_column(1, rte->relid, attno));
-		name = name ? name : psprintf("column %d", attno);
-		names = lappend(names, makeString(name));
-		inner->targetList = lappend(inner->targetList, makeTargetEntry(expr, attno, name, false));
-	}
+	ListCell *cell;
+	foreach (cell, inner->targetList)
+		names = lappend(names, makeString(lfirst_node(TargetEntry, cell)->resname));
 	RangeTblEntry *outer = makeNode(RangeTblEntry);
 	outer->rtekind = RTE_SUBQUERY;
 	outer->subquery = inner;
@@ -454,7 +467,7 @@ void take_early_rows(Query *select, Index index, EarlyRows *early)
 	rte->rtekind = RTE_NAMEDTUPLESTORE;
 	rte->subquery = nullptr;
 	rte->inh = false;
-	name_store(rte, early->store, early->query->targetList);
+	name_store(rte, early->store, early->columns ? early->columns : early->query->targetList);
 }
 
 bool rows_may_repeat(const Query *query)
@@ -510,7 +523,7 @@ PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::T
 {
 	check_modify_rows(query, facts, target);
 	const RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
-	if (early && has_replicas(target))
+	if (early && early->columns == NIL && has_replicas(target))
 		raise_unsupported(psprintf("The statement changes table \"%s\", whose shards have several "
 								   "placements, more than once.",
 								   get_rel_name(rte->relid)),

@@ -690,4 +690,25 @@ Placement place_insert_select(Query *query, Node *key)
 	return one.ok ? one : decide_target_shards(g, target);
 }
 
+Placement place_merge(Query *query, List *keys)
+{
+	Gatherer g;
+	gather_query(g, query, nullptr);
+	const int target = find_target(g, query);
+	if (target < 0)
+		return refused("its target is not a distributed table");
+	/* Rows that match nothing are inserted where they are found: each on one shard group only. */
+	ListCell *cell;
+	if (keys != NIL && !g.tables[target].table->is_single())
+	{
+		if (list_length(query->jointree->fromlist) != 1 ||
+			!IsA(linitial(query->jointree->fromlist), RangeTblRef))
+			return refused("its source is a join");
+		foreach (cell, keys)
+			if (!carries_key(query, static_cast<Node *>(lfirst(cell)), *g.tables[target].table))
+				return refused("it inserts other values than the source's distribution column");
+	}
+	return decide_target_shards(g, target);
+}
+
 } // namespace civitas::planner

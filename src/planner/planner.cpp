@@ -54,8 +54,7 @@ PlannedStmt *plan_sharded(Query *query, const char *text, int options, ParamList
 	case CMD_INSERT:
 		return plan_insert(query, facts, text, options, params);
 	default:
-		raise_unsupported("MERGE on distributed tables is not supported.",
-						  "Use INSERT .. ON CONFLICT, or UPDATE and INSERT in one transaction.");
+		return plan_merge(query, facts, text, options, params);
 	}
 }
 

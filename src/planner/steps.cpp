@@ -37,6 +37,13 @@ CIVITAS_PG_END
 
 namespace civitas::planner {
 
+/* Names are used within one execution; a number keeps those of nested plans apart. */
+const char *new_store()
+{
+	static uint32 count = 0;
+	return psprintf("citus step %u", ++count);
+}
+
 namespace {
 
 struct Part
@@ -58,13 +65,6 @@ struct Planning
 	int options;
 	ParamListInfo params;
 };
-
-/* Names are used within one execution; a number keeps those of nested plans apart. */
-const char *new_store()
-{
-	static uint32 count = 0;
-	return psprintf("citus step %u", ++count);
-}
 
 bool is_write(const Query *query)
 {
@@ -421,6 +421,8 @@ PlannedStmt *plan_part(Planning *planning, Part& part)
 	return statement;
 }
 
+} // namespace
+
 /* The statement around the steps. */
 PlannedStmt *make_steps(Query *query, const Facts& facts, List *steps)
 {
@@ -445,7 +447,31 @@ PlannedStmt *make_steps(Query *query, const Facts& facts, List *steps)
 	return statement;
 }
 
-} // namespace
+List *make_plan_step(PlannedStmt *statement, const char *store, const char *label,
+					 List *target_list, bool counts)
+{
+	plan::Step step = step_for(statement, store, label, target_list);
+	step.counts = counts;
+	return plan::make_step(step);
+}
+
+List *reads_before(Query *part, Query *change, const char *text, int options, ParamListInfo params)
+{
+	Planning planning = {};
+	planning.text = text;
+	planning.options = options;
+	planning.params = params;
+	for (Query *query : {change, part})
+	{
+		Part entry = {};
+		entry.query = query;
+		planning.parts.push(entry);
+		planning.order.push(planning.order.size());
+	}
+	Hazards hazards = {&planning, 1, part};
+	find_hazards(reinterpret_cast<Node *>(part), &hazards);
+	return planning.reads;
+}
 
 bool writes_in_with(const Query *query)
 {

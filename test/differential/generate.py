@@ -531,6 +531,36 @@ class Generator:
         values += ["'2024-02-02'::date" if name == "pt" and column == "g" else self.literal(t) for column, t in columns[1:]]
         return f"INSERT INTO {name} VALUES ({', '.join(values)}) RETURNING {name}.*", columns
 
+    def merge(self):
+        """MERGE from rows whose keys differ, joined on the target's unique column or on another."""
+        rnd = self.rnd
+        name = rnd.choice(["u1", "u1", "u2", "l1", "t2"])
+        columns = TABLES[name]
+        target = [Column(f"{name}.{column}", type_) for column, type_ in columns]
+        item, scope = self.table(["t1", "t2", "pt", "r1", "u1", "u2", "l1"])
+        key = rnd.choice([c for c in scope if c.type == "int"])
+        value = self.leaf(scope, "text")
+        alias = self.name("m")
+        source = f"(SELECT {key.sql} AS k, max({value}) AS b FROM {item} WHERE {key.sql} IS NOT NULL GROUP BY {key.sql}) AS {alias}"
+        rows = [Column(f"{alias}.k", "int"), Column(f"{alias}.b", "text")]
+        clauses = []
+        set_column, set_type = columns[-1]
+        for _ in range(rnd.randint(1, 2)):
+            condition = f" AND {self.predicate(target + rows, 0)}" if self.chance(0.6) else ""
+            action = rnd.choice(["DELETE", "DO NOTHING", f"UPDATE SET {set_column} = {self.expr(target + rows, set_type, 1)}",
+                                 f"UPDATE SET {set_column} = {self.expr(target + rows, set_type, 1)}"])
+            clauses.append(f"WHEN MATCHED{condition} THEN {action}")
+            if not condition:
+                break
+        if self.chance(0.6):
+            condition = f" AND {self.predicate(rows, 0)}" if self.chance(0.4) else ""
+            values = [f"{alias}.k" if self.chance(0.7) else f"{alias}.k + 200"]
+            values += [self.expr(rows, type_, 1) for _, type_ in columns[1:]]
+            names = ", ".join(column for column, _ in columns)
+            clauses.append(f"WHEN NOT MATCHED{condition} THEN INSERT ({names}) VALUES ({', '.join(values)})")
+        extra = f" AND {self.predicate(target, 0)}" if self.chance(0.2) else ""
+        return f"MERGE INTO {name} USING {source} ON {name}.{columns[0][0]} = {alias}.k{extra} {' '.join(clauses)}"
+
     def with_writes(self):
         """Changes in WITH; what follows reads or changes the same or other tables, at the old state."""
         rnd = self.rnd
@@ -586,6 +616,8 @@ class Generator:
             return "cursor", self.cursor()
         if self.chance(0.05):
             return "dml", self.with_writes()
+        if self.chance(0.04):
+            return "dml", self.merge()
         if self.chance(0.2):
             return "dml", self.dml()
         if self.chance(0.04):
