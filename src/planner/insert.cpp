@@ -319,6 +319,8 @@ void check_conflict_action(Query *query, const Facts& facts, const catalog::Tabl
 	if (contain_volatile_functions(action) && table.kind == catalog::TableKind::Reference)
 		raise_unsupported(
 			"Volatile functions in ON CONFLICT would give replicas different values.");
+	if (query->onConflict->onConflictSet != NIL)
+		refuse_unchecked_keys(table.relid, query->onConflict->onConflictSet);
 	ListCell *cell;
 	foreach (cell, query->onConflict->onConflictSet)
 	{

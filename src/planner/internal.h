@@ -139,6 +139,11 @@ List *index_var_list(List *scan_target_list);
 /* null, with *reason set, where the statement does not go to one shard group. */
 PlannedStmt *plan_router(Query *query, const Facts& facts, ParamListInfo params,
 						 const char **reason);
+/*
+ * Raises 0A000 where a plain table has a foreign key to the table that the change could break:
+ * `assignments` (TargetEntry) of an UPDATE, NIL for DELETE.
+ */
+void refuse_unchecked_keys(Oid relid, List *assignments);
 PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int options,
 						 ParamListInfo params);
 PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int options,

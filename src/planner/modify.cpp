@@ -223,6 +223,7 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int
 								"it changes a local table");
 	}
 	const catalog::Table& target = catalog::get_table(rte->relid);
+	refuse_unchecked_keys(rte->relid, query->commandType == CMD_UPDATE ? query->targetList : NIL);
 	const bool sets_key = check_assignments(query, target);
 	assign_something(query, target);
 
@@ -258,6 +259,7 @@ PlannedStmt *plan_modify_early(Query *query, const Facts& facts, const char *tex
 	const catalog::Table& target =
 		catalog::get_table(rt_fetch(query->resultRelation, query->rtable)->relid);
 	add_check_options(query);
+	refuse_unchecked_keys(target.relid, query->commandType == CMD_UPDATE ? query->targetList : NIL);
 	check_assignments(query, target);
 	assign_something(query, target);
 	if (returning_stays_here(query))
