@@ -72,6 +72,28 @@ is(records(), 0, 'records are deleted when they are not needed any more');
 $cluster->sql("BEGIN; INSERT INTO t VALUES ($first, 'a'); UPDATE t SET v = 'c' WHERE k = $first; COMMIT");
 is(records(), 0, 'a single write node needs no two-phase commit');
 
+# --- what the end of a transaction costs -------------------------------------------------------------
+
+# Commands to each node that end the transaction: each is one flush and one reply.
+sub ends
+{
+	my ($node, $statements) = @_;
+	my ($code, $out, $err) = $cluster->try($node, "BEGIN; $statements;\nSET LOCAL citus.log_remote_commands = on;\nCOMMIT;");
+	is($code, 0, "committed: $statements") or diag $err;
+	my %sent;
+	push @{ $sent{$2} }, $1 while $err =~ /issuing (PREPARE TRANSACTION|COMMIT PREPARED|COMMIT|ROLLBACK).*\nDETAIL:  on server .*:(\d+)$/mg;
+	return join(', ', sort map { join(' ', @$_) } values %sent);
+}
+
+my @costs = ((next_keys())[0], next_keys());
+is(ends(0, "INSERT INTO t VALUES ($costs[0], 'x')"), 'COMMIT', 'one writing node: one round trip');
+is(ends(0, "UPDATE t SET v = 'y' WHERE k = $costs[0]; SELECT v FROM t WHERE k = $costs[2]"), 'COMMIT, COMMIT', 'a node that was read just commits');
+is(ends(0, "INSERT INTO t VALUES ($costs[1], 'x'), ($costs[2], 'x')"), join(', ', ('PREPARE TRANSACTION COMMIT PREPARED') x 2),
+	'two writing nodes: two round trips each');
+is(ends(1, "UPDATE t SET v = 'z' WHERE k IN ($costs[1], $costs[2])"), 'PREPARE TRANSACTION COMMIT PREPARED',
+	'rows of the asking node belong to the local transaction');
+is(ends(1, "UPDATE t SET v = 'z' WHERE k = $costs[1]"), '', '... and alone need nobody');
+
 # --- the coordinator crashes at each step ----------------------------------------------------------
 
 for my $case (
