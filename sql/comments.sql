@@ -279,3 +279,7 @@ COMMENT ON FUNCTION pg_catalog.isolate_tenant_to_new_shard(regclass,"any",text,c
 	'Gives one value of the distribution column (and what has the same hash) a shard of its own, on the node where it is, and returns that shard. cascade_option ''CASCADE'' is needed where other tables are colocated: their shards are cut as well.';
 COMMENT ON FUNCTION citus_internal.merge_once(bigint) IS
 	'True, or the error that MERGE would change a row a second time.';
+COMMENT ON FUNCTION citus_internal.hold_snapshot(bigint) IS
+	'makes the next statement of this session run under the snapshot that the first call with this number took';
+COMMENT ON FUNCTION citus_internal.lock_shard_groups(regclass,bigint[],boolean) IS
+	'locks shard groups (or shards) of a table until the end of the transaction, in the order given';

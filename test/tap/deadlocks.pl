@@ -160,8 +160,10 @@ ring('rows on the other initiator', [ 2, 1 ], $a, $b);
 		't', 'it can be cancelled from another node');
 	for (1 .. 500) { last if has_said($waiting, 'end'); sleep 0.02; }
 	like($waiting->{err}, qr/ERROR:  57014/, '... and the statement is told so');
-	is($cluster->sql("SELECT pg_terminate_backend(global_pid, 5000) FROM citus_dist_stat_activity WHERE application_name = 'holder'"),
-		't', 'a session can be ended from another node');
+	is($cluster->node(3)->safe_psql('postgres', 'SELECT count(DISTINCT initiator_node_identifier) FROM get_global_active_transactions()'), 1,
+		'a worker sees the transactions of all nodes');
+	is($cluster->node(3)->safe_psql('postgres', "SELECT pg_terminate_backend(global_pid, 5000) FROM citus_dist_stat_activity WHERE application_name = 'holder'"),
+		't', 'a session of a worker can be ended from another worker');
 	for (1 .. 100) { last if $cluster->sql("SELECT count(*) FROM citus_locks WHERE mode = 'RowExclusiveLock' AND relation_name LIKE 't%'") == 0; sleep 0.1; }
 	is($cluster->sql("SELECT count(*) FROM citus_locks WHERE mode = 'RowExclusiveLock' AND relation_name LIKE 't%'"), 0, '... and its locks are gone');
 	$holder->{handle}->kill_kill;
