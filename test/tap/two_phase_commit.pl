@@ -185,6 +185,48 @@ $cluster->node(2)->start;
 is(rows(@k), 0, 'worker killed before the commit: rolled back everywhere');
 is($cluster->prepared_transactions, 0, 'worker killed before the commit: nothing left prepared');
 
+# --- the session is told to stop after the commit was decided ----------------------------------------
+
+for my $call ('pg_cancel_backend', 'pg_terminate_backend')
+{
+	@k = next_keys();
+	$run = start_waiting('committed', @k);
+	wait_for_prepared();
+	sleep 0.3;
+	$cluster->sql("SELECT $call(pid) FROM pg_stat_activity WHERE query LIKE '%INSERT INTO t VALUES ($k[0]%' AND pid <> pg_backend_pid()");
+	let_go($run);
+	unlike($run->{err}, qr/ERROR|PANIC/, "$call after the commit: no error for what is committed");
+	is(rows(@k), 2, "$call after the commit: both rows");
+	is($cluster->prepared_transactions, 0, "$call after the commit: nothing left prepared");
+}
+
+# The postmaster dies while the session waits for a frozen worker to finish its part.
+{
+	@k = next_keys();
+	$run = start_waiting('committed', @k);
+	wait_for_prepared();
+	sleep 0.3;
+	my $worker = (split /\n/, PostgreSQL::Test::Utils::slurp_file($cluster->node(2)->data_dir . '/postmaster.pid'))[0];
+	my @frozen = ($worker, split ' ', `ps -o pid= --ppid $worker`);
+	kill 'STOP', @frozen;
+	open my $file, '>', $coordinator->data_dir . '/citus_debug_continue' or die $!;
+	close $file;
+	sleep 1;
+	kill 'KILL', (split /\n/, PostgreSQL::Test::Utils::slurp_file($coordinator->data_dir . '/postmaster.pid'))[0];
+	$run->{handle}->finish;
+	kill 'CONT', @frozen;
+	unlink $coordinator->data_dir . '/citus_debug_continue';
+	unlike($run->{err}, qr/ERROR|PANIC/, 'postmaster killed after the commit: no error for what is committed');
+	# Until the processes of the dead server have let go of its shared memory.
+	my $start = "pg_ctl -w -D '" . $coordinator->data_dir . "' -l '" . $coordinator->logfile . "' start >/dev/null 2>&1";
+	wait_until('the dead server is gone', sub { system($start) == 0 });
+	wait_for_server(0);
+	$cluster->sql('SELECT recover_prepared_transactions()');
+	is(rows(@k), 2, 'postmaster killed after the commit: both rows');
+	is($cluster->prepared_transactions, 0, 'postmaster killed after the commit: nothing left prepared');
+	unlike(PostgreSQL::Test::Utils::slurp_file($coordinator->logfile), qr/PANIC|cannot abort transaction/, 'no panic in the log');
+}
+
 # --- a worker that is down --------------------------------------------------------------------------
 
 @k = next_keys();
