@@ -1,4 +1,4 @@
--- citus_split_shard_by_split_points() and isolate_tenant_to_new_shard(), with writes blocked.
+-- citus_split_shard_by_split_points() and isolate_tenant_to_new_shard(); test/tap has what happens to concurrent writes.
 \set SHOW_CONTEXT never
 CREATE SCHEMA splitting;
 SET search_path = splitting;
@@ -70,7 +70,6 @@ SELECT citus_split_shard_by_split_points(:shard, ARRAY['99999999999'], ARRAY[:on
 SELECT citus_split_shard_by_split_points(:shard, ARRAY[NULL], ARRAY[:one, :two], 'block_writes');
 SELECT citus_split_shard_by_split_points(:shard, ARRAY['-500'], ARRAY[:one, :two], 'soon');
 SELECT citus_split_shard_by_split_points(:shard, ARRAY['-500'], ARRAY[:one, :two]);
-SELECT citus_split_shard_by_split_points(:shard, ARRAY['-500'], ARRAY[:one, :two], 'force_logical');
 SET ROLE splitting_user;
 SELECT citus_split_shard_by_split_points(:shard, ARRAY['-500'], ARRAY[:one, :two], 'block_writes');
 RESET ROLE;
@@ -186,6 +185,19 @@ SELECT (SELECT count(*) FROM by_text) AS text, (SELECT count(*) FROM by_text WHE
 	(SELECT count(*) FROM by_uuid WHERE k = md5('5')::uuid) AS one_uuid, (SELECT sum(n) FROM by_range WHERE k = '[17, 27)') AS r17,
 	(SELECT sum(n) FROM by_code WHERE k = 'c17') AS c17, (SELECT count(*) FROM by_code) AS codes,
 	(SELECT sum(n) FROM by_array WHERE k = ARRAY[17, NULL, -17]) AS a17, (SELECT count(*) FROM by_array) AS arrays;
+
+-- while others may write
+SELECT logicalrelid, citus_split_shard_by_split_points(shardid, ARRAY['-1700000000', '-1500000000'], ARRAY[:one, :two, :coordinator])
+	FROM pg_dist_shard WHERE logicalrelid = 'by_uuid'::regclass AND shardminvalue = '-2147483648';
+SELECT isolate_tenant_to_new_shard('by_uuid', md5('5')) = get_shard_id_for_distribution_column('by_uuid', md5('5')) AS alone;
+SELECT citus_split_shard_by_split_points(shardid, ARRAY['-1500000000'], ARRAY[:one, :two], 'force_logical')
+	FROM pg_dist_shard WHERE logicalrelid = 'by_text'::regclass AND shardminvalue = '-2147483648';
+BEGIN;
+INSERT INTO by_code VALUES ('more', 1);
+SELECT isolate_tenant_to_new_shard('by_uuid', md5('6'));
+ROLLBACK;
+SELECT (SELECT count(*) FROM by_uuid) AS uuid, (SELECT count(*) FROM by_uuid WHERE k = md5('5')::uuid) AS one_uuid,
+	(SELECT count(*) FROM by_text) AS text, (SELECT count(*) FROM by_text WHERE k = 'name 7') AS name_7;
 
 -- old shards go
 SET client_min_messages = warning;

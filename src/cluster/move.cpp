@@ -23,7 +23,7 @@
 #include "cleanup.h"
 #include "disk_space.h"
 #include "progress.h"
-#include "replication.h"
+#include "rearrange.h"
 #include "transfer.h"
 
 CIVITAS_PG_BEGIN
@@ -48,13 +48,6 @@ namespace civitas::cluster {
 
 namespace {
 
-enum class Mode
-{
-	Auto,
-	ForceLogical,
-	BlockWrites
-};
-
 /* citus.defer_drop_after_shard_move */
 bool defer_drop;
 
@@ -64,22 +57,9 @@ struct Request
 	ShardId shard;
 	catalog::Node source;
 	catalog::Node target;
-	Mode mode;
+	TransferMode mode;
 	bool copy; /* the source keeps its placement */
 };
-
-Mode mode_argument(Oid label)
-{
-	HeapTuple tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(label));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for enum label %u", label);
-	const char *name = NameStr(reinterpret_cast<Form_pg_enum>(GETSTRUCT(tuple))->enumlabel);
-	const Mode mode = strcmp(name, "auto") == 0			   ? Mode::Auto
-					  : strcmp(name, "force_logical") == 0 ? Mode::ForceLogical
-														   : Mode::BlockWrites;
-	ReleaseSysCache(tuple);
-	return mode;
-}
 
 /* --- checks ------------------------------------------------------------------------------------
  */
@@ -112,24 +92,13 @@ void check_table(const Request& request, const catalog::Table& table)
 						errdetail_internal("%s", detail)));
 }
 
-void check_owner(List *tables)
-{
-	ListCell *cell;
-	foreach (cell, tables)
-		if (!pg_class_ownercheck(lfirst_oid(cell), GetUserId()))
-			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(lfirst_oid(cell)));
-}
-
 void check_nodes(const Request& request)
 {
 	if (request.source.group_id == request.target.group_id)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("source and target must be different nodes")));
-	for (const catalog::Node *node : {&request.source, &request.target})
-		if (node->role != catalog::NodeRole::Primary || !node->is_active)
-			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-							errmsg("node %s:%d is not an active primary", node->name, node->port),
-							errhint("citus_activate_node() activates a node.")));
+	check_active_primary(request.source);
+	check_active_primary(request.target);
 }
 
 bool has_placement(const catalog::Table& table, int index, GroupId group)
@@ -152,64 +121,6 @@ void check_placements(const Request& request, const catalog::Table& table, int i
 						errmsg("node %s:%d has a placement of shard " INT64_FORMAT " already",
 							   request.target.name, request.target.port, request.shard)));
 }
-
-/* What this transaction has written is invisible to the sessions that copy. */
-void check_not_written(List *tables)
-{
-	ListCell *cell;
-	foreach (cell, tables)
-	{
-		Relation relation = table_open(lfirst_oid(cell), NoLock);
-		for (const LOCKMODE mode :
-			 {RowExclusiveLock, ShareLock, ShareRowExclusiveLock, AccessExclusiveLock})
-			if (CheckRelationLockedByMe(relation, mode, false))
-				ereport(ERROR,
-						(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-						 errmsg("cannot move or copy a shard in a transaction that has changed "
-								"table \"%s\"",
-								RelationGetRelationName(relation)),
-						 errhint("Commit first.")));
-		table_close(relation, NoLock);
-	}
-}
-
-/* Whether changes of its rows can be replicated. */
-bool has_replica_identity(Oid relid)
-{
-	Relation relation = table_open(relid, NoLock);
-	const bool has = relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
-					 (RelationIsPermanent(relation) &&
-					  (relation->rd_rel->relreplident == REPLICA_IDENTITY_FULL ||
-					   OidIsValid(RelationGetReplicaIndex(relation))));
-	table_close(relation, NoLock);
-	return has;
-}
-
-void check_replica_identity(const Request& request, List *tables)
-{
-	ListCell *cell;
-	foreach (cell, tables)
-	{
-		const Oid relid = lfirst_oid(cell);
-		const bool unlogged = get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED;
-		if (unlogged || (request.mode == Mode::Auto && !has_replica_identity(relid)))
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("shards of table \"%s\" cannot be %s by logical replication",
-						get_rel_name(relid), verb(request)),
-				 unlogged ? errdetail("It is unlogged.")
-						  : errdetail("It has neither a primary key nor another replica identity: "
-									  "UPDATE and DELETE would fail meanwhile."),
-				 unlogged ? errhint("Set shard_transfer_mode to 'block_writes'.")
-						  : errhint("Add a primary key, or set shard_transfer_mode to "
-									"'block_writes' or, to have UPDATE and DELETE fail meanwhile, "
-									"'force_logical'.")));
-	}
-}
-
-/* --- locks -------------------------------------------------------------------------------------
- */
 
 /* --- the way -----------------------------------------------------------------------------------
  */
@@ -255,24 +166,14 @@ void clear_leftovers(Transfers transfers)
 			 errhint("CALL citus_cleanup_orphaned_resources() tells more.")));
 }
 
-/* Holds still what the move relies on, until the end of the transaction. The group's tables, by
- * oid. */
+/* The group's tables, held still. */
 List *lock_group(const Request& request)
 {
-	catalog::lock_nodes(catalog::NodeLock::Define);
-	catalog::ShardOwner owner = find_owner(request);
-	const ColocationId colocation = catalog::get_table(owner.relid).colocation_id;
-	catalog::lock_colocation(colocation, catalog::ColocationLock::Rearrange);
-	owner = find_owner(request);
-	List *tables = catalog::colocated_table_oids(colocation);
+	List *tables = lock_members(request.shard);
 	check_owner(tables);
 	/* As long as the tables are not locked: users of old placements are waited for. */
-	clear_leftovers(plan_transfers(request, tables, owner.shard_index).span());
-	ListCell *cell;
-	foreach (cell, tables)
-		LockRelationOid(lfirst_oid(cell), ShareUpdateExclusiveLock);
-	/* Somebody may have dropped one while we waited. */
-	return catalog::colocated_table_oids(colocation);
+	clear_leftovers(plan_transfers(request, tables, find_owner(request).shard_index).span());
+	return lock_definitions(tables);
 }
 
 void append_array(pg::Str& sql, const pg::Vec<int64>& values, const char *type)
@@ -342,95 +243,13 @@ void drop_sources(const Request& request, int64 operation, Transfers transfers)
 	record_for_drop(operation, old.span());
 }
 
-/* An earlier move in this transaction has stopped writes to the tables already. */
-bool writes_are_blocked(List *tables)
-{
-	bool blocked = true;
-	ListCell *cell;
-	foreach (cell, tables)
-	{
-		Relation relation = table_open(lfirst_oid(cell), NoLock);
-		blocked = blocked && CheckRelationLockedByMe(relation, ExclusiveLock, false);
-		table_close(relation, NoLock);
-	}
-	return blocked;
-}
-
-/* A slot begins when all transactions that have written have ended; this one would wait for itself.
- */
-void check_nothing_written()
-{
-	if (txn::has_written() || TransactionIdIsValid(GetTopTransactionIdIfAny()))
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("cannot move or copy a shard by logical replication in a transaction that "
-						"has written"),
-				 errhint("Commit first, or set shard_transfer_mode to 'block_writes'.")));
-}
-
-/* Rows, indexes and foreign keys while nobody writes. */
-void fill_blocked(List *tables, Transfers transfers)
-{
-	block_writes(tables, transfers, nullptr, nullptr);
-	CIVITAS_DEBUG_POINT("move_blocked");
-	set_phase(Phase::Copying);
-	copy_rows(transfers);
-	CIVITAS_DEBUG_POINT("move_copied");
-	set_phase(Phase::Indexing);
-	build_indexes(transfers);
-}
-
-/* The same while everybody writes, until the last moment. */
-void fill_logically(List *tables, Transfers transfers, Replication *replication)
-{
-	start_publishing(replication);
-	CIVITAS_DEBUG_POINT("move_published");
-	set_phase(Phase::Copying);
-	copy_rows(transfers, snapshots(replication));
-	end_snapshots(replication);
-	CIVITAS_DEBUG_POINT("move_copied");
-	set_phase(Phase::Indexing);
-	build_indexes(transfers);
-	CIVITAS_DEBUG_POINT("move_indexed");
-	set_phase(Phase::CatchingUp);
-	subscribe(replication);
-	CIVITAS_DEBUG_POINT("move_subscribed");
-	catch_up(replication);
-	CIVITAS_DEBUG_POINT("move_caught_up");
-	block_writes(
-		tables, transfers, [](void *argument) { catch_up(static_cast<Replication *>(argument)); },
-		replication);
-	CIVITAS_DEBUG_POINT("move_blocked");
-	set_phase(Phase::FinalCatchUp);
-	finish_replication(replication);
-}
-
-void fill(const Request& request, int64 operation, List *tables, Transfers transfers)
-{
-	if (request.mode == Mode::BlockWrites || writes_are_blocked(tables))
-	{
-		fill_blocked(tables, transfers);
-		return;
-	}
-	Replication *replication = plan_replication(operation, transfers);
-	PG_TRY();
-	{
-		fill_logically(tables, transfers, replication);
-	}
-	PG_FINALLY();
-	{
-		close_replication(replication);
-	}
-	PG_END_TRY();
-}
-
 void carry_out(const Request& request, List *tables, Transfers transfers)
 {
 	const int64 operation = begin_operation();
 	CIVITAS_DEBUG_POINT("move_begun");
 	create_targets(operation, transfers);
 	CIVITAS_DEBUG_POINT("move_created");
-	fill(request, operation, tables, transfers);
+	fill_targets(request.mode, operation, tables, transfers);
 	set_phase(Phase::ForeignKeys);
 	add_foreign_keys(transfers);
 	if (!request.copy)
@@ -450,14 +269,10 @@ void transfer(const Request& request)
 	List *tables = lock_group(request);
 	const catalog::ShardOwner owner = find_owner(request);
 	check_owner(tables);
-	check_not_written(tables);
+	check_not_written(tables, "move or copy");
 	const pg::Vec<ShardTransfer> list = plan_transfers(request, tables, owner.shard_index);
 	const Transfers transfers = list.span();
-	if (request.mode != Mode::BlockWrites && !writes_are_blocked(tables))
-	{
-		check_replica_identity(request, tables);
-		check_nothing_written();
-	}
+	check_mode(request.mode, tables, "move or copy", verb(request));
 	check_disk_space(transfers);
 	begin_progress(transfers, request.copy ? "copy" : "move");
 	PG_TRY();
@@ -481,14 +296,6 @@ void begin()
 	PreventCommandIfReadOnly("moving shards");
 }
 
-catalog::Node node_by_id(NodeId id)
-{
-	const catalog::Node *node = catalog::find_node(id);
-	if (node == nullptr)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("node %d does not exist", id)));
-	return *node;
-}
-
 catalog::Node node_by_name(text *name, int32 port)
 {
 	const char *host = text_to_cstring(name);
@@ -507,7 +314,7 @@ Datum run_by_id(FunctionCallInfo fcinfo, bool copy)
 	find_owner(request);
 	request.source = node_by_id(PG_GETARG_INT32(1));
 	request.target = node_by_id(PG_GETARG_INT32(2));
-	request.mode = mode_argument(PG_GETARG_OID(3));
+	request.mode = transfer_mode_argument(PG_GETARG_OID(3));
 	request.copy = copy;
 	check_nodes(request);
 	transfer(request);
@@ -522,7 +329,7 @@ Datum run_by_name(FunctionCallInfo fcinfo, bool copy)
 	find_owner(request);
 	request.source = node_by_name(PG_GETARG_TEXT_PP(1), PG_GETARG_INT32(2));
 	request.target = node_by_name(PG_GETARG_TEXT_PP(3), PG_GETARG_INT32(4));
-	request.mode = mode_argument(PG_GETARG_OID(5));
+	request.mode = transfer_mode_argument(PG_GETARG_OID(5));
 	request.copy = copy;
 	check_nodes(request);
 	transfer(request);

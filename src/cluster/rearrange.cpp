@@ -4,10 +4,15 @@
 #include "rearrange.h"
 
 #include "civitas/catalog/writes.h"
+#include "civitas/pg/debug_point.h"
+#include "civitas/txn/transaction.h"
+#include "progress.h"
+#include "replication.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_enum.h"
 #include "storage/lmgr.h"
@@ -58,17 +63,24 @@ static ColocationId group_of(ShardId shard)
 	return catalog::get_table(owner.relid).colocation_id;
 }
 
-List *lock_group(ShardId shard)
+List *lock_members(ShardId shard)
 {
 	catalog::lock_nodes(catalog::NodeLock::Define);
 	const ColocationId colocation = group_of(shard);
 	catalog::lock_colocation(colocation, catalog::ColocationLock::Rearrange);
-	List *tables = catalog::colocated_table_oids(colocation);
+	return catalog::colocated_table_oids(colocation);
+}
+
+List *lock_definitions(List *tables)
+{
 	ListCell *cell;
 	foreach (cell, tables)
 		LockRelationOid(lfirst_oid(cell), ShareUpdateExclusiveLock);
 	/* Somebody may have dropped one while we waited. */
-	return catalog::colocated_table_oids(colocation);
+	foreach (cell, tables)
+		if (catalog::find_table(lfirst_oid(cell)) == nullptr)
+			tables = foreach_delete_current(tables, cell);
+	return tables;
 }
 
 void check_owner(List *tables)
@@ -79,7 +91,7 @@ void check_owner(List *tables)
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(lfirst_oid(cell)));
 }
 
-void check_not_written(List *tables)
+void check_not_written(List *tables, const char *operation)
 {
 	ListCell *cell;
 	foreach (cell, tables)
@@ -88,11 +100,11 @@ void check_not_written(List *tables)
 		for (const LOCKMODE mode :
 			 {RowExclusiveLock, ShareLock, ShareRowExclusiveLock, AccessExclusiveLock})
 			if (CheckRelationLockedByMe(relation, mode, false))
-				ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-								errmsg("cannot rearrange shards in a transaction that has changed "
-									   "table \"%s\"",
-									   RelationGetRelationName(relation)),
-								errhint("Commit first.")));
+				ereport(ERROR,
+						(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+						 errmsg("cannot %s a shard in a transaction that has changed table \"%s\"",
+								operation, RelationGetRelationName(relation)),
+						 errhint("Commit first.")));
 		table_close(relation, NoLock);
 	}
 }
@@ -109,7 +121,7 @@ static bool has_replica_identity(Oid relid)
 	return has;
 }
 
-void check_replica_identities(List *tables, TransferMode mode, const char *done)
+static void check_replica_identities(List *tables, TransferMode mode, const char *done)
 {
 	ListCell *cell;
 	foreach (cell, tables)
@@ -130,6 +142,99 @@ void check_replica_identities(List *tables, TransferMode mode, const char *done)
 									"'block_writes' or, to have UPDATE and DELETE fail meanwhile, "
 									"'force_logical'.")));
 	}
+}
+
+/* An earlier move in this transaction has stopped writes to the tables already. */
+static bool writes_are_blocked(List *tables)
+{
+	bool blocked = true;
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		Relation relation = table_open(lfirst_oid(cell), NoLock);
+		blocked = blocked && CheckRelationLockedByMe(relation, ExclusiveLock, false);
+		table_close(relation, NoLock);
+	}
+	return blocked;
+}
+
+/* A slot begins when all transactions that have written have ended; this one would wait for itself.
+ */
+static void check_nothing_written(const char *operation)
+{
+	if (txn::has_written() || TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg("cannot %s a shard by logical replication in a transaction that has written",
+					operation),
+			 errhint("Commit first, or set shard_transfer_mode to 'block_writes'.")));
+}
+
+void check_mode(TransferMode mode, List *tables, const char *operation, const char *done)
+{
+	if (mode == TransferMode::BlockWrites || writes_are_blocked(tables))
+		return;
+	check_replica_identities(tables, mode, done);
+	check_nothing_written(operation);
+}
+
+/* --- filling ---------------------------------------------------------------------------------- */
+
+/* Rows, indexes and foreign keys while nobody writes. */
+static void fill_blocked(List *tables, Transfers transfers)
+{
+	block_writes(tables, transfers, nullptr, nullptr);
+	CIVITAS_DEBUG_POINT("move_blocked");
+	set_phase(Phase::Copying);
+	copy_rows(transfers);
+	CIVITAS_DEBUG_POINT("move_copied");
+	set_phase(Phase::Indexing);
+	build_indexes(transfers);
+}
+
+/* The same while everybody writes, until the last moment. */
+static void fill_logically(List *tables, Transfers transfers, Replication *replication)
+{
+	start_publishing(replication);
+	CIVITAS_DEBUG_POINT("move_published");
+	set_phase(Phase::Copying);
+	copy_rows(transfers, snapshots(replication));
+	end_snapshots(replication);
+	CIVITAS_DEBUG_POINT("move_copied");
+	set_phase(Phase::Indexing);
+	build_indexes(transfers);
+	CIVITAS_DEBUG_POINT("move_indexed");
+	set_phase(Phase::CatchingUp);
+	subscribe(replication);
+	CIVITAS_DEBUG_POINT("move_subscribed");
+	catch_up(replication);
+	CIVITAS_DEBUG_POINT("move_caught_up");
+	block_writes(
+		tables, transfers, [](void *argument) { catch_up(static_cast<Replication *>(argument)); },
+		replication);
+	CIVITAS_DEBUG_POINT("move_blocked");
+	set_phase(Phase::FinalCatchUp);
+	finish_replication(replication);
+}
+
+void fill_targets(TransferMode mode, int64 operation, List *tables, Transfers transfers)
+{
+	if (mode == TransferMode::BlockWrites || writes_are_blocked(tables))
+	{
+		fill_blocked(tables, transfers);
+		return;
+	}
+	Replication *replication = plan_replication(operation, transfers);
+	PG_TRY();
+	{
+		fill_logically(tables, transfers, replication);
+	}
+	PG_FINALLY();
+	{
+		close_replication(replication);
+	}
+	PG_END_TRY();
 }
 
 } // namespace civitas::cluster

@@ -1,10 +1,11 @@
 /*
- * rearrange.h: what operations on shard groups (moves, splits) check and hold still.
+ * rearrange.h: what operations on shard groups (moves, splits) check, hold still, and do alike.
  */
 #pragma once
 
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
+#include "transfer.h"
 
 namespace civitas::cluster {
 
@@ -24,16 +25,23 @@ void check_active_primary(const catalog::Node& node);
 
 /*
  * Holds still, until the end of the transaction, what a rearrangement of the shard's group relies
- * on: the set of nodes, the group's members, the definitions of its tables; other rearrangements of
- * it wait. Returns the group's tables (oids), by oid. The shard may be gone afterwards.
+ * on: first the set of nodes and the group's members (other rearrangements of it wait), returned by
+ * oid; then the definitions of these. The shard may be gone afterwards, and a table dropped: the
+ * second returns those that are left.
  */
-List *lock_group(ShardId shard);
+List *lock_members(ShardId shard);
+List *lock_definitions(List *tables);
 /* 42501 unless the caller owns all of the tables. */
 void check_owner(List *tables);
 /* 25001 where this transaction has changed one of the tables: the sessions that copy do not see
- * that. */
-void check_not_written(List *tables);
-/* 55000 where changes of one of the tables cannot be replicated. done: "moved", "split". */
-void check_replica_identities(List *tables, TransferMode mode, const char *done);
+ * that. operation: "move or copy", "split". */
+void check_not_written(List *tables, const char *operation);
+/* 55000 where the mode needs changes of the tables to be replicated and they cannot be; 25001 where
+ * this transaction has written anything. done: "moved", "split". */
+void check_mode(TransferMode mode, List *tables, const char *operation, const char *done);
+
+/* Gives the targets, which have been created, their rows and indexes; at the end writes are
+ * blocked. What logical replication needs is recorded for the operation. */
+void fill_targets(TransferMode mode, int64 operation, List *tables, Transfers transfers);
 
 } // namespace civitas::cluster

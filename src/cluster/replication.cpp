@@ -67,6 +67,7 @@ struct Replication
 	Transfers transfers;
 	pg::Vec<Stream> streams;
 	pg::Vec<const char *> snapshots;
+	bool routed; /* shards are split: apply_changes() in place of subscriptions */
 };
 
 namespace {
@@ -310,11 +311,64 @@ void wait_for(const Stream& stream, const char *position, int look)
 	}
 }
 
+/* "ARRAY[..]::type[]": what append(sql, transfer) writes of each transfer of the stream. */
+template <typename Append>
+void append_array(pg::Str& sql, const Replication& replication, const Stream& stream,
+				  const char *type, Append&& append)
+{
+	bool first = true;
+	sql.raw(", ARRAY[");
+	for_each_relation(replication, stream, [&](const ShardTransfer& transfer) {
+		sql.raw(first ? "" : ", ");
+		append(sql, transfer);
+		first = false;
+	});
+	sql.raw("]::pg_catalog.").raw(type).raw("[]");
+}
+
+char *apply_sql(const Replication& replication, const Stream& stream, const char *position)
+{
+	pg::Str sql;
+	sql.raw("SELECT citus_internal.apply_changes(").num(stream.source.node_id).raw(", ");
+	sql.literal(stream.slot).raw(", ").literal(stream.publication).raw(", ").literal(position);
+	append_array(sql, replication, stream, "text", [](pg::Str& out, const ShardTransfer& transfer) {
+		out.literal(catalog::qualified_shard_name(transfer.relid, transfer.source_shard));
+	});
+	append_array(sql, replication, stream, "text", [](pg::Str& out, const ShardTransfer& transfer) {
+		out.literal(catalog::qualified_shard_name(transfer.relid, transfer.target_shard));
+	});
+	append_array(sql, replication, stream, "int4",
+				 [](pg::Str& out, const ShardTransfer& transfer) { out.num(transfer.min_hash); });
+	append_array(sql, replication, stream, "int4",
+				 [](pg::Str& out, const ShardTransfer& transfer) { out.num(transfer.max_hash); });
+	append_array(sql, replication, stream, "text", [](pg::Str& out, const ShardTransfer& transfer) {
+		out.literal(catalog::distribution_column_name(catalog::get_table(transfer.relid)));
+	});
+	return sql.ch(')').c_str();
+}
+
+/* The targets of a split take what they lack themselves. */
+void apply_up_to(const Replication& replication, const pg::Vec<const char *>& positions)
+{
+	pg::Vec<OwnerCommand> commands;
+	for (int i = 0; i < replication.streams.size(); i++)
+	{
+		const Stream& stream = replication.streams[i];
+		commands.push({stream.target, apply_sql(replication, stream, positions[i]), nullptr});
+	}
+	run_as_owner_on_nodes({commands.data(), static_cast<size_t>(commands.size())});
+}
+
 void wait_for_all(const Replication& replication, int look)
 {
 	pg::Vec<const char *> positions;
 	for (const Stream& stream : replication.streams)
 		positions.push(end_of_log(stream));
+	if (replication.routed)
+	{
+		apply_up_to(replication, positions);
+		return;
+	}
 	for (int i = 0; i < replication.streams.size(); i++)
 		wait_for(replication.streams[i], positions[i], look);
 }
@@ -324,9 +378,10 @@ void wait_for_all(const Replication& replication, int look)
 Replication *plan_replication(int64 operation, Transfers transfers)
 {
 	auto *replication = static_cast<Replication *>(palloc0(sizeof(Replication)));
-	*replication = {operation, transfers, pg::Vec<Stream>(), pg::Vec<const char *>()};
+	*replication = {operation, transfers, pg::Vec<Stream>(), pg::Vec<const char *>(), false};
 	for (const ShardTransfer& transfer : transfers)
 	{
+		replication->routed = replication->routed || transfer.source_shard != transfer.target_shard;
 		bool known = !has_rows(transfer);
 		for (const Stream& stream : replication->streams)
 			known = known || is_in(stream, transfer);
@@ -369,6 +424,8 @@ void end_snapshots(Replication *replication)
 
 void subscribe(Replication *replication)
 {
+	if (replication->routed)
+		return;
 	for (const Stream& stream : replication->streams)
 		start_subscription(*replication, stream);
 }

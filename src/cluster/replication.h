@@ -5,6 +5,8 @@
  * The transfers are divided into streams: those with one source node, one target node and one owner
  * share a publication, a slot and a subscription. A subscription applies changes to relations of
  * the same name, so source and target of a stream must be different nodes and the shard the same.
+ * Where shards are split neither is so: then there is no subscription, and the target takes the
+ * changes from the slot by itself, when it is told to (apply_changes.cpp).
  */
 #pragma once
 

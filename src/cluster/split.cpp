@@ -6,7 +6,7 @@
  * old shard whose hash is in the piece's range. What stands still meanwhile is what a move holds
  * still.
  *
- *   check, lock, look again -> targets -> writes stop -> rows -> indexes -> foreign keys
+ *   check, lock, look again -> targets -> rows -> indexes -> writes stop -> foreign keys
  *     -> metadata on all nodes, in this transaction
  *
  * The commit is the switch. New shards have records until then, old ones from then on (cleanup.h).
@@ -17,10 +17,12 @@
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/cluster/cluster.h"
+#include "civitas/pg/debug_point.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/txn/transaction.h"
 #include "cleanup.h"
 #include "disk_space.h"
+#include "progress.h"
 #include "rearrange.h"
 #include "transfer.h"
 
@@ -183,7 +185,7 @@ pg::Vec<ShardTransfer> plan_transfers(List *tables, int index, const Cut& cut)
 			transfers.push({table.relid, table.shards[index].shard_id,
 							ids[foreach_current_index(cell) * cut.pieces() + piece],
 							source_of(table, index), cut.nodes[static_cast<size_t>(piece)],
-							hash_condition(table, range)});
+							hash_condition(table, range), range.min, range.max});
 		}
 	}
 	return transfers;
@@ -245,35 +247,49 @@ void record_old_shards(int64 operation, Transfers transfers, int width)
 	record_for_drop(operation, old.span());
 }
 
+void carry_out(TransferMode mode, List *tables, int index, const Cut& cut, Transfers transfers)
+{
+	const int64 operation = begin_operation();
+	create_targets(operation, transfers);
+	CIVITAS_DEBUG_POINT("split_created");
+	fill_targets(mode, operation, tables, transfers);
+	set_phase(Phase::ForeignKeys);
+	add_foreign_keys(transfers);
+	CIVITAS_DEBUG_POINT("split_filled");
+	set_phase(Phase::Completing);
+	switch_shards(tables, index, cut, transfers);
+	keep_objects(operation);
+	record_old_shards(operation, transfers, list_length(tables));
+	CIVITAS_DEBUG_POINT("split_switched");
+}
+
 /* Splits a shard with its group; the new shard ids of `relid`, in hash order. */
 pg::Vec<ShardId> split(ShardId shard, Oid relid, const Cut& cut, TransferMode mode)
 {
 	int index;
 	check_table(table_of_shard(shard, &index));
-	List *tables = lock_group(shard);
+	List *tables = lock_definitions(lock_members(shard));
 	/* Again: the shard may have been split while we waited. */
 	const Table& table = table_of_shard(shard, &index);
 	check_owner(tables);
-	check_not_written(tables);
+	check_not_written(tables, "split");
 	check_cut(table, index, cut);
 	for (const catalog::Node& node : cut.nodes)
 		check_active_primary(node);
-	if (mode != TransferMode::BlockWrites)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("shards cannot be split by logical replication yet"),
-						errhint("Set shard_transfer_mode to 'block_writes'.")));
+	check_mode(mode, tables, "split", "split");
 	const pg::Vec<ShardTransfer> list = plan_transfers(tables, index, cut);
 	const Transfers transfers = list.span();
 	check_disk_space(transfers);
-	const int64 operation = begin_operation();
-	create_targets(operation, transfers);
-	block_writes(tables, transfers, nullptr, nullptr);
-	copy_rows(transfers);
-	build_indexes(transfers);
-	add_foreign_keys(transfers);
-	switch_shards(tables, index, cut, transfers);
-	keep_objects(operation);
-	record_old_shards(operation, transfers, list_length(tables));
+	begin_progress(transfers, "split");
+	PG_TRY();
+	{
+		carry_out(mode, tables, index, cut, transfers);
+	}
+	PG_FINALLY();
+	{
+		end_progress();
+	}
+	PG_END_TRY();
 
 	pg::Vec<ShardId> ids;
 	for (const ShardTransfer& transfer : transfers)

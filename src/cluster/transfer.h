@@ -43,6 +43,9 @@ struct ShardTransfer
 	catalog::Node target;
 	/* Which rows: an SQL condition on the table's columns; null: all. */
 	const char *filter;
+	/* The same of a split, as hashes of the distribution column: both inclusive. */
+	int32 min_hash;
+	int32 max_hash;
 };
 CIVITAS_SERVER_STATE(ShardTransfer);
 

@@ -1,0 +1,515 @@
+/*
+ * apply_changes.cpp: rows that changed at the source of a split follow into the new shards.
+ *
+ * apply_changes() runs on the node that has the new shards. It takes the changes of the published
+ * tables from a slot of the source, up to an LSN, and carries out those whose row belongs into one
+ * of the targets by the hash of its distribution column. The distribution column is part of every
+ * replica identity and cannot be updated, so a row never changes its target. The slot's snapshot
+ * was copied before, so every change finds its row exactly once; one that does not is an error.
+ *
+ * Why not subscriptions: they write to the table that has the published table's name, and here the
+ * names differ, often on one and the same node. See docs/decisions.
+ *
+ * Changes are carried out as the table's owner, for CHECK constraints and generated columns run
+ * code of the owner's choice; without triggers and foreign keys, which were run at the source.
+ */
+#include "change_stream.h"
+#include "civitas/catalog/nodes.h"
+#include "civitas/pg/str.h"
+#include "civitas/txn/transaction.h"
+
+CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "nodes/makefuncs.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+#include "utils/varlena.h"
+CIVITAS_PG_END
+
+namespace civitas::cluster {
+
+namespace {
+
+/* A new shard: which rows of which published table it takes. */
+struct Target
+{
+	const char *source; /* qualified and quoted */
+	Oid relid;
+	Oid owner;
+	int32 min_hash;
+	int32 max_hash;
+};
+
+/* How text becomes a column's value. */
+struct ColumnInput
+{
+	Oid type;
+	Oid io_parameter;
+	int32 typmod;
+	FmgrInfo input;
+};
+
+/* A published table and the targets that its rows go to. All of these have the same columns. */
+struct Route
+{
+	ChangedTable *table;
+	pg::Vec<const Target *> targets;
+	ColumnInput *columns; /* by position in the stream */
+	Oid *types;
+	int hash_column;
+	FmgrInfo *hash;
+	Oid collation;
+	pg::Vec<SPIPlanPtr> inserts; /* by target; null: not prepared yet */
+	pg::Vec<SPIPlanPtr> updates; /* of all columns */
+	pg::Vec<SPIPlanPtr> deletes;
+};
+
+struct Applier
+{
+	MemoryContext context;
+	std::span<const Target> targets;
+	std::span<const char *const> hash_columns; /* by target */
+	pg::Vec<Route *> routes;
+	int64 applied;
+};
+
+/* --- routes ---------------------------------------------------------------------------------- */
+
+void read_columns(Route *route, const char *hash_column)
+{
+	const Oid relid = route->targets[0]->relid;
+	const int count = route->table->columns.size();
+	route->columns = static_cast<ColumnInput *>(palloc0(sizeof(ColumnInput) * (count + 1)));
+	route->types = static_cast<Oid *>(palloc0(sizeof(Oid) * (count + 1) * 2));
+	route->hash_column = -1;
+	for (int i = 0; i < count; i++)
+	{
+		const AttrNumber attno = get_attnum(relid, route->table->columns[i]);
+		if (attno <= 0)
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+							errmsg("shard \"%s\" has no column \"%s\"", get_rel_name(relid),
+								   route->table->columns[i])));
+		ColumnInput& column = route->columns[i];
+		Oid collation;
+		get_atttypetypmodcoll(relid, attno, &column.type, &column.typmod, &collation);
+		Oid function;
+		getTypeInputInfo(column.type, &function, &column.io_parameter);
+		fmgr_info_cxt(function, &column.input, CurrentMemoryContext);
+		route->types[i] = route->types[count + i] = column.type;
+		if (strcmp(route->table->columns[i], hash_column) == 0)
+		{
+			route->hash_column = i;
+			route->collation = collation;
+			route->hash =
+				&lookup_type_cache(column.type, TYPECACHE_HASH_PROC_FINFO)->hash_proc_finfo;
+		}
+	}
+	if (route->hash_column < 0)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+						errmsg("column \"%s\" is not in the stream of changes", hash_column)));
+}
+
+void add_route(Applier *applier, ChangedTable *table)
+{
+	const MemoryContext previous = MemoryContextSwitchTo(applier->context);
+	auto *route = static_cast<Route *>(palloc0(sizeof(Route)));
+	*route = Route();
+	route->table = table;
+	const char *hash_column = nullptr;
+	for (size_t i = 0; i < applier->targets.size(); i++)
+		if (strcmp(applier->targets[i].source, table->name) == 0)
+		{
+			route->targets.push(&applier->targets[i]);
+			route->inserts.push(nullptr);
+			route->updates.push(nullptr);
+			route->deletes.push(nullptr);
+			hash_column = applier->hash_columns[i];
+		}
+	if (hash_column != nullptr)
+		read_columns(route, hash_column);
+	for (Route *& known : applier->routes)
+		if (known->table->id == table->id)
+		{
+			known = route;
+			MemoryContextSwitchTo(previous);
+			return;
+		}
+	applier->routes.push(route);
+	MemoryContextSwitchTo(previous);
+}
+
+Route *find_route(Applier *applier, uint32 id)
+{
+	for (Route *route : applier->routes)
+		if (route->table->id == id)
+			return route;
+	ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+					errmsg("a change of a table that the stream did not describe")));
+}
+
+Datum value_of(const Route& route, const ChangeValue& value, int column, bool *is_null)
+{
+	*is_null = value.kind == ChangeValue::Kind::Null;
+	ColumnInput& input = route.columns[column];
+	return InputFunctionCall(&input.input, *is_null ? nullptr : value.text, input.io_parameter,
+							 input.typmod);
+}
+
+/* The position of the target that the row belongs to; -1: none here. */
+int target_of(const Route& route, const Change& change)
+{
+	const auto at = static_cast<size_t>(route.hash_column);
+	const ChangeValue *value = nullptr;
+	if (change.new_row.size() > at && change.new_row[at].kind == ChangeValue::Kind::Text)
+		value = &change.new_row[at];
+	else if (change.old_row.size() > at && change.old_row[at].kind == ChangeValue::Kind::Text)
+		value = &change.old_row[at];
+	if (value == nullptr)
+		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+						errmsg("a change does not tell the value of the distribution column \"%s\"",
+							   route.table->columns[route.hash_column])));
+	bool is_null;
+	const Datum key = value_of(route, *value, route.hash_column, &is_null);
+	const int32 hash = DatumGetInt32(FunctionCall1Coll(route.hash, route.collation, key));
+	for (int i = 0; i < route.targets.size(); i++)
+		if (hash >= route.targets[i]->min_hash && hash <= route.targets[i]->max_hash)
+			return i;
+	return -1;
+}
+
+/* --- statements ------------------------------------------------------------------------------ */
+
+void append_target(pg::Str& sql, const Target& target)
+{
+	sql.qualified(get_namespace_name(get_rel_namespace(target.relid)), get_rel_name(target.relid));
+}
+
+char *insert_sql(const Route& route, const Target& target)
+{
+	pg::Str names;
+	pg::Str values;
+	for (int i = 0; i < route.table->columns.size(); i++)
+	{
+		names.raw(i > 0 ? ", " : "").ident(route.table->columns[i]);
+		values.raw(i > 0 ? ", $" : "$").num(i + 1);
+	}
+	pg::Str sql;
+	append_target(sql.raw("INSERT INTO "), target);
+	if (names.empty())
+		return sql.raw(" DEFAULT VALUES").c_str();
+	sql.raw(" (").raw(names.c_str()).raw(") VALUES (").raw(values.c_str());
+	return sql.ch(')').c_str();
+}
+
+/* " OPERATOR(schema.=)" of a type, whatever the search path. */
+void append_equality(pg::Str& sql, Oid type)
+{
+	const Oid equality = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
+	HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(equality));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+						errmsg("type %s has no equality operator", format_type_be(type))));
+	const auto *form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
+	sql.raw(" OPERATOR(").ident(get_namespace_name(form->oprnamespace)).ch('.');
+	sql.raw(NameStr(form->oprname)).ch(')');
+	ReleaseSysCache(tuple);
+}
+
+/* " WHERE ..": the row, by the columns of its replica identity, or by all of them. Parameters from
+ * `first` on. */
+void append_identity(pg::Str& sql, const Route& route, const Target& target, int first)
+{
+	if (!route.table->full_identity)
+	{
+		bool any = false;
+		for (int i = 0; i < route.table->columns.size(); i++)
+		{
+			if (!route.table->is_key[i])
+				continue;
+			sql.raw(any ? " AND " : " WHERE ").ident(route.table->columns[i]);
+			append_equality(sql, route.columns[i].type);
+			sql.raw(" $").num(first + i);
+			any = true;
+		}
+		return;
+	}
+	/* Of several equal rows one is as good as another. */
+	sql.raw(" WHERE ctid = (SELECT ctid FROM ONLY ");
+	append_target(sql, target);
+	sql.raw(" WHERE ROW(");
+	for (int i = 0; i < route.table->columns.size(); i++)
+		sql.raw(i > 0 ? ", " : "").ident(route.table->columns[i]);
+	sql.raw(")::pg_catalog.record OPERATOR(pg_catalog.*=) ROW(");
+	for (int i = 0; i < route.table->columns.size(); i++)
+		sql.raw(i > 0 ? ", $" : "$").num(first + i);
+	sql.raw(")::pg_catalog.record LIMIT 1)");
+}
+
+/* Sets the columns that the change tells. */
+char *update_sql(const Route& route, const Target& target, const Change& change)
+{
+	const int count = route.table->columns.size();
+	pg::Str sql;
+	append_target(sql.raw("UPDATE ONLY "), target);
+	bool any = false;
+	for (int i = 0; i < count; i++)
+	{
+		if (change.new_row[static_cast<size_t>(i)].kind == ChangeValue::Kind::Unchanged)
+			continue;
+		sql.raw(any ? ", " : " SET ").ident(route.table->columns[i]).raw(" = $").num(i + 1);
+		any = true;
+	}
+	append_identity(sql, route, target, count + 1);
+	return sql.c_str();
+}
+
+char *delete_sql(const Route& route, const Target& target)
+{
+	pg::Str sql;
+	append_target(sql.raw("DELETE FROM ONLY "), target);
+	append_identity(sql, route, target, 1);
+	return sql.c_str();
+}
+
+SPIPlanPtr prepare(const Route& route, const char *sql, int parameters, bool keep)
+{
+	SPIPlanPtr plan = SPI_prepare(sql, parameters, route.types);
+	if (plan == nullptr)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("cannot prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result))));
+	if (keep)
+		SPI_keepplan(plan);
+	return plan;
+}
+
+/* --- changes --------------------------------------------------------------------------------- */
+
+/* Values of a row as parameters, from `first` (0-based) on. */
+void bind_row(const Route& route, std::span<const ChangeValue> row, int first, Datum *values,
+			  char *nulls)
+{
+	for (size_t i = 0; i < row.size(); i++)
+	{
+		const int at = first + static_cast<int>(i);
+		nulls[at] = 'n';
+		values[at] = 0;
+		if (row[i].kind == ChangeValue::Kind::Unchanged)
+			continue;
+		bool is_null;
+		values[at] = value_of(route, row[i], static_cast<int>(i), &is_null);
+		nulls[at] = is_null ? 'n' : ' ';
+	}
+}
+
+bool tells_all(std::span<const ChangeValue> row)
+{
+	for (const ChangeValue& value : row)
+		if (value.kind == ChangeValue::Kind::Unchanged)
+			return false;
+	return true;
+}
+
+void run_change(Route *route, int at, const Change& change)
+{
+	const Target& target = *route->targets[at];
+	const int count = route->table->columns.size();
+	auto *values = static_cast<Datum *>(palloc0(sizeof(Datum) * (2 * count + 1)));
+	auto *nulls = static_cast<char *>(palloc0(2 * count + 1));
+	SPIPlanPtr plan = nullptr;
+	const bool cached = change.kind != Change::Kind::Update || tells_all(change.new_row);
+	switch (change.kind)
+	{
+	case Change::Kind::Insert:
+		bind_row(*route, change.new_row, 0, values, nulls);
+		if (route->inserts[at] == nullptr)
+			route->inserts[at] = prepare(*route, insert_sql(*route, target), count, true);
+		plan = route->inserts[at];
+		break;
+	case Change::Kind::Update:
+		bind_row(*route, change.new_row, 0, values, nulls);
+		bind_row(*route, change.old_row.empty() ? change.new_row : change.old_row, count, values,
+				 nulls);
+		plan = cached ? route->updates[at] : nullptr;
+		if (plan == nullptr)
+			plan = prepare(*route, update_sql(*route, target, change), 2 * count, cached);
+		if (cached)
+			route->updates[at] = plan;
+		break;
+	default:
+		bind_row(*route, change.old_row, 0, values, nulls);
+		if (route->deletes[at] == nullptr)
+			route->deletes[at] = prepare(*route, delete_sql(*route, target), count, true);
+		plan = route->deletes[at];
+	}
+	const int code = SPI_execute_plan(plan, values, nulls, false, 0);
+	if (code < 0)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("cannot apply a change: %s", SPI_result_code_string(code))));
+	if (SPI_processed != 1)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("a change of table %s met " UINT64_FORMAT " rows of shard \"%s\"",
+							   route->table->name, static_cast<uint64>(SPI_processed),
+							   get_rel_name(target.relid))));
+	if (!cached)
+		SPI_freeplan(plan);
+}
+
+void apply(Applier *applier, const Change& change)
+{
+	if (change.kind == Change::Kind::Table)
+	{
+		add_route(applier, change.table);
+		return;
+	}
+	if (change.kind == Change::Kind::Truncate)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a table was truncated while its shard was split")));
+	if (change.kind == Change::Kind::Other)
+		return;
+	Route *route = find_route(applier, change.table_id);
+	if (route->targets.empty())
+		return;
+	Oid user;
+	int context;
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(route->targets[0]->owner, context | SECURITY_RESTRICTED_OPERATION);
+	const int at = target_of(*route, change);
+	if (at >= 0)
+	{
+		run_change(route, at, change);
+		applier->applied++;
+	}
+	SetUserIdAndSecContext(user, context);
+}
+
+/* All changes of the open cursor. */
+pg_noinline void apply_all(Applier *applier, remote::Session *session)
+{
+	const MemoryContext work =
+		AllocSetContextCreate(CurrentMemoryContext, "row changes", ALLOCSET_DEFAULT_SIZES);
+	for (bool more = true; more;)
+	{
+		PGresult *result = fetch_changes(session);
+		more = PQntuples(result) > 0;
+		for (int row = 0; row < PQntuples(result); row++)
+		{
+			const MemoryContext previous = MemoryContextSwitchTo(work);
+			apply(applier, read_change(PQgetvalue(result, row, 0), PQgetlength(result, row, 0),
+									   applier->context));
+			MemoryContextSwitchTo(previous);
+			MemoryContextReset(work);
+		}
+		remote::release(result);
+		CHECK_FOR_INTERRUPTS();
+	}
+	remote::execute(session, "COMMIT");
+}
+
+/* --- arguments ------------------------------------------------------------------------------- */
+
+pg::Vec<const char *> texts_argument(Datum array)
+{
+	Datum *values;
+	int count;
+	pg::Vec<const char *> texts;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &values, nullptr,
+					  &count);
+	for (int i = 0; i < count; i++)
+		texts.push(TextDatumGetCString(values[i]));
+	return texts;
+}
+
+pg::Vec<int32> numbers_argument(Datum array)
+{
+	Datum *values;
+	int count;
+	pg::Vec<int32> numbers;
+	deconstruct_array(DatumGetArrayTypeP(array), INT4OID, 4, true, TYPALIGN_INT, &values, nullptr,
+					  &count);
+	for (int i = 0; i < count; i++)
+		numbers.push(DatumGetInt32(values[i]));
+	return numbers;
+}
+
+Oid owner_of(Oid relid)
+{
+	Oid owner = InvalidOid;
+	Relation relation = RelationIdGetRelation(relid);
+	if (RelationIsValid(relation))
+	{
+		owner = relation->rd_rel->relowner;
+		RelationClose(relation);
+	}
+	return owner;
+}
+
+void set_for_now(const char *setting, const char *value)
+{
+	set_config_option(setting, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+} // namespace
+
+CIVITAS_PG_BEGIN
+
+/* apply_changes(source node, slot, publication, up to, published tables, shards, least hashes,
+ * greatest hashes, distribution columns): the last five go together. Returns how many changes. */
+PG_FUNCTION_INFO_V1(citus_internal_apply_changes);
+PGDLLEXPORT Datum citus_internal_apply_changes(PG_FUNCTION_ARGS)
+{
+	const catalog::Node *source = catalog::find_node(PG_GETARG_INT32(0));
+	if (source == nullptr)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("node %d does not exist", PG_GETARG_INT32(0))));
+	const pg::Vec<const char *> published = texts_argument(PG_GETARG_DATUM(4));
+	const pg::Vec<const char *> shards = texts_argument(PG_GETARG_DATUM(5));
+	const pg::Vec<int32> minima = numbers_argument(PG_GETARG_DATUM(6));
+	const pg::Vec<int32> maxima = numbers_argument(PG_GETARG_DATUM(7));
+	const pg::Vec<const char *> columns = texts_argument(PG_GETARG_DATUM(8));
+	pg::Vec<Target> targets;
+	for (int i = 0; i < published.size(); i++)
+	{
+		const Oid relid = RangeVarGetRelid(
+			makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(shards[i]))),
+			RowExclusiveLock, false);
+		targets.push({published[i], relid, owner_of(relid), minima[i], maxima[i]});
+	}
+	Applier applier = {CurrentMemoryContext, targets.span(), columns.span(), {}, 0};
+	const int level = NewGUCNestLevel();
+	set_for_now("session_replication_role", "replica");
+	/* Rather an error than rows that a policy hides from the owner. */
+	set_for_now("row_security", "off");
+	remote::Session *session = remote::connect(txn::endpoint_of(*source));
+	remote::set_claimed(session, true);
+	SPI_connect();
+	PG_TRY();
+	{
+		open_changes(session, text_to_cstring(PG_GETARG_TEXT_PP(1)),
+					 text_to_cstring(PG_GETARG_TEXT_PP(2)), text_to_cstring(PG_GETARG_TEXT_PP(3)));
+		apply_all(&applier, session);
+	}
+	PG_FINALLY();
+	{
+		remote::close(session);
+	}
+	PG_END_TRY();
+	SPI_finish();
+	AtEOXact_GUC(true, level);
+	PG_RETURN_INT64(applier.applied);
+}
+
+CIVITAS_PG_END
+
+} // namespace civitas::cluster
