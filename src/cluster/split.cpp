@@ -255,6 +255,8 @@ void carry_out(TransferMode mode, List *tables, int index, const Cut& cut, Trans
 	fill_targets(mode, operation, tables, transfers);
 	set_phase(Phase::ForeignKeys);
 	add_foreign_keys(transfers);
+	/* Every piece has the same sources. */
+	ignore_foreign_keys(transfers.subspan(0, static_cast<size_t>(list_length(tables))));
 	CIVITAS_DEBUG_POINT("split_filled");
 	set_phase(Phase::Completing);
 	switch_shards(tables, index, cut, transfers);
