@@ -81,6 +81,10 @@ SELECT citus_set_node_property('localhost', :worker2, 'shouldhaveshards', false)
 SELECT * FROM plan('''a''', 'drain_only => true');
 SELECT citus_set_node_property('localhost', :worker1, 'shouldhaveshards', false);
 SELECT * FROM plan('''a''', 'drain_only => true');
+-- One of the tables cannot move while writes go on: nothing is begun.
+SELECT citus_rebalance_start(drain_only => true);
+SELECT rebalance_table_shards('alone', drain_only => true);
+SELECT count(*) FROM pg_dist_background_task;
 SET client_min_messages TO error;
 SELECT * FROM plan('''a''', 'drain_only => true', 'rebalance_strategy => ''picky''');
 SELECT citus_set_node_property('localhost', :coordinator, 'shouldhaveshards', false);

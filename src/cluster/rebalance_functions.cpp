@@ -19,13 +19,17 @@
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
+#include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/tuplestore.h"
 CIVITAS_PG_END
 
@@ -112,6 +116,43 @@ char *move_command(const ShardMove& move, const char *mode)
 	return sql.c_str();
 }
 
+/* Raises 55000, before anything moves, when a table's rows cannot be replicated in this mode: each
+ * of its moves would be refused. */
+void check_can_move(Oid relid, bool must_have_identity)
+{
+	Relation relation = table_open(relid, AccessShareLock);
+	const bool has_rows = relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE;
+	const bool identified = relation->rd_rel->relreplident == REPLICA_IDENTITY_FULL ||
+							OidIsValid(RelationGetReplicaIndex(relation));
+	if (has_rows && (!RelationIsPermanent(relation) || (must_have_identity && !identified)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("shards of table \"%s\" cannot be moved by logical replication",
+						RelationGetRelationName(relation)),
+				 RelationIsPermanent(relation)
+					 ? errdetail("It has neither a primary key nor another replica identity.")
+					 : errdetail("It is unlogged."),
+				 errhint("Set shard_transfer_mode to 'block_writes'%s.",
+						 RelationIsPermanent(relation) ? ", or add a primary key" : "")));
+	table_close(relation, NoLock);
+}
+
+void check_can_move(const RebalancePlan& plan, const char *mode)
+{
+	if (strcmp(mode, "block_writes") == 0)
+		return;
+	List *checked = NIL;
+	for (const ShardMove& move : plan.moves)
+	{
+		if (list_member_int(checked, move.colocation_id))
+			continue;
+		checked = lappend_int(checked, move.colocation_id);
+		ListCell *cell;
+		foreach (cell, catalog::colocated_table_oids(move.colocation_id))
+			check_can_move(lfirst_oid(cell), strcmp(mode, "auto") == 0);
+	}
+}
+
 /* --- in the foreground --- */
 
 /* What is committed step by step must not be part of something bigger: its locks would be waited
@@ -150,6 +191,7 @@ void run_in_own_session(List *commands)
 
 void carry_out(const RebalancePlan& plan, const char *mode)
 {
+	check_can_move(plan, mode);
 	List *commands = NIL;
 	for (const ShardMove& move : plan.moves)
 		commands = lappend(commands, move_command(move, mode));
@@ -328,6 +370,7 @@ PGDLLEXPORT Datum citus_rebalance_start(PG_FUNCTION_ARGS)
 		ereport(NOTICE, (errmsg("the shards are in balance, there is nothing to move")));
 		PG_RETURN_NULL();
 	}
+	check_can_move(plan, mode);
 	const int64 job_id =
 		create_job(JOB_TYPE, request.drain_only ? "Drain nodes that should have no shards"
 												: "Rebalance all colocation groups");
