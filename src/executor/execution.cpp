@@ -29,6 +29,20 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
+Identity become(const plan::RemoteQuery *query)
+{
+	Identity before;
+	GetUserIdAndSecContext(&before.role, &before.context);
+	if (OidIsValid(query->run_as) && query->run_as != before.role)
+		SetUserIdAndSecContext(query->run_as, before.context | SECURITY_LOCAL_USERID_CHANGE);
+	return before;
+}
+
+void back(const Identity& before)
+{
+	SetUserIdAndSecContext(before.role, before.context);
+}
+
 namespace {
 
 /* Executions that hold sessions, newest first. */
@@ -74,9 +88,11 @@ bool next_remote(Execution *execution, Datum *values, bool *nulls)
 {
 	if (execution->remote_done)
 		return false;
+	const Identity before = become(execution->query);
 	const bool got = execution->merge  ? next_merged(execution->merge, values, nulls)
 					 : execution->many ? next_many(execution, values, nulls)
 									   : next_single(execution, values, nulls);
+	back(before);
 	if (!got)
 	{
 		execution->remote_done = true;
@@ -123,7 +139,7 @@ bool worth_preparing(const ScanState *state, const Execution *execution)
 }
 
 /* Tasks start in begin_execution() for the first time a row is asked for. */
-void start(Execution *execution)
+void start_tasks(Execution *execution)
 {
 	execution->started = true;
 	if (execution->tasks.empty())
@@ -162,6 +178,13 @@ void start(Execution *execution)
 	if (execution->query->merge_columns != NIL)
 		execution->merge = begin_merge(execution);
 	start_many(execution);
+}
+
+void start(Execution *execution)
+{
+	const Identity before = become(execution->query);
+	start_tasks(execution);
+	back(before);
 }
 
 /* Whether the statement reads these shard groups by other scans too, or by this one again. */

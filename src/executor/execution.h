@@ -206,6 +206,15 @@ pg::Vec<int> prune(ScanState *state, const catalog::Table& table);
 /* --- execution.cpp --------------------------------------------------------------------------- */
 
 Execution *begin_execution(ScanState *state);
+/* Sessions are opened, and local tasks run, in the name of the query's role; back() ends that, and
+ * an error does too. */
+struct Identity
+{
+	Oid role;
+	int context;
+};
+Identity become(const plan::RemoteQuery *query);
+void back(const Identity& before);
 /* Sends the tasks now instead of when the first row is asked for. */
 void start_early(Execution *execution);
 /* The next row into the slot; false at the end. */

@@ -279,10 +279,12 @@ void explain_task(ScanState *state, Task& task, bool executed, ExplainState *es)
 			ExplainPropertyFloat("Task Time", "ms", task.ms, 3, es);
 	}
 	const Statement& statement = task.statements[0];
+	const Identity before = become(state->query);
 	const char *plan =
 		group == catalog::local_group_id()
 			? local_plan(statement, es, analyze_there)
 			: remote_plan(statement, group, explain_sql(es, statement.sql, analyze_there));
+	back(before);
 	print_plan(es, plan);
 	if (es->format == EXPLAIN_FORMAT_TEXT)
 		es->indent -= 3;

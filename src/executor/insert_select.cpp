@@ -291,7 +291,7 @@ static void begin_insert(CustomScanState *node, EState *estate, int eflags)
 /* Whether the statement ends with its rows: no ON CONFLICT, no RETURNING. */
 static bool is_plain_insert(const plan::RemoteQuery *query)
 {
-	if (query->returns_rows || query->command != CMD_INSERT)
+	if (query->returns_rows || query->command != CMD_INSERT || OidIsValid(query->run_as))
 		return false;
 	for (const char *rest = strVal(llast(query->pieces)); *rest; rest++)
 		if (*rest != ' ' && *rest != '\n')

@@ -35,6 +35,7 @@ void for_each_field(Query& a, Other& b, Visit visit)
 	visit("rows_repeat", a.rows_repeat, b.rows_repeat);
 	visit("tableoid_position", a.tableoid_position, b.tableoid_position);
 	visit("rows_at_once", a.rows_at_once, b.rows_at_once);
+	visit("run_as", a.run_as, b.run_as);
 	visit("anchor", a.anchor, b.anchor);
 	visit("relations", a.relations, b.relations);
 	visit("pieces", a.pieces, b.pieces);

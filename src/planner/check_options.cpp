@@ -18,6 +18,7 @@ CIVITAS_PG_BEGIN
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
 #include "parser/parsetree.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -36,6 +37,9 @@ constexpr const char *CHECK_COLUMN = "citus check option";
 Expr *row_as_texts(const Query *query)
 {
 	const RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
+	/* Who reaches the table through the view only must not see its other columns. */
+	if (pg_class_aclcheck(rte->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		return reinterpret_cast<Expr *>(makeNullConst(TEXTARRAYOID, -1, DEFAULT_COLLATION_OID));
 	ArrayExpr *array = makeNode(ArrayExpr);
 	array->array_typeid = TEXTARRAYOID;
 	array->array_collid = DEFAULT_COLLATION_OID;
@@ -127,14 +131,17 @@ PGDLLEXPORT Datum citus_check_option(PG_FUNCTION_ARGS)
 {
 	if (!PG_ARGISNULL(0) && PG_GETARG_BOOL(0))
 		PG_RETURN_DATUM(BoolGetDatum(true));
+	const char *view = PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (PG_ARGISNULL(2))
+		ereport(ERROR, (errcode(ERRCODE_WITH_CHECK_OPTION_VIOLATION),
+						errmsg("new row violates check option for view \"%s\"", view)));
 	civitas::pg::Str row;
 	row.ch('(');
 	Datum *values = nullptr;
 	bool *nulls = nullptr;
 	int count = 0;
-	if (!PG_ARGISNULL(2))
-		deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false, TYPALIGN_INT, &values,
-						  &nulls, &count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls,
+					  &count);
 	for (int index = 0; index < count; index++)
 	{
 		if (index > 0)
@@ -147,7 +154,6 @@ PGDLLEXPORT Datum citus_check_option(PG_FUNCTION_ARGS)
 			row.raw("...");
 	}
 	row.ch(')');
-	const char *view = PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	ereport(ERROR, (errcode(ERRCODE_WITH_CHECK_OPTION_VIOLATION),
 					errmsg("new row violates check option for view \"%s\"", view),
 					errdetail("Failing row contains %s.", row.c_str())));

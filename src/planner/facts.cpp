@@ -13,6 +13,7 @@
 CIVITAS_PG_BEGIN
 #include "access/sysattr.h"
 #include "catalog/dependency.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -20,6 +21,7 @@ CIVITAS_PG_BEGIN
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
+#include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
@@ -181,6 +183,90 @@ bool tableoid_walker(Node *node, void *context)
 bool computes_with_tableoid(Node *node)
 {
 	return tableoid_walker(node, nullptr);
+}
+
+namespace {
+
+bool own_function(Oid function, void *)
+{
+	return function >= FirstNormalObjectId;
+}
+
+bool own_function_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+		return pg::walk_query(castNode(Query, node), own_function_walker, context);
+	if (check_functions_in_node(node, own_function, nullptr))
+	{
+		/* citus_internal's are harmless in any name. */
+		if (!IsA(node, FuncExpr) || get_func_namespace(castNode(FuncExpr, node)->funcid) !=
+										get_namespace_oid("citus_internal", true))
+			return true;
+	}
+	/* Values of domains are checked by functions, also inside of other types. */
+	switch (nodeTag(node))
+	{
+	case T_Const:
+	case T_Param:
+	case T_CoerceToDomain:
+	case T_CoerceViaIO:
+	case T_ArrayCoerceExpr:
+	case T_ArrayExpr:
+	case T_RowExpr:
+	case T_ConvertRowtypeExpr: {
+		const Oid type = exprType(node);
+		if (type >= FirstNormalObjectId && get_typtype(type) != TYPTYPE_ENUM)
+			return true;
+		break;
+	}
+	default:
+		break;
+	}
+	return pg::walk_children(node, own_function_walker, context);
+}
+
+bool has_rights(Oid role, List *range_tables)
+{
+	ListCell *cell;
+	foreach (cell, range_tables)
+	{
+		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		if (deparse::is_sharded_rte(rte) && pg_class_aclmask(rte->relid, role, rte->requiredPerms,
+															 ACLMASK_ALL) != rte->requiredPerms)
+			return false;
+	}
+	return true;
+}
+
+} // namespace
+
+bool through_views(List *range_tables)
+{
+	ListCell *cell;
+	foreach (cell, range_tables)
+		if (OidIsValid(lfirst_node(RangeTblEntry, cell)->checkAsUser))
+			return true;
+	return false;
+}
+
+Oid role_for_shards(List *range_tables, Node *node)
+{
+	Oid role = InvalidOid;
+	ListCell *cell;
+	foreach (cell, range_tables)
+	{
+		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		if (!deparse::is_sharded_rte(rte) || !OidIsValid(rte->checkAsUser) ||
+			rte->checkAsUser == GetUserId())
+			continue;
+		if (!has_rights(GetUserId(), list_make1(const_cast<RangeTblEntry *>(rte))))
+			role = rte->checkAsUser;
+	}
+	if (!OidIsValid(role) || own_function_walker(node, nullptr) || !has_rights(role, range_tables))
+		return InvalidOid;
+	return role;
 }
 
 bool mentions_sharded(Query *query)

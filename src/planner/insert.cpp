@@ -416,6 +416,9 @@ PlannedStmt *write_rows(PlannedStmt *statement, Query *query, plan::RemoteQuery 
 	scan->scan.plan.total_cost = statement->planTree->total_cost;
 	scan->scan.plan.plan_rows = query->returningList ? statement->planTree->plan_rows : 0;
 	remote->tier = plan::Tier::General;
+	if (query->resultRelation)
+		remote->run_as = role_for_shards(list_make1(rt_fetch(query->resultRelation, query->rtable)),
+										 reinterpret_cast<Node *>(query->returningList));
 	remote->command = query->commandType;
 	remote->relations = list_make1_oid(relid);
 	remote->returns_rows = query->returningList != NIL;

@@ -44,6 +44,16 @@ void collect_facts(Query *query, Facts *facts);
 bool has_sequence_function(Node *node);
 /* Computes with the tableoid of a table; being returned as it is does not count. */
 bool computes_with_tableoid(Node *node);
+/*
+ * The role in whose name shards must be read and changed: tables that are reached through a view
+ * are its owner's business, and the asking node has checked the rights of everybody.
+ * `range_tables`: the relations' entries; `node`: what is shipped. InvalidOid for the current role,
+ * also where `node` calls functions that are not PostgreSQL's own: those must not run in another
+ * one's name.
+ */
+Oid role_for_shards(List *range_tables, Node *node);
+/* Whether a table is reached through a view: then a plan is one role's. */
+bool through_views(List *range_tables);
 /* Uses functions, operators or types that the other nodes may not have. */
 bool has_local_objects(Node *node);
 

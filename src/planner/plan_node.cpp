@@ -152,6 +152,8 @@ PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *targe
 	scan->scan.plan.parallel_safe = false;
 	statement->planTree = &scan->scan.plan;
 
+	statement->dependsOnRole |= through_views(facts.range_tables);
+	remote->run_as = role_for_shards(facts.range_tables, reinterpret_cast<Node *>(query));
 	remote->relations = facts.relations;
 	remote->command = query->commandType;
 	remote->binary_results = binary_capable(target_list);

@@ -96,6 +96,8 @@ remote::Session *pinned_session(GroupId group)
 	return nullptr;
 }
 
+const char *current_role_name();
+
 /* The session of this transaction on that group: one that wrote before one that only read; not one
  * in use. */
 remote::Session *participating_session(GroupId group)
@@ -104,6 +106,10 @@ remote::Session *participating_session(GroupId group)
 		return nullptr;
 	remote::Session *found = nullptr;
 	for_each_participant([&](Participant *participant) {
+		/* A session of another role is left alone, unless what it wrote must be seen. */
+		if (!participant->wrote &&
+			strcmp(PQuser(remote::connection(participant->session)), current_role_name()) != 0)
+			return;
 		if (participant->begun && participant->group == group && !participant->broken &&
 			!remote::failed(participant->session) && !remote::claimed(participant->session) &&
 			!remote::busy(participant->session) && (found == nullptr || participant->wrote))
@@ -311,6 +317,15 @@ static void forget_role(Datum, int, uint32)
 {
 	session_names.role = InvalidOid;
 }
+
+static const SessionNames& current_names();
+
+namespace {
+const char *current_role_name()
+{
+	return current_names().role_name;
+}
+} // namespace
 
 static const SessionNames& current_names()
 {

@@ -88,6 +88,7 @@ struct RemoteQuery
 	bool rows_at_once; /* same: what rows are known by changes, so that one statement must have all
 						*/
 
+	Oid run_as; /* role in whose name the tasks run: a view's owner; InvalidOid: the current one */
 	Oid anchor; /* table whose shards are enumerated; InvalidOid with AnyReplica over no table */
 	List *relations; /* oid list: every metadata table in the statement, once; for affinity and
 						locks */
