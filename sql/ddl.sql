@@ -6,6 +6,12 @@ CREATE FUNCTION pg_catalog.create_distributed_table(
         shard_count integer DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'create_distributed_table';
+CREATE FUNCTION pg_catalog.create_distributed_table_concurrently(
+        table_name regclass, distribution_column text,
+        distribution_type citus.distribution_type DEFAULT 'hash', colocate_with text DEFAULT 'default',
+        shard_count integer DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'create_distributed_table_concurrently';
 CREATE FUNCTION pg_catalog.create_reference_table(table_name regclass) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'create_reference_table';
@@ -25,6 +31,35 @@ CREATE FUNCTION pg_catalog.alter_distributed_table(
 CREATE FUNCTION pg_catalog.alter_table_set_access_method(table_name regclass, access_method text) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'alter_table_set_access_method';
+-- Each partition in a transaction of its own, so nothing of the kind SET .. may be attached here.
+CREATE PROCEDURE pg_catalog.alter_old_partitions_set_access_method(
+        parent_table_name regclass, older_than timestamptz, new_access_method name)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    part regclass;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_am WHERE amname = new_access_method AND amtype = 't') THEN
+        RAISE EXCEPTION 'access method "%" does not exist', new_access_method USING ERRCODE = 'undefined_object';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_partitioned_table p
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
+        WHERE p.partrelid = parent_table_name AND p.partstrat = 'r' AND p.partnatts = 1
+        AND a.atttypid IN ('pg_catalog.date'::regtype, 'pg_catalog.timestamp'::regtype, 'pg_catalog.timestamptz'::regtype)) THEN
+        RAISE EXCEPTION 'table % is not partitioned by ranges of time', parent_table_name USING ERRCODE = 'wrong_object_type';
+    END IF;
+    FOR part IN
+        SELECT c.oid FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+        JOIN pg_catalog.pg_am m ON m.oid = c.relam,
+        LATERAL (SELECT (pg_catalog.regexp_match(pg_catalog.pg_get_expr(c.relpartbound, c.oid), $re$ TO \('([^']+)'\)$re$))[1]) b(upper)
+        WHERE i.inhparent = parent_table_name AND c.relkind = 'r' AND m.amname <> new_access_method
+        AND b.upper::timestamptz <= older_than ORDER BY b.upper::timestamptz
+    LOOP
+        PERFORM pg_catalog.alter_table_set_access_method(part, new_access_method::text);
+        COMMIT;
+    END LOOP;
+END
+$$;
 CREATE FUNCTION pg_catalog.truncate_local_data_after_distributing_table(function_name regclass) RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'truncate_local_data_after_distributing_table';

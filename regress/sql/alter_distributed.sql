@@ -144,7 +144,7 @@ SELECT alter_distributed_table('events', shard_count => 3);
 SELECT count(*), sum(id) FROM events;
 SELECT count(*) FROM events_2026_a;
 SELECT count(*) FROM events_2025;
-SELECT logicalrelid, count(*) FROM pg_dist_shard WHERE logicalrelid::text LIKE 'events%' GROUP BY 1 ORDER BY 1::text;
+SELECT logicalrelid, count(*) FROM pg_dist_shard WHERE logicalrelid::text LIKE 'events%' GROUP BY 1 ORDER BY logicalrelid::text;
 SELECT DISTINCT result FROM run_command_on_shards('events', $$SELECT count(*) FROM pg_partition_tree('%s')$$);
 INSERT INTO events VALUES (1, '2026-07-01', 'a'), (1, '2025-07-01', 'b');
 SELECT at, what FROM events WHERE id = 1 ORDER BY at;
@@ -184,6 +184,18 @@ SET ROLE altering_reader;
 SELECT alter_distributed_table('altering.a', shard_count => 4);
 RESET ROLE;
 
+-- concurrently: without rows only
+CREATE TABLE quick (x int, y int) PARTITION BY LIST (y);
+CREATE TABLE quick_1 PARTITION OF quick FOR VALUES IN (1);
+INSERT INTO quick VALUES (1, 1);
+SELECT create_distributed_table_concurrently('quick', 'x', colocate_with => 'a');
+TRUNCATE quick;
+BEGIN;
+SELECT create_distributed_table_concurrently('quick', 'x', colocate_with => 'a');
+ROLLBACK;
+SELECT create_distributed_table_concurrently('quick', 'x', colocate_with => 'a');
+SELECT distributed_tables_colocated('quick', 'a');
+
 -- access methods
 CREATE ACCESS METHOD heap_too TYPE TABLE HANDLER heap_tableam_handler;
 SELECT success, result FROM run_command_on_workers('CREATE ACCESS METHOD heap_too TYPE TABLE HANDLER heap_tableam_handler');
@@ -196,6 +208,13 @@ SELECT alter_distributed_table('b', shard_count => 2);
 SELECT result, count(*) > 0 FROM run_command_on_shards('b', $$SELECT amname FROM pg_class JOIN pg_am ON pg_am.oid = relam WHERE pg_class.oid = '%s'::regclass$$) GROUP BY 1;
 SELECT alter_table_set_access_method('plain', 'heap_too');
 SELECT amname FROM pg_class JOIN pg_am ON pg_am.oid = relam WHERE pg_class.oid = 'plain'::regclass;
+CALL alter_old_partitions_set_access_method('events', '2026-01-01', 'heap_too');
+SELECT c.oid::regclass AS name, amname FROM pg_class c LEFT JOIN pg_am ON pg_am.oid = relam WHERE c.relname ~ '^events[_a-z0-9]*$' AND c.relkind IN ('r', 'p') AND relnamespace = 'altering'::regnamespace
+	AND NOT relation_is_a_known_shard(c.oid) ORDER BY c.oid::regclass::text;
+SELECT result, count(*) > 0 FROM run_command_on_shards('events_2025', $$SELECT amname FROM pg_class JOIN pg_am ON pg_am.oid = relam WHERE pg_class.oid = '%s'::regclass$$) GROUP BY 1;
+SELECT count(*), sum(id) FROM events;
+CALL alter_old_partitions_set_access_method('events', '2026-01-01', 'no_such_method');
+CALL alter_old_partitions_set_access_method('a', '2026-01-01', 'heap');
 SELECT alter_table_set_access_method('b', 'no_such_method');
 SELECT alter_table_set_access_method('events', 'heap_too');
 SELECT alter_table_set_access_method('big_orders', 'heap_too');

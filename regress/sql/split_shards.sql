@@ -180,7 +180,7 @@ INSERT INTO by_range SELECT int4range(i, i + 10), i FROM generate_series(1, 200)
 INSERT INTO by_code SELECT 'c' || i, i FROM generate_series(1, 200) i;
 INSERT INTO by_array SELECT ARRAY[i, NULL, -i], i FROM generate_series(1, 200) i;
 SELECT logicalrelid, citus_split_shard_by_split_points(shardid, ARRAY['-1000000000', '0'], ARRAY[:one, :two, :one], 'block_writes')
-	FROM pg_dist_shard WHERE logicalrelid::text LIKE 'by\_%' ORDER BY 1::text;
+	FROM pg_dist_shard WHERE logicalrelid::text LIKE 'by\_%' ORDER BY logicalrelid::text;
 SELECT (SELECT count(*) FROM by_text) AS text, (SELECT count(*) FROM by_text WHERE k = 'name 7') AS name_7, (SELECT count(*) FROM by_uuid) AS uuid,
 	(SELECT count(*) FROM by_uuid WHERE k = md5('5')::uuid) AS one_uuid, (SELECT sum(n) FROM by_range WHERE k = '[17, 27)') AS r17,
 	(SELECT sum(n) FROM by_code WHERE k = 'c17') AS c17, (SELECT count(*) FROM by_code) AS codes,

@@ -4,6 +4,7 @@
  * Arguments are checked here, then the table, and only then anything is changed.
  */
 #include "civitas/catalog/metadata_sql.h"
+#include "civitas/pg/sql_text.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
 #include "local_tables.h"
@@ -12,6 +13,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_enum.h"
@@ -83,9 +85,19 @@ static void distribute_single_shard(Oid relid, const char *with)
 	distribute_table(relid, distribution);
 }
 
-CIVITAS_PG_BEGIN
-PG_FUNCTION_INFO_V1(create_distributed_table);
-PGDLLEXPORT Datum create_distributed_table(PG_FUNCTION_ARGS)
+/* Rows would have to be moved while others write; that is not built yet. An empty table is
+ * distributed at once, whoever waits for it. */
+static void require_empty(Oid relid)
+{
+	const char *sql = psprintf("SELECT 1 FROM %s LIMIT 1", qualified_table_name(relid));
+	if (pg::sql_text(sql) != nullptr)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("table \"%s\" has rows and cannot be distributed concurrently",
+							   get_rel_name(relid)),
+						errhint("Use create_distributed_table(), which blocks writes meanwhile.")));
+}
+
+static void create_distributed(FunctionCallInfo fcinfo, bool concurrently)
 {
 	require_argument(fcinfo, 0, "table_name");
 	require_argument(fcinfo, 2, "distribution_type");
@@ -101,7 +113,11 @@ PGDLLEXPORT Datum create_distributed_table(PG_FUNCTION_ARGS)
 	require_hash(PG_GETARG_OID(2));
 	catalog::check_extension_version();
 	catalog::require_coordinator();
+	if (concurrently)
+		PreventInTransactionBlock(true, "create_distributed_table_concurrently()");
 	open_for_distribution(relid);
+	if (concurrently)
+		require_empty(relid);
 	if (PG_ARGISNULL(1))
 	{
 		if (count_given)
@@ -112,6 +128,20 @@ PGDLLEXPORT Datum create_distributed_table(PG_FUNCTION_ARGS)
 	}
 	else
 		distribute_by_hash(relid, text_to_cstring(PG_GETARG_TEXT_PP(1)), with, shard_count);
+}
+
+CIVITAS_PG_BEGIN
+PG_FUNCTION_INFO_V1(create_distributed_table);
+PGDLLEXPORT Datum create_distributed_table(PG_FUNCTION_ARGS)
+{
+	create_distributed(fcinfo, false);
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(create_distributed_table_concurrently);
+PGDLLEXPORT Datum create_distributed_table_concurrently(PG_FUNCTION_ARGS)
+{
+	create_distributed(fcinfo, true);
 	PG_RETURN_VOID();
 }
 
