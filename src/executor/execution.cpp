@@ -128,11 +128,17 @@ void check_replicas(const Execution *execution)
 	}
 }
 
-/* One statement with values beside its text, for one shard: the text comes again. Rows of an INSERT
- * are values too; how many there are differs. */
+/*
+ * A statement with values beside its text: the text comes again. Rows of an INSERT are values too;
+ * how many there are differs. Each shard has a text of its own, so a statement over many shards
+ * takes up a place for each of them in the sessions' lists of prepared statements, and must leave
+ * room for others.
+ */
 bool worth_preparing(const ScanState *state, const Execution *execution)
 {
-	if (execution->tasks.size() != 1 || list_length(state->rows) > 1)
+	constexpr int MOST_TASKS = 64;
+	const int count = execution->tasks.size();
+	if (count == 0 || count > MOST_TASKS || list_length(state->rows) > (count == 1 ? 1 : 0))
 		return false;
 	const Task& task = execution->tasks[0];
 	return task.statement_count == 1 && task.statements[0].values->count > 0;
