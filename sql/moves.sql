@@ -93,8 +93,9 @@ CREATE FUNCTION citus_internal.create_subscription(
         name text, source_node integer, slot text, publication text, binary_format boolean) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_create_subscription';
--- Cleans up without a word; only what is left after readers were waited for lock_timeout ms stays.
-CREATE FUNCTION citus_internal.clean_up(lock_timeout integer) RETURNS integer
+-- Cleans up without a word. Placements whose readers last longer than lock_timeout ms stay, or, with
+-- only_replication, all of them.
+CREATE FUNCTION citus_internal.clean_up(lock_timeout integer, only_replication boolean) RETURNS integer
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_clean_up';
 
@@ -164,7 +165,7 @@ REVOKE ALL ON FUNCTION
     citus_internal.pull_shard(text, integer, text, text, text),
     citus_internal.wait_for_placement_users(bigint, integer, text),
     citus_internal.create_subscription(text, integer, text, text, boolean),
-    citus_internal.clean_up(integer),
+    citus_internal.clean_up(integer, boolean),
     citus_internal.drop_placement(text, integer),
     citus_internal.drop_subscription(text),
     citus_internal.drop_replication_slot(text)

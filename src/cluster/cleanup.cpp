@@ -110,9 +110,9 @@ pg::Vec<Record> read_records(const char *condition)
 }
 
 /* Records whose operation has ended; its lock is held from here on. */
-pg::Vec<Record> take_records()
+pg::Vec<Record> take_records(const char *condition)
 {
-	pg::Vec<Record> all = read_records("true");
+	pg::Vec<Record> all = read_records(condition);
 	pg::Str ended;
 	int64 last_free = -1;
 	for (const Record& record : all)
@@ -125,7 +125,7 @@ pg::Vec<Record> take_records()
 	if (ended.empty())
 		return pg::Vec<Record>();
 	/* What a transaction that ended meanwhile deleted is gone now. */
-	return read_records(ended.ch(')').c_str());
+	return read_records(ended.raw(") AND ").raw(condition).c_str());
 }
 
 /* --- dropping --------------------------------------------------------------------------------- */
@@ -175,13 +175,29 @@ bool is_in_use(const Record& record)
 	return false;
 }
 
-/* Waits on every node until nobody can be on the way to the placement; null, or why it may be. */
-const char *wait_for_users(const Record& record, int lock_timeout)
+/* Waits on every node until nobody can be on the way to the operation's replaced placements; null,
+ * or why somebody may be. */
+const char *wait_for_users(std::span<const Record *const> records, int64 operation,
+						   int lock_timeout)
 {
-	const char *sql = psprintf("SET lock_timeout = %d; SELECT "
-							   "citus_internal.wait_for_placement_users(" INT64_FORMAT ", %d, %s)",
-							   lock_timeout, shard_id_of(record.name), record.group,
-							   quote_literal_cstr(record.name));
+	pg::Str shards;
+	pg::Str groups;
+	pg::Str names;
+	for (const Record *record : records)
+	{
+		if (record->operation != operation || record->policy != CleanupPolicy::Deferred)
+			continue;
+		shards.raw(shards.empty() ? "" : ", ").num(shard_id_of(record->name));
+		groups.raw(groups.empty() ? "" : ", ").num(record->group);
+		names.raw(names.empty() ? "" : ", ").literal(record->name);
+	}
+	const char *sql =
+		psprintf("SET lock_timeout = %d; SELECT "
+				 "pg_catalog.count(citus_internal.wait_for_placement_users(s, g, n)) FROM "
+				 "ROWS FROM (pg_catalog.unnest(ARRAY[%s]::bigint[]), "
+				 "pg_catalog.unnest(ARRAY[%s]::integer[]), "
+				 "pg_catalog.unnest(ARRAY[%s]::pg_catalog.text[])) p(s, g, n)",
+				 lock_timeout, shards.c_str(), groups.c_str(), names.c_str());
 	pg::Vec<NodeTask> tasks;
 	for (const catalog::Node& node : catalog::other_metadata_nodes())
 		tasks.push({node, sql, false, false, nullptr});
@@ -193,13 +209,6 @@ const char *wait_for_users(const Record& record, int lock_timeout)
 			return psprintf("%s:%d: %s", task.node.name, task.node.port, task.result);
 	return nullptr;
 }
-
-/* What has to be dropped where, and what became of it. */
-struct Drop
-{
-	const Record *record;
-	bool gone;
-};
 
 void report(int level, const Record& record, const char *reason)
 {
@@ -217,6 +226,8 @@ int drop_objects(std::span<const Record *const> records, int level, int lock_tim
 	pg::Vec<const Record *> tried;
 	pg::Str gone;
 	int count = 0;
+	int64 asked = -1;
+	const char *reason = nullptr;
 	const auto note_gone = [&](const Record& record) {
 		gone.raw(gone.empty() ? "DELETE FROM pg_catalog.pg_dist_cleanup WHERE record_id IN ("
 							  : ", ");
@@ -235,10 +246,12 @@ int drop_objects(std::span<const Record *const> records, int level, int lock_tim
 			note_gone(*record);
 			continue;
 		}
-		const char *reason = record->policy == CleanupPolicy::Deferred
-								 ? wait_for_users(*record, lock_timeout)
-								 : nullptr;
-		if (reason != nullptr)
+		if (record->policy == CleanupPolicy::Deferred && record->operation != asked)
+		{
+			reason = wait_for_users(records, record->operation, lock_timeout);
+			asked = record->operation;
+		}
+		if (record->policy == CleanupPolicy::Deferred && reason != nullptr)
 		{
 			report(level, *record, reason);
 			continue;
@@ -295,21 +308,24 @@ void keep_objects(int64 operation)
 	});
 }
 
-int clean_up(int level, int lock_timeout, bool wait)
+int clean_up(const CleanUp& how)
 {
 	int gone = 0;
-	if (!lock(CLEANER_LOCK, 0, wait))
+	if (!lock(CLEANER_LOCK, 0, how.wait))
 		return 0;
 	as_extension_owner([&] {
-		const pg::Vec<Record> records = take_records();
+		const pg::Vec<Record> records =
+			take_records(how.only_replication ? psprintf("object_type <> %d",
+														 static_cast<int>(ObjectType::Placement))
+											  : "true");
 		for (int first = 0; first < records.size();)
 		{
 			pg::Vec<const Record *> same;
 			for (; first < records.size() && (same.empty() || same[0]->type == records[first].type);
 				 first++)
 				same.push(&records[first]);
-			gone +=
-				drop_objects({same.data(), static_cast<size_t>(same.size())}, level, lock_timeout);
+			gone += drop_objects({same.data(), static_cast<size_t>(same.size())}, how.level,
+								 how.lock_timeout);
 		}
 	});
 	return gone;
@@ -319,7 +335,7 @@ bool clean_up_in_background()
 {
 	/* Short: the records of the next operations need not wait for readers of this one's. */
 	constexpr int lock_timeout = 1000;
-	clean_up(LOG, lock_timeout, false);
+	clean_up({.level = LOG, .lock_timeout = lock_timeout, .wait = false});
 	return read_records("true").empty();
 }
 
@@ -371,7 +387,7 @@ void call_clean_up()
 	catalog::check_extension_version();
 	catalog::require_coordinator();
 	PreventCommandIfReadOnly("CALL citus_cleanup_orphaned_resources()");
-	const int gone = clean_up(WARNING, CALL_LOCK_TIMEOUT, true);
+	const int gone = clean_up({.level = WARNING, .lock_timeout = CALL_LOCK_TIMEOUT, .wait = true});
 	if (gone > 0)
 		ereport(NOTICE, (errmsg("cleaned up %d orphaned resources", gone)));
 }
@@ -391,7 +407,10 @@ PG_FUNCTION_INFO_V1(citus_internal_clean_up);
 PGDLLEXPORT Datum citus_internal_clean_up(PG_FUNCTION_ARGS)
 {
 	catalog::require_coordinator();
-	PG_RETURN_INT32(clean_up(DEBUG1, PG_GETARG_INT32(0), true));
+	PG_RETURN_INT32(clean_up({.level = DEBUG1,
+							  .lock_timeout = PG_GETARG_INT32(0),
+							  .wait = true,
+							  .only_replication = PG_GETARG_BOOL(1)}));
 }
 
 /* wait_for_placement_users(shard, group, name): returns when no transaction on this node can still

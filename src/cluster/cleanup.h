@@ -50,12 +50,17 @@ void record_for_drop(int64 operation, std::span<const TemporaryObject> objects);
 /* If this transaction commits, the operation's objects of policy OnFailure stay. */
 void keep_objects(int64 operation);
 
-/*
- * Drops what ended operations left. What cannot be dropped now (a node is down, a replaced
- * placement is still read) stays recorded; level: how loudly to say so. lock_timeout (ms) bounds
- * the wait for readers of a placement. wait: for another session that cleans up; false: leave it
- * to that one. Returns how many objects are gone.
- */
-int clean_up(int level, int lock_timeout, bool wait);
+struct CleanUp
+{
+	int level;			   /* how loudly to say what cannot be dropped now */
+	int lock_timeout;	   /* ms; bounds the wait for readers of a placement */
+	bool wait;			   /* for another session that cleans up; false: leave it to that one */
+	bool only_replication; /* no tables: slots, subscriptions, what belongs to them */
+};
+CIVITAS_SERVER_STATE(CleanUp);
+
+/* Drops what ended operations left. What cannot be dropped now (a node is down, a replaced
+ * placement is still read) stays recorded. Returns how many objects are gone. */
+int clean_up(const CleanUp& how);
 
 } // namespace civitas::cluster

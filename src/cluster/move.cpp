@@ -154,7 +154,7 @@ void clear_leftovers(Transfers transfers)
 	const char *search = sql.raw(") LIMIT 1").c_str();
 	if (pg::sql_text(search) == nullptr)
 		return;
-	run_as_owner_on_node(local_node(), "SELECT citus_internal.clean_up(30000)");
+	run_as_owner_on_node(local_node(), "SELECT citus_internal.clean_up(30000, false)");
 	if (pg::sql_text(search) != nullptr)
 		ereport(
 			ERROR,

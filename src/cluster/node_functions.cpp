@@ -12,6 +12,7 @@
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 #include "node_changes.h"
+#include "transfer.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
@@ -240,6 +241,15 @@ void drop_replicas(const Node& node)
 			txn::run_on_node(other, sql);
 }
 
+/* What moves have left on a node that leaves would stay there, in the way if it comes back. */
+static void clean_up_node(const Node& node)
+{
+	if (pg::sql_text(psprintf("SELECT 1 FROM pg_dist_cleanup WHERE node_group_id = %d LIMIT 1",
+							  node.group_id)) != nullptr &&
+		is_reachable(node))
+		run_as_owner_on_node(local_node(), "SELECT citus_internal.clean_up(5000, false)");
+}
+
 CIVITAS_PG_BEGIN
 
 PG_FUNCTION_INFO_V1(citus_add_node);
@@ -335,6 +345,7 @@ PGDLLEXPORT Datum citus_remove_node(PG_FUNCTION_ARGS)
 	if (node.role == NodeRole::Primary)
 	{
 		check_removable(node);
+		clean_up_node(node);
 		if (node.group_id == catalog::local_group_id() && !catalog::other_metadata_nodes().empty())
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),

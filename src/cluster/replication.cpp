@@ -18,6 +18,7 @@
 
 #include "civitas/cluster/cluster.h"
 #include "civitas/pg/compat.h"
+#include "civitas/pg/sql_text.h"
 #include "civitas/pg/transport.h"
 #include "civitas/txn/transaction.h"
 #include "cleanup.h"
@@ -373,10 +374,19 @@ void wait_for_all(const Replication& replication, int look)
 		wait_for(replication.streams[i], positions[i], look);
 }
 
+/* Subscriptions of moves that have ended keep workers that the next one may need. */
+void clear_ended()
+{
+	if (pg::sql_text(psprintf("SELECT 1 FROM pg_dist_cleanup WHERE object_type <> %d LIMIT 1",
+							  static_cast<int>(ObjectType::Placement))) != nullptr)
+		run_as_owner_on_node(local_node(), "SELECT citus_internal.clean_up(0, true)");
+}
+
 } // namespace
 
 Replication *plan_replication(int64 operation, Transfers transfers)
 {
+	clear_ended();
 	auto *replication = static_cast<Replication *>(palloc0(sizeof(Replication)));
 	*replication = {operation, transfers, pg::Vec<Stream>(), pg::Vec<const char *>(), false};
 	for (const ShardTransfer& transfer : transfers)
