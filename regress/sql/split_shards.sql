@@ -199,6 +199,19 @@ ROLLBACK;
 SELECT (SELECT count(*) FROM by_uuid) AS uuid, (SELECT count(*) FROM by_uuid WHERE k = md5('5')::uuid) AS one_uuid,
 	(SELECT count(*) FROM by_text) AS text, (SELECT count(*) FROM by_text WHERE k = 'name 7') AS name_7;
 
+-- the split drops the old shards itself, in its transaction
+SET citus.defer_drop_after_shard_split = off;
+SELECT shardid AS old FROM pg_dist_shard WHERE logicalrelid = 'by_uuid'::regclass AND shardmaxvalue = '2147483647' \gset
+BEGIN;
+SELECT citus_split_shard_by_split_points(:old, ARRAY['1000000000'], ARRAY[:one, :two]);
+ROLLBACK;
+SELECT count(*) FROM by_uuid;
+SELECT citus_split_shard_by_split_points(:old, ARRAY['1000000000'], ARRAY[:one, :two]);
+SELECT count(*) FROM by_uuid;
+SELECT sum(result::int) AS left_over, (SELECT count(*) FROM pg_dist_cleanup WHERE object_name = 'splitting.by_uuid_' || :old) AS recorded
+	FROM run_command_on_all_nodes(format('SELECT count(*) FROM pg_class WHERE relname = %L', 'by_uuid_' || :old));
+RESET citus.defer_drop_after_shard_split;
+
 -- old shards go
 SET client_min_messages = warning;
 CALL citus_cleanup_orphaned_resources();

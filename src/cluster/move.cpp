@@ -218,31 +218,6 @@ void switch_placements(const Request& request, Transfers transfers)
 }
 
 /* Later, or with this transaction, which then waits for readers of the old placements. */
-void drop_sources(const Request& request, int64 operation, Transfers transfers)
-{
-	if (!defer_drop)
-	{
-		pg::Str sql;
-		for (const ShardTransfer& transfer : transfers)
-		{
-			sql.raw(sql.empty() ? "DROP TABLE " : ", ");
-			sql.raw(catalog::qualified_shard_name(transfer.relid, transfer.source_shard));
-		}
-		sql.raw(" CASCADE");
-		if (request.source.group_id == catalog::local_group_id())
-			catalog::with_propagation_suspended([&] { pg::sql_run(sql.c_str()); });
-		else
-			txn::run_on_node(request.source, sql.c_str());
-		return;
-	}
-	pg::Vec<TemporaryObject> old;
-	for (const ShardTransfer& transfer : transfers)
-		old.push({ObjectType::Placement,
-				  catalog::qualified_shard_name(transfer.relid, transfer.source_shard),
-				  request.source.group_id, CleanupPolicy::Deferred});
-	record_for_drop(operation, old.span());
-}
-
 void carry_out(const Request& request, List *tables, Transfers transfers)
 {
 	const int64 operation = begin_operation();
@@ -259,7 +234,7 @@ void carry_out(const Request& request, List *tables, Transfers transfers)
 	switch_placements(request, transfers);
 	keep_objects(operation);
 	if (!request.copy)
-		drop_sources(request, operation, transfers);
+		give_up_sources(operation, transfers, defer_drop);
 	CIVITAS_DEBUG_POINT("move_switched");
 }
 

@@ -300,6 +300,7 @@ void cluster_init()
 	disk_space_init();
 	progress_init();
 	move_init();
+	split_init();
 	background_jobs_init();
 }
 

@@ -3,9 +3,12 @@
  */
 #include "rearrange.h"
 
+#include "civitas/catalog/propagation.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/pg/debug_point.h"
+#include "civitas/pg/sql_text.h"
 #include "civitas/txn/transaction.h"
+#include "cleanup.h"
 #include "progress.h"
 #include "replication.h"
 
@@ -235,6 +238,31 @@ void fill_targets(TransferMode mode, int64 operation, List *tables, Transfers tr
 		close_replication(replication);
 	}
 	PG_END_TRY();
+}
+
+void give_up_sources(int64 operation, Transfers transfers, bool deferred)
+{
+	if (!deferred)
+	{
+		pg::Str sql;
+		for (const ShardTransfer& transfer : transfers)
+		{
+			sql.raw(sql.empty() ? "DROP TABLE " : ", ");
+			sql.raw(catalog::qualified_shard_name(transfer.relid, transfer.source_shard));
+		}
+		sql.raw(" CASCADE");
+		if (transfers[0].source.group_id == catalog::local_group_id())
+			catalog::with_propagation_suspended([&] { pg::sql_run(sql.c_str()); });
+		else
+			txn::run_on_node(transfers[0].source, sql.c_str());
+		return;
+	}
+	pg::Vec<TemporaryObject> old;
+	for (const ShardTransfer& transfer : transfers)
+		old.push({ObjectType::Placement,
+				  catalog::qualified_shard_name(transfer.relid, transfer.source_shard),
+				  transfers[0].source.group_id, CleanupPolicy::Deferred});
+	record_for_drop(operation, old.span());
 }
 
 } // namespace civitas::cluster

@@ -44,4 +44,8 @@ void check_mode(TransferMode mode, List *tables, const char *operation, const ch
  * blocked. What logical replication needs is recorded for the operation. */
 void fill_targets(TransferMode mode, int64 operation, List *tables, Transfers transfers);
 
+/* The source placements (all on one node) are dropped: if deferred when this transaction has
+ * committed and nobody reads them any more, else by this transaction. */
+void give_up_sources(int64 operation, Transfers transfers, bool deferred);
+
 } // namespace civitas::cluster

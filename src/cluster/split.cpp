@@ -42,6 +42,9 @@ using shard::HashRange;
 
 namespace {
 
+/* citus.defer_drop_after_shard_split */
+bool defer_drop;
+
 /* A cut: where, and which node gets which piece. */
 struct Cut
 {
@@ -237,16 +240,6 @@ void switch_shards(List *tables, int index, const Cut& cut, Transfers transfers)
 	txn::run_on_other_nodes(sql.c_str());
 }
 
-void record_old_shards(int64 operation, Transfers transfers, int width)
-{
-	pg::Vec<TemporaryObject> old;
-	for (const ShardTransfer& transfer : transfers.subspan(0, static_cast<size_t>(width)))
-		old.push({ObjectType::Placement,
-				  catalog::qualified_shard_name(transfer.relid, transfer.source_shard),
-				  transfer.source.group_id, CleanupPolicy::Deferred});
-	record_for_drop(operation, old.span());
-}
-
 void carry_out(TransferMode mode, List *tables, int index, const Cut& cut, Transfers transfers)
 {
 	const int64 operation = begin_operation();
@@ -256,12 +249,13 @@ void carry_out(TransferMode mode, List *tables, int index, const Cut& cut, Trans
 	set_phase(Phase::ForeignKeys);
 	add_foreign_keys(transfers);
 	/* Every piece has the same sources. */
-	ignore_foreign_keys(transfers.subspan(0, static_cast<size_t>(list_length(tables))));
+	const Transfers sources = transfers.subspan(0, static_cast<size_t>(list_length(tables)));
+	ignore_foreign_keys(sources);
 	CIVITAS_DEBUG_POINT("split_filled");
 	set_phase(Phase::Completing);
 	switch_shards(tables, index, cut, transfers);
 	keep_objects(operation);
-	record_old_shards(operation, transfers, list_length(tables));
+	give_up_sources(operation, sources, defer_drop);
 	CIVITAS_DEBUG_POINT("split_switched");
 }
 
@@ -372,6 +366,15 @@ void check_cascade(const Table& table, const char *option)
 }
 
 } // namespace
+
+void split_init()
+{
+	DefineCustomBoolVariable("citus.defer_drop_after_shard_split",
+							 "Drops the old shards of a split later, in the background.",
+							 "Off: the split itself drops them, and waits for those who still read "
+							 "them while writes wait.",
+							 &defer_drop, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+}
 
 CIVITAS_PG_BEGIN
 

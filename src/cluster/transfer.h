@@ -92,8 +92,9 @@ void ignore_foreign_keys(Transfers transfers);
  */
 void block_writes(List *tables, Transfers transfers, void (*meanwhile)(void *), void *argument);
 
-/* The settings of moves. */
+/* The settings of moves and of splits. */
 void move_init();
+void split_init();
 
 /* name[], for use in SQL: the tables' names in the order of the transfers. */
 char *regclass_array(Transfers transfers);
