@@ -153,7 +153,10 @@ void Flow::session_denied(int session)
 		return;
 	}
 	remove_session(session);
+	/* Where sessions are opened without an interval, too. */
+	constexpr std::int64_t PAUSE = 10000;
 	node.last_open = now_;
+	node.not_before = now_ + (limits_.open_interval > 0 ? limits_.open_interval : PAUSE);
 }
 
 /* Rows can only have been seen of the task that ran; those behind it had not begun. */
@@ -326,7 +329,7 @@ std::int64_t Flow::open_time(const NodeEntry& node) const
 	if (node.waiting.size() <= connecting)
 		return -1;
 	if (limits_.open_interval <= 0)
-		return now_;
+		return std::max(now_, node.not_before);
 	if (begun < 0)
 		return -1;
 	const std::int64_t due = node.last_open + limits_.open_interval;

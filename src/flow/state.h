@@ -63,6 +63,7 @@ struct NodeEntry
 	std::deque<int> waiting;
 	std::vector<int> sessions; /* those not Gone */
 	std::int64_t last_open = 0;
+	std::int64_t not_before = 0; /* a session was denied: when to ask again */
 	/* How long tasks take here: of all that are done, and of the last batch. */
 	std::int64_t spent = 0;
 	std::int64_t last_spent = 0;

@@ -112,6 +112,29 @@ ok(run_on($other, 'SELECT count(*) FROM t', 60), 'another client gets its room')
 ok(run_on($idle, 'SELECT count(*) FROM t', 60), 'and the first one gets it back');
 ok(run_on($other, "SET ROLE NONE; SELECT v FROM t WHERE k = $key", 60), 'and so on');
 
+# --- how many sessions a statement opens, and which are kept -----------------------------------------------------------
+finish($_) for $idle, $other;
+limit_to(0);
+sub sessions_after
+{
+	my ($statements) = @_;
+	my @lines = split /\n/, $cluster->sql("$statements; SELECT coalesce(max(connection_count_to_node), 0) FROM citus_remote_connection_stats()");
+	return $lines[-1];
+}
+my $count = 'SELECT count(*) FROM t';
+my $at_once = 'SET citus.executor_slow_start_interval = 0';
+is(sessions_after("$at_once; BEGIN; $count"), 4, 'without an interval each task has a session');
+is(sessions_after("$at_once; SET citus.max_adaptive_executor_pool_size = 2; BEGIN; $count"), 2, 'citus.max_adaptive_executor_pool_size holds');
+is(sessions_after("SET citus.executor_slow_start_interval = 60000; BEGIN; $count"), 1, 'short tasks share a session');
+is(sessions_after("$at_once; $count"), 1, 'one session is kept');
+is(sessions_after("$at_once; SET citus.max_cached_conns_per_worker = 3; $count"), 3, 'citus.max_cached_conns_per_worker sessions are');
+is(sessions_after("SET citus.max_cached_conns_per_worker = 0; $count"), 0, 'or none');
+is(sessions_after("SET citus.max_cached_connection_lifetime = 200; $count; SELECT pg_sleep(0.5)"), 0, 'an old one is not kept');
+is(sessions_after("SET citus.max_cached_connection_lifetime = -1; $count; SELECT pg_sleep(0.5)"), 1, 'unless age does not matter');
+limit_to(2);
+is(sessions_after("$at_once; BEGIN; $count"), 2, 'sessions that are not needed are not opened where there is no room');
+limit_to(1);
+
 # --- one client that needs two ---------------------------------------------------------------------------------------
 is( $cluster->sql(
 		'BEGIN; DECLARE c CURSOR FOR SELECT k FROM t ORDER BY v; FETCH 1 FROM c; SELECT count(*) FROM t;'
@@ -130,7 +153,7 @@ $waiter->{in} .= "SELECT 'rows ' || v FROM t WHERE k = $key;\n";
 ok(!says($waiter, 'rows', 1, 'quiet'), 'it waits');
 $coordinator->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'});
 ok(says($waiter, 'rows 0'), 'until the holder is gone, whose change is undone');
-finish($_) for $waiter, $idle, $other;
+finish($waiter);
 eval { $holder->{handle}->finish };
 ok($coordinator->poll_query_until('postgres', 'SELECT coalesce(max(connection_count_to_node), 0) = 0 FROM citus_remote_connection_stats()'),
 	'nothing is left');

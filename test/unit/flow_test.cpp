@@ -452,6 +452,28 @@ TEST(Flow, StopDropsQueuedAndWaitingTasks)
 	EXPECT_EQ(next_action(flow.get()).kind, ActionKind::Done);
 }
 
+TEST(Flow, DeniedSessionIsNotAskedForInALoop)
+{
+	FlowPtr flow = make(4, 1, 0);
+	const int node = add_node(flow.get());
+	add_session(flow.get(), node, false);
+	for (int index = 0; index < 8; index++)
+		task_on(flow.get(), {node});
+	start(flow.get(), 0);
+	std::vector<Action> got;
+	for (int step = 0; step < 10; step++)
+	{
+		const Action action = next_action(flow.get());
+		if (action.kind == ActionKind::None)
+			break;
+		got.push_back(action);
+		if (action.kind == ActionKind::Open)
+			session_denied(flow.get(), action.session, 0);
+	}
+	ASSERT_EQ(got.size(), 2u) << "the session there is gets a task; one other is asked for";
+	EXPECT_GT(wait_time(flow.get(), 0), 0);
+}
+
 TEST(Flow, NoIntervalOpensAllAtOnce)
 {
 	FlowPtr flow = make(4, 64, 0);
