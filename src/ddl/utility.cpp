@@ -506,6 +506,12 @@ static void utility_hook(PlannedStmt *statement, const char *sql, bool read_only
 		txn::note_set(castNode(VariableSetStmt, utility));
 		return;
 	}
+	if (IsA(utility, ConstraintsSetStmt))
+	{
+		run_plain(call);
+		txn::note_constraints(castNode(ConstraintsSetStmt, utility));
+		return;
+	}
 	if (catalog::propagation_suspended || context == PROCESS_UTILITY_SUBCOMMAND ||
 		!is_of_interest(utility) || !IsTransactionState() || !catalog::extension_installed())
 	{

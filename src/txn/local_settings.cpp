@@ -1,6 +1,6 @@
 /*
  * local_settings.cpp: SET LOCAL, carried to the other nodes where citus.propagate_set_commands asks
- * for it.
+ * for it, and SET CONSTRAINTS.
  *
  * What was set in this transaction is a list, oldest first. A participant is told what it has not
  * been told yet before its next statement (participants.cpp). A rolled back subtransaction takes
@@ -15,6 +15,7 @@
 
 CIVITAS_PG_BEGIN
 #include "nodes/parsenodes.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 CIVITAS_PG_END
 
@@ -53,7 +54,54 @@ bool stays_here(const char *name)
 	return pg_strncasecmp(name, "citus.", 6) == 0 || pg_strncasecmp(name, "transaction_", 12) == 0;
 }
 
+void push_setting(const char *sql)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	if (local_settings == nullptr)
+	{
+		local_settings =
+			static_cast<pg::Vec<LocalSetting> *>(palloc(sizeof(pg::Vec<LocalSetting>)));
+		*local_settings = pg::Vec<LocalSetting>(TopTransactionContext);
+	}
+	local_settings->push({GetCurrentSubTransactionId(), pstrdup(sql)});
+	MemoryContextSwitchTo(old);
+}
+
 } // namespace
+
+void note_constraints(const ConstraintsSetStmt *statement)
+{
+	if (!IsTransactionBlock())
+		return;
+	const char *mode = statement->deferred ? " DEFERRED" : " IMMEDIATE";
+	pg::Str sql;
+	if (statement->constraints == NIL)
+		sql.raw("SET CONSTRAINTS ALL").raw(mode);
+	else
+	{
+		/* A constraint of a table that only this node has is no concern of the others. */
+		sql.raw("DO $citus$ BEGIN ");
+		ListCell *cell;
+		foreach (cell, statement->constraints)
+		{
+			const RangeVar *name = lfirst_node(RangeVar, cell);
+			sql.raw("BEGIN SET CONSTRAINTS ");
+			sql.raw(quote_qualified_identifier(name->schemaname, name->relname)).raw(mode);
+			sql.raw("; EXCEPTION WHEN undefined_object THEN NULL; END; ");
+		}
+		sql.raw("END $citus$");
+	}
+	push_setting(sql.c_str());
+	if (statement->deferred || !current.used)
+		return;
+	for_each_participant([](Participant *participant) {
+		if (!participant->begun || participant->broken)
+			return;
+		if (remote::claimed(participant->session) && session_wanted_hook != nullptr)
+			session_wanted_hook(participant->session);
+		begin_remote(participant->session);
+	});
+}
 
 void note_set(const VariableSetStmt *statement)
 {
@@ -65,18 +113,10 @@ void note_set(const VariableSetStmt *statement)
 	const char *value = GetConfigOption(statement->name, true, false);
 	if (value == nullptr)
 		return;
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	if (local_settings == nullptr)
-	{
-		local_settings =
-			static_cast<pg::Vec<LocalSetting> *>(palloc(sizeof(pg::Vec<LocalSetting>)));
-		*local_settings = pg::Vec<LocalSetting>(TopTransactionContext);
-	}
 	pg::Str sql;
 	sql.raw("SELECT pg_catalog.set_config(").literal(statement->name).raw(", ").literal(value);
 	sql.raw(", true)");
-	local_settings->push({GetCurrentSubTransactionId(), sql.c_str()});
-	MemoryContextSwitchTo(old);
+	push_setting(sql.c_str());
 }
 
 List *untold_settings(Participant *participant)

@@ -66,6 +66,9 @@ void begin_remote(remote::Session *session);
 
 /* A SET command has been run here: the other nodes are told where the user wants it. */
 void note_set(const VariableSetStmt *statement);
+/* SET CONSTRAINTS was run here: nodes that take part in the transaction do it too, at once where it
+ * checks, else before their next statement. */
+void note_constraints(const ConstraintsSetStmt *statement);
 
 /* The statement about to be sent changes data on that node: the session needs two-phase commit if
  * it is not alone. */
