@@ -134,7 +134,8 @@ void check_can_move(Oid relid, bool must_have_identity)
 					 : errdetail("It is unlogged."),
 				 errhint("Set shard_transfer_mode to 'block_writes'%s.",
 						 RelationIsPermanent(relation) ? ", or add a primary key" : "")));
-	table_close(relation, NoLock);
+	/* A lock that is kept says that replaced placements may still be read by this transaction. */
+	table_close(relation, AccessShareLock);
 }
 
 void check_can_move(const RebalancePlan& plan, const char *mode)
