@@ -25,10 +25,11 @@ SELECT ROW(id, g) FROM t WHERE id = 3;
 SELECT x FROM (SELECT id, g FROM t) x WHERE x.id = 3;
 SELECT array_agg(ROW(id, g)) FROM t WHERE id = 3;
 SELECT ROW(id, g) FROM t WHERE id < 4 ORDER BY id;
+SELECT ROW(g, id) FROM t WHERE id < 4 ORDER BY 1 LIMIT 2;
 SELECT t FROM t WHERE id = 3;
 UPDATE t SET g = 5 WHERE id = 3 RETURNING ROW(id, g);
 INSERT INTO t VALUES (20, 1) RETURNING ROW(id, g);
-INSERT INTO t SELECT id + 100, g FROM t RETURNING ROW(id, g);
+WITH copies AS (INSERT INTO t SELECT id + 100, g FROM t RETURNING ROW(id, g) AS r) SELECT r FROM copies ORDER BY r;
 UPDATE t SET g = g WHERE id = 3 RETURNING t;
 SELECT count(*), sum(g) FROM t;
 

@@ -205,8 +205,16 @@ bool can_send_state(const Aggref *aggregate)
 
 /* --- targets ---------------------------------------------------------------------------------- */
 
+/* Rows of no named type can be computed there, but not read here. */
 bool target_shippable(PathTarget *target)
 {
+	ListCell *cell;
+	foreach (cell, target->exprs)
+	{
+		const Oid type = exprType(static_cast<Node *>(lfirst(cell)));
+		if (type == RECORDOID || type == RECORDARRAYOID)
+			return false;
+	}
 	return is_shippable(reinterpret_cast<Node *>(target->exprs));
 }
 
