@@ -113,6 +113,7 @@ SELECT (a).v, row_to_json(a)::text FROM a WHERE k < 3;
 SELECT a IS NULL, a = a, ROW(k, g) < ROW(3, 4) FROM a WHERE k < 5;
 SELECT count(b), count(b.*) FROM a LEFT JOIN b ON b.k = a.k + 20;
 SELECT ROW(k, v) FROM a WHERE k < 3;
+SELECT ROW(k, v) FROM a WHERE k < 9 ORDER BY k;
 SELECT max(ROW(g, k)::text) FROM a;
 -- one shard group by constants, IN lists, equivalence
 SELECT a.k, b.j, rank() OVER (ORDER BY b.j, b.w) FROM a JOIN b USING (k) WHERE a.k = 7;
