@@ -68,7 +68,7 @@ SELECT citus_split_shard_by_split_points(:shard, ARRAY['-500'], ARRAY[:one, NULL
 SELECT citus_split_shard_by_split_points(:shard, ARRAY['half'], ARRAY[:one, :two], 'block_writes');
 SELECT citus_split_shard_by_split_points(:shard, ARRAY['99999999999'], ARRAY[:one, :two], 'block_writes');
 SELECT citus_split_shard_by_split_points(:shard, ARRAY[NULL], ARRAY[:one, :two], 'block_writes');
-SELECT citus_split_shard_by_split_points(:shard, ARRAY['-500'], ARRAY[:one, :two], 'soon');
+SELECT citus_split_shard_by_split_points(:shard, ARRAY['-500'], ARRAY[1, 2], 'soon');
 SELECT citus_split_shard_by_split_points(:shard, ARRAY['-500'], ARRAY[:one, :two]);
 SET ROLE splitting_user;
 SELECT citus_split_shard_by_split_points(:shard, ARRAY['-500'], ARRAY[:one, :two], 'block_writes');

@@ -46,16 +46,15 @@ bool first_of_statement(const EState *estate)
 	return true;
 }
 
-char *key_text(ScanState *state, ExprState *expression, Oid type)
+char *key_text(ScanState *state, const Evaluator& key)
 {
 	bool isnull;
-	const Datum value =
-		ExecEvalExprSwitchContext(expression, state->css.ss.ps.ps_ExprContext, &isnull);
+	const Datum value = evaluate(key, state->css.ss.ps.ps_ExprContext, &isnull);
 	if (isnull)
 		return nullptr;
 	Oid function;
 	bool varlena;
-	getTypeOutputInfo(type, &function, &varlena);
+	getTypeOutputInfo(exprType(reinterpret_cast<Node *>(key.expr)), &function, &varlena);
 	return OidOutputFunctionCall(function, value);
 }
 
@@ -66,19 +65,16 @@ char *partition_key(ScanState *state, const Execution *execution)
 	const plan::RemoteQuery *query = state->query;
 	if (execution->anchor == nullptr || execution->anchor->kind != catalog::TableKind::Hash)
 		return nullptr;
-	const CustomScan *scan = reinterpret_cast<const CustomScan *>(state->css.ss.ps.plan);
 	if (query->pruning == plan::Pruning::Keys && list_length(state->prune_keys) == 1 &&
 		!linitial_int(query->key_is_array))
-		return key_text(state, static_cast<ExprState *>(linitial(state->prune_keys)),
-						exprType(static_cast<Node *>(linitial(plan::prune_keys_of(scan)))));
+		return key_text(state, *static_cast<const Evaluator *>(linitial(state->prune_keys)));
 	if (list_length(state->rows) != 1 || query->distribution_position < 0)
 		return nullptr;
 	Node *value = static_cast<Node *>(
 		list_nth(static_cast<List *>(linitial(state->rows)), query->distribution_position));
 	if (!IsA(value, Const) && !IsA(value, Param))
 		return nullptr;
-	return key_text(state, ExecInitExpr(reinterpret_cast<Expr *>(value), &state->css.ss.ps),
-					exprType(value));
+	return key_text(state, make_evaluator(reinterpret_cast<Expr *>(value), &state->css.ss.ps));
 }
 
 } // namespace

@@ -195,6 +195,7 @@ inline constexpr int MAX_STATEMENT_PARAMETERS = 65535;
 /* Makes an expression ready; the memory must last as long as the plan's state. */
 Evaluator make_evaluator(Expr *expr, PlanState *parent);
 List *make_evaluators(List *exprs, PlanState *parent);
+Datum evaluate(const Evaluator& evaluator, ExprContext *econtext, bool *isnull);
 /* Evaluates the parameters and makes the tasks. `context` is current. */
 void make_tasks(ScanState *state, Execution *execution);
 /* Parameters only, and the indexes of the shards that pruning leaves; for EXPLAIN without running.

@@ -44,6 +44,8 @@ const ParamExternData *external_value(const Expr *expr, const EState *estate)
 	return &list->params[param->paramid - 1];
 }
 
+} // namespace
+
 Datum evaluate(const Evaluator& evaluator, ExprContext *econtext, bool *isnull)
 {
 	if (evaluator.compiled)
@@ -58,6 +60,8 @@ Datum evaluate(const Evaluator& evaluator, ExprContext *econtext, bool *isnull)
 	*isnull = value->isnull;
 	return value->value;
 }
+
+namespace {
 
 Datum copy_value(Datum value, bool isnull, Oid type)
 {
