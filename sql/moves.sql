@@ -89,10 +89,11 @@ CREATE FUNCTION citus_internal.pull_shard(
 CREATE FUNCTION citus_internal.wait_for_placement_users(shard_id bigint, group_id integer, name text) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_wait_for_placement_users';
-CREATE FUNCTION citus_internal.create_subscription(
-        name text, source_node integer, slot text, publication text, binary_format boolean) RETURNS void
+CREATE FUNCTION citus_internal.apply_changes(
+        source_node integer, slot text, publication text, mark text, last boolean, published text[], shards text[],
+        min_hashes integer[], max_hashes integer[], distribution_columns text[]) RETURNS bigint
     LANGUAGE C STRICT VOLATILE
-    AS 'MODULE_PATHNAME', 'citus_internal_create_subscription';
+    AS 'MODULE_PATHNAME', 'citus_internal_apply_changes';
 -- Cleans up without a word. Placements whose readers last longer than lock_timeout ms stay, or, with
 -- only_replication, all of them.
 CREATE FUNCTION citus_internal.clean_up(lock_timeout integer, only_replication boolean) RETURNS integer
@@ -119,20 +120,6 @@ BEGIN
         END;
         PERFORM pg_sleep(0.1);
     END LOOP;
-END
-$$;
-
-CREATE FUNCTION citus_internal.drop_subscription(name text) RETURNS void
-    LANGUAGE plpgsql STRICT VOLATILE SET search_path = pg_catalog SET client_min_messages = warning
-AS $$
-BEGIN
-    -- The slot has a record of its own.
-    IF EXISTS (SELECT FROM pg_subscription WHERE subname = name
-        AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())) THEN
-        EXECUTE format('ALTER SUBSCRIPTION %I DISABLE', name);
-        EXECUTE format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', name);
-        EXECUTE format('DROP SUBSCRIPTION %I', name);
-    END IF;
 END
 $$;
 
@@ -164,10 +151,9 @@ REVOKE ALL ON FUNCTION
     citus_internal.create_shard_parts(regclass[], bigint[], text),
     citus_internal.pull_shard(text, integer, text, text, text),
     citus_internal.wait_for_placement_users(bigint, integer, text),
-    citus_internal.create_subscription(text, integer, text, text, boolean),
+    citus_internal.apply_changes(integer, text, text, text, boolean, text[], text[], integer[], integer[], text[]),
     citus_internal.clean_up(integer, boolean),
     citus_internal.drop_placement(text, integer),
-    citus_internal.drop_subscription(text),
     citus_internal.drop_replication_slot(text)
 FROM PUBLIC;
 

@@ -17,12 +17,3 @@ CREATE FUNCTION citus_internal.replace_shard(
         placement_ids bigint[], placement_groups integer[]) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_replace_shard';
-
--- Called by the coordinator on the nodes with new shards, as the owner of the extension.
-CREATE FUNCTION citus_internal.apply_changes(
-        source_node integer, slot text, publication text, upto text, published text[], shards text[],
-        min_hashes integer[], max_hashes integer[], distribution_columns text[]) RETURNS bigint
-    LANGUAGE C STRICT VOLATILE
-    AS 'MODULE_PATHNAME', 'citus_internal_apply_changes';
-REVOKE ALL ON FUNCTION citus_internal.apply_changes(
-    integer, text, text, text, text[], text[], integer[], integer[], text[]) FROM PUBLIC;

@@ -1,14 +1,18 @@
 /*
- * apply_changes.cpp: rows that changed at the source of a split follow into the new shards.
+ * apply_changes.cpp: rows that changed at the source of a move or split follow into the new shards.
  *
- * apply_changes() runs on the node that has the new shards. It takes the changes of the published
- * tables from a slot of the source, up to an LSN, and carries out those whose row belongs into one
- * of the targets by the hash of its distribution column. The distribution column is part of every
- * replica identity and cannot be updated, so a row never changes its target. The slot's snapshot
- * was copied before, so every change finds its row exactly once; one that does not is an error.
+ * apply_changes() runs on the node that has the new shards. It streams the changes of the published
+ * tables from a slot of the source, up to a mark, and carries out those whose row belongs into one
+ * of the targets: all of them, or by the hash of the distribution column. That column is part of
+ * every replica identity and cannot be updated, so a row never changes its target. The slot's
+ * snapshot was copied before, so every change finds its row exactly once; one that does not is an
+ * error.
  *
- * Why not subscriptions: they write to the table that has the published table's name, and here the
- * names differ, often on one and the same node. See docs/decisions.
+ * The coordinator calls it again and again in one transaction, the last time while writes are
+ * blocked. The stream and all that was prepared live as long as that transaction: what a call
+ * costs beyond the changes is a round trip, and the source decodes while nobody asks.
+ *
+ * Why not subscriptions: see docs/decisions.
  *
  * Changes are carried out as the table's owner, for CHECK constraints and generated columns run
  * code of the owner's choice; without triggers and foreign keys, which were run at the source.
@@ -67,7 +71,7 @@ struct Route
 	pg::Vec<const Target *> targets;
 	ColumnInput *columns; /* by position in the stream */
 	Oid *types;
-	int hash_column;
+	int hash_column; /* -1: all rows go to the one target */
 	FmgrInfo *hash;
 	Oid collation;
 	pg::Vec<SPIPlanPtr> inserts; /* by target; null: not prepared yet */
@@ -78,11 +82,16 @@ struct Route
 struct Applier
 {
 	MemoryContext context;
-	std::span<const Target> targets;
-	std::span<const char *const> hash_columns; /* by target */
+	const char *slot;
+	ChangeStream stream;
+	pg::Vec<Target> targets;
+	pg::Vec<const char *> hash_columns; /* by target; empty: all rows */
 	pg::Vec<Route *> routes;
 	int64 applied;
 };
+
+/* That of this transaction; goes with it. */
+Applier *current;
 
 /* --- routes ---------------------------------------------------------------------------------- */
 
@@ -115,7 +124,7 @@ void read_columns(Route *route, const char *hash_column)
 				&lookup_type_cache(column.type, TYPECACHE_HASH_PROC_FINFO)->hash_proc_finfo;
 		}
 	}
-	if (route->hash_column < 0)
+	if (hash_column[0] != '\0' && route->hash_column < 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
 						errmsg("column \"%s\" is not in the stream of changes", hash_column)));
 }
@@ -127,7 +136,7 @@ void add_route(Applier *applier, ChangedTable *table)
 	*route = Route();
 	route->table = table;
 	const char *hash_column = nullptr;
-	for (size_t i = 0; i < applier->targets.size(); i++)
+	for (int i = 0; i < applier->targets.size(); i++)
 		if (strcmp(applier->targets[i].source, table->name) == 0)
 		{
 			route->targets.push(&applier->targets[i]);
@@ -169,6 +178,8 @@ Datum value_of(const Route& route, const ChangeValue& value, int column, bool *i
 /* The position of the target that the row belongs to; -1: none here. */
 int target_of(const Route& route, const Change& change)
 {
+	if (route.hash_column < 0)
+		return 0;
 	const auto at = static_cast<size_t>(route.hash_column);
 	const ChangeValue *value = nullptr;
 	if (change.new_row.size() > at && change.new_row[at].kind == ChangeValue::Kind::Text)
@@ -375,8 +386,8 @@ void apply(Applier *applier, const Change& change)
 	}
 	if (change.kind == Change::Kind::Truncate)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("a table was truncated while its shard was split")));
-	if (change.kind == Change::Kind::Other)
+						errmsg("a table was truncated while its shard was moved or split")));
+	if (change.kind == Change::Kind::Other || change.kind == Change::Kind::Mark)
 		return;
 	Route *route = find_route(applier, change.table_id);
 	if (route->targets.empty())
@@ -394,27 +405,22 @@ void apply(Applier *applier, const Change& change)
 	SetUserIdAndSecContext(user, context);
 }
 
-/* All changes of the open cursor. */
-pg_noinline void apply_all(Applier *applier, remote::Session *session)
+/* All changes up to the mark. */
+pg_noinline void apply_up_to(Applier *applier, const char *mark)
 {
 	const MemoryContext work =
 		AllocSetContextCreate(CurrentMemoryContext, "row changes", ALLOCSET_DEFAULT_SIZES);
-	for (bool more = true; more;)
+	for (bool reached = false; !reached;)
 	{
-		PGresult *result = fetch_changes(session);
-		more = PQntuples(result) > 0;
-		for (int row = 0; row < PQntuples(result); row++)
-		{
-			const MemoryContext previous = MemoryContextSwitchTo(work);
-			apply(applier, read_change(PQgetvalue(result, row, 0), PQgetlength(result, row, 0),
-									   applier->context));
-			MemoryContextSwitchTo(previous);
-			MemoryContextReset(work);
-		}
-		remote::release(result);
+		const MemoryContext previous = MemoryContextSwitchTo(work);
+		const Change change = next_change(&applier->stream, applier->context);
+		apply(applier, change);
+		reached = change.kind == Change::Kind::Mark && strcmp(change.mark, mark) == 0;
+		MemoryContextSwitchTo(previous);
+		MemoryContextReset(work);
 		CHECK_FOR_INTERRUPTS();
 	}
-	remote::execute(session, "COMMIT");
+	confirm_changes(&applier->stream);
 }
 
 /* --- arguments ------------------------------------------------------------------------------- */
@@ -460,24 +466,12 @@ void set_for_now(const char *setting, const char *value)
 	set_config_option(setting, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-} // namespace
-
-CIVITAS_PG_BEGIN
-
-/* apply_changes(source node, slot, publication, up to, published tables, shards, least hashes,
- * greatest hashes, distribution columns): the last five go together. Returns how many changes. */
-PG_FUNCTION_INFO_V1(citus_internal_apply_changes);
-PGDLLEXPORT Datum citus_internal_apply_changes(PG_FUNCTION_ARGS)
+pg::Vec<Target> targets_argument(FunctionCallInfo fcinfo)
 {
-	const catalog::Node *source = catalog::find_node(PG_GETARG_INT32(0));
-	if (source == nullptr)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("node %d does not exist", PG_GETARG_INT32(0))));
-	const pg::Vec<const char *> published = texts_argument(PG_GETARG_DATUM(4));
-	const pg::Vec<const char *> shards = texts_argument(PG_GETARG_DATUM(5));
-	const pg::Vec<int32> minima = numbers_argument(PG_GETARG_DATUM(6));
-	const pg::Vec<int32> maxima = numbers_argument(PG_GETARG_DATUM(7));
-	const pg::Vec<const char *> columns = texts_argument(PG_GETARG_DATUM(8));
+	const pg::Vec<const char *> published = texts_argument(PG_GETARG_DATUM(5));
+	const pg::Vec<const char *> shards = texts_argument(PG_GETARG_DATUM(6));
+	const pg::Vec<int32> minima = numbers_argument(PG_GETARG_DATUM(7));
+	const pg::Vec<int32> maxima = numbers_argument(PG_GETARG_DATUM(8));
 	pg::Vec<Target> targets;
 	for (int i = 0; i < published.size(); i++)
 	{
@@ -486,28 +480,80 @@ PGDLLEXPORT Datum citus_internal_apply_changes(PG_FUNCTION_ARGS)
 			RowExclusiveLock, false);
 		targets.push({published[i], relid, owner_of(relid), minima[i], maxima[i]});
 	}
-	Applier applier = {CurrentMemoryContext, targets.span(), columns.span(), {}, 0};
+	return targets;
+}
+
+/* Sets `current`: to that of the last call, or to a new one, whose stream begins. */
+void find_applier(FunctionCallInfo fcinfo)
+{
+	const char *slot = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (current != nullptr && strcmp(current->slot, slot) == 0)
+		return;
+	if (current != nullptr)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("this transaction applies the changes of another slot")));
+	const catalog::Node *source = catalog::find_node(PG_GETARG_INT32(0));
+	if (source == nullptr)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("node %d does not exist", PG_GETARG_INT32(0))));
+	const MemoryContext context =
+		AllocSetContextCreate(TopTransactionContext, "applied changes", ALLOCSET_DEFAULT_SIZES);
+	const MemoryContext previous = MemoryContextSwitchTo(context);
+	auto *applier = static_cast<Applier *>(palloc(sizeof(Applier)));
+	*applier = {context,
+				pstrdup(slot),
+				{},
+				targets_argument(fcinfo),
+				texts_argument(PG_GETARG_DATUM(9)),
+				{},
+				0};
+	applier->stream =
+		open_changes(txn::endpoint_of(*source), slot, text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	auto *callback = static_cast<MemoryContextCallback *>(palloc(sizeof(MemoryContextCallback)));
+	*callback = {[](void *) { current = nullptr; }, nullptr, nullptr};
+	MemoryContextRegisterResetCallback(context, callback);
+	MemoryContextSwitchTo(previous);
+	current = applier;
+}
+
+void end_applier()
+{
+	remote::close(current->stream.session);
+	MemoryContextDelete(current->context);
+}
+
+} // namespace
+
+CIVITAS_PG_BEGIN
+
+/* apply_changes(source node, slot, publication, mark, last, published tables, shards, least hashes,
+ * greatest hashes, distribution columns): the last five go together; an empty column: all rows.
+ * Returns how many changes were applied in this transaction. */
+PG_FUNCTION_INFO_V1(citus_internal_apply_changes);
+PGDLLEXPORT Datum citus_internal_apply_changes(PG_FUNCTION_ARGS)
+{
+	find_applier(fcinfo);
 	const int level = NewGUCNestLevel();
 	set_for_now("session_replication_role", "replica");
 	/* Rather an error than rows that a policy hides from the owner. */
 	set_for_now("row_security", "off");
-	remote::Session *session = remote::connect(txn::endpoint_of(*source));
-	remote::set_claimed(session, true);
 	SPI_connect();
 	PG_TRY();
 	{
-		open_changes(session, text_to_cstring(PG_GETARG_TEXT_PP(1)),
-					 text_to_cstring(PG_GETARG_TEXT_PP(2)), text_to_cstring(PG_GETARG_TEXT_PP(3)));
-		apply_all(&applier, session);
+		apply_up_to(current, text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		remote::close(session);
+		end_applier();
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	SPI_finish();
 	AtEOXact_GUC(true, level);
-	PG_RETURN_INT64(applier.applied);
+	const int64 applied = current->applied;
+	if (PG_GETARG_BOOL(4))
+		end_applier();
+	PG_RETURN_INT64(applied);
 }
 
 CIVITAS_PG_END

@@ -1,13 +1,17 @@
 /*
  * change_stream.h: row changes of another node, as its logical decoding tells them.
  *
- * The messages of pgoutput, protocol version 1, in text form, taken from a replication slot by SQL.
+ * The messages of pgoutput, protocol version 1, in text form, streamed from a replication slot.
  */
 #pragma once
 
 #include "civitas/pg/server.h"
 #include "civitas/pg/vec.h"
 #include "civitas/remote/session.h"
+
+CIVITAS_PG_BEGIN
+#include "access/xlogdefs.h"
+CIVITAS_PG_END
 
 #include <span>
 
@@ -45,6 +49,7 @@ struct Change
 		Update,
 		Delete,
 		Truncate,
+		Mark, /* what mark_sql() wrote: all that was committed before has been told */
 		Other /* begin, commit and the like */
 	};
 	Kind kind;
@@ -52,18 +57,28 @@ struct Change
 	uint32 table_id;					  /* Insert, Update, Delete */
 	std::span<const ChangeValue> old_row; /* the replica identity's columns, or all; may be empty */
 	std::span<const ChangeValue> new_row;
+	const char *mark; /* Mark */
 };
 
-/* Reads one message; what it points to lives in CurrentMemoryContext, tables in table_context.
- * 08P01 for what is no message. */
-Change read_change(const char *data, int length, MemoryContext table_context);
+/* SQL that writes a mark into the log of the node that runs it. */
+char *mark_sql(const char *mark);
 
-/* Opens the slot's changes up to an LSN on an idle session, in a transaction there, and takes them
- * from the slot. */
-void open_changes(remote::Session *session, const char *slot, const char *publication,
-				  const char *upto);
-/* The next messages, in binary form, at most a few hundred; no rows at the end. Owned by
- * CurrentMemoryContext. */
-PGresult *fetch_changes(remote::Session *session);
+/* An open stream. Its session is in use until it is closed. */
+struct ChangeStream
+{
+	remote::Session *session;
+	XLogRecPtr position; /* of what was received */
+	TimestampTz confirmed_at;
+};
+
+/* Begins to stream the slot's changes of the publication. Raises remote errors. */
+ChangeStream open_changes(const remote::Endpoint& endpoint, const char *slot,
+						  const char *publication);
+/* Waits for the next change; what it points to lives in CurrentMemoryContext, tables in
+ * table_context. Raises when the stream ends, 08P01 for what is no message. */
+Change next_change(ChangeStream *stream, MemoryContext table_context);
+/* Tells the source how far we are, for those who watch. A slot is never read twice: who fails
+ * starts over with a new one. */
+void confirm_changes(ChangeStream *stream);
 
 } // namespace civitas::cluster

@@ -6,10 +6,9 @@
  * is locked is left alone. A record of policy OnFailure is deleted by the operation's own
  * transaction, so it is gone exactly if the operation has succeeded.
  *
- * Cleaning up: one session at a time; the records of ended operations, subscriptions first, for
- * they hold slots, tables last. A placement that was replaced is dropped when no node's metadata
- * has it any more and every transaction that may still be on its way to it has ended; until then
- * its record stays.
+ * Cleaning up: one session at a time; the records of ended operations, tables last. A placement
+ * that was replaced is dropped when no node's metadata has it any more and every transaction that
+ * may still be on its way to it has ended; until then its record stays.
  */
 #include "cleanup.h"
 
@@ -89,7 +88,7 @@ pg::Vec<Record> read_records(const char *condition)
 	sql.raw("SELECT record_id, operation_id, object_type, object_name, node_group_id, policy_type "
 			"FROM pg_catalog.pg_dist_cleanup WHERE ")
 		.raw(condition)
-		.raw(" ORDER BY pg_catalog.array_position(ARRAY[2, 5, 3, 4, 1], object_type), record_id");
+		.raw(" ORDER BY pg_catalog.array_position(ARRAY[3, 4, 1], object_type), record_id");
 	if (SPI_execute(sql.c_str(), false, 0) != SPI_OK_SELECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("cannot read pg_dist_cleanup")));
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -146,17 +145,11 @@ char *drop_sql(const Record& record, int lock_timeout)
 		sql.raw("SELECT citus_internal.drop_placement(").literal(record.name).raw(", ");
 		sql.num(lock_timeout).ch(')');
 		break;
-	case ObjectType::Subscription:
-		sql.raw("SELECT citus_internal.drop_subscription(").literal(record.name).ch(')');
-		break;
 	case ObjectType::ReplicationSlot:
 		sql.raw("SELECT citus_internal.drop_replication_slot(").literal(record.name).ch(')');
 		break;
 	case ObjectType::Publication:
 		sql.raw("DROP PUBLICATION IF EXISTS ").ident(record.name);
-		break;
-	case ObjectType::Role:
-		sql.raw("DROP ROLE IF EXISTS ").ident(record.name);
 		break;
 	}
 	return sql.c_str();
@@ -212,10 +205,10 @@ const char *wait_for_users(std::span<const Record *const> records, int64 operati
 
 void report(int level, const Record& record, const char *reason)
 {
-	static constexpr const char *KINDS[] = {"object",			"placement",   "subscription",
-											"replication slot", "publication", "role"};
-	const int type = static_cast<int>(record.type);
-	ereport(level, (errmsg("could not drop %s %s yet", KINDS[type <= 5 ? type : 0], record.name),
+	const char *kind = record.type == ObjectType::Placement			? "placement"
+					   : record.type == ObjectType::ReplicationSlot ? "replication slot"
+																	: "publication";
+	ereport(level, (errmsg("could not drop %s %s yet", kind, record.name),
 					errdetail_internal("%s", reason), errhint("It will be tried again.")));
 }
 

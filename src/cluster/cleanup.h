@@ -18,10 +18,8 @@ namespace civitas::cluster {
 enum class ObjectType : int
 {
 	Placement = 1, /* a shard's table: qualified and quoted name */
-	Subscription = 2,
 	ReplicationSlot = 3,
-	Publication = 4,
-	Role = 5
+	Publication = 4
 };
 
 /* pg_dist_cleanup.policy_type */
@@ -55,7 +53,7 @@ struct CleanUp
 	int level;			   /* how loudly to say what cannot be dropped now */
 	int lock_timeout;	   /* ms; bounds the wait for readers of a placement */
 	bool wait;			   /* for another session that cleans up; false: leave it to that one */
-	bool only_replication; /* no tables: slots, subscriptions, what belongs to them */
+	bool only_replication; /* no tables: slots and publications */
 };
 CIVITAS_SERVER_STATE(CleanUp);
 

@@ -209,8 +209,8 @@ static void fill_logically(List *tables, Transfers transfers, Replication *repli
 	build_indexes(transfers);
 	CIVITAS_DEBUG_POINT("move_indexed");
 	set_phase(Phase::CatchingUp);
-	subscribe(replication);
-	CIVITAS_DEBUG_POINT("move_subscribed");
+	start_applying(replication);
+	CIVITAS_DEBUG_POINT("move_applying");
 	catch_up(replication);
 	CIVITAS_DEBUG_POINT("move_caught_up");
 	block_writes(

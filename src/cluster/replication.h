@@ -1,12 +1,10 @@
 /*
- * replication.h: the part of a transfer that logical replication does: what is written to the
- * source while its rows are copied, and until writes are blocked, follows by itself.
+ * replication.h: the part of a transfer that logical decoding does: what is written to the source
+ * while its rows are copied, and until writes are blocked, follows.
  *
  * The transfers are divided into streams: those with one source node, one target node and one owner
- * share a publication, a slot and a subscription. A subscription applies changes to relations of
- * the same name, so source and target of a stream must be different nodes and the shard the same.
- * Where shards are split neither is so: then there is no subscription, and the target takes the
- * changes from the slot by itself, when it is told to (apply_changes.cpp).
+ * share a publication, a slot and a session of the target, which takes the changes from the slot
+ * and applies them (apply_changes.cpp).
  */
 #pragma once
 
@@ -25,14 +23,14 @@ void start_publishing(Replication *replication);
 /* For copy_rows(): one for each transfer. */
 std::span<const char *const> snapshots(const Replication *replication);
 void end_snapshots(Replication *replication);
-/* Starts the subscriptions; the targets must have their rows and indexes. */
-void subscribe(Replication *replication);
+/* The targets begin to apply changes; they must have their rows and indexes. */
+void start_applying(Replication *replication);
 /* Returns when the targets are nearly as new as the sources. */
 void catch_up(Replication *replication);
-/* While writes are blocked: returns when everything that was written has arrived. */
+/* While writes are blocked: returns when everything that was written has arrived and is committed.
+ */
 void finish_replication(Replication *replication);
-/* Gives its sessions back; never raises. Publications, slots and subscriptions are left to
- * clean_up(). */
+/* Closes its sessions; never raises. Publications and slots are left to clean_up(). */
 void close_replication(Replication *replication);
 
 } // namespace civitas::cluster

@@ -11,7 +11,7 @@
  * source block_writes()                        on all nodes; here where there is no logical part
  *   copy_rows()                           every target pulls its rows from its source
  *   build_indexes()                       indexes, constraints, partitions, statistics
- *   subscribe(), catch_up()               logical only
+ *   start_applying(), catch_up()          logical only
  *   block_writes()                        here where there is a logical part
  *   finish_replication()                  logical only: everything that was written has arrived
  *   add_foreign_keys(), ignore_foreign_keys()

@@ -225,26 +225,6 @@ void add_endpoint(ConnectParameters *parameters, const Endpoint& endpoint)
 
 } // namespace
 
-char *connection_string(const Endpoint& endpoint)
-{
-	ConnectParameters parameters;
-	parameters.count = 0;
-	add_endpoint(&parameters, endpoint);
-	pg::Str text;
-	for (int i = 0; i < parameters.count; i++)
-	{
-		text.raw(i == 0 ? "" : " ").raw(parameters.keys[i]).raw("='");
-		for (const char *c = parameters.values[i]; *c != '\0'; c++)
-		{
-			if (*c == '\'' || *c == '\\')
-				text.ch('\\');
-			text.ch(*c);
-		}
-		text.ch('\'');
-	}
-	return text.c_str();
-}
-
 PGconn *start_libpq_connect(const Session *session)
 {
 	ConnectParameters parameters;

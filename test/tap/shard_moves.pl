@@ -10,7 +10,7 @@ use IPC::Run;
 
 my $cluster = CivitasCluster->new(
 	workers => 2,
-	conf => "citus.recover_2pc_interval = 1000\ncitus.defer_shard_delete_interval = -1\nwal_retrieve_retry_interval = 500ms\n"
+	conf => "citus.recover_2pc_interval = 1000\ncitus.defer_shard_delete_interval = -1\n"
 	  . "restart_after_crash = on\ncitus.node_connection_timeout = 5000\nmax_worker_processes = 20\nfsync = off\n");
 my $coordinator = $cluster->node(0);
 my $dir = $coordinator->basedir;
@@ -259,8 +259,8 @@ sub check_after
 
 # All steps with CIVITAS_ALL_STEPS set; else those that differ most.
 my $all = $ENV{CIVITAS_ALL_STEPS};
-for my $point ($all ? qw(move_begun move_created move_published move_copied move_indexed move_subscribed move_caught_up move_blocked move_filled move_switched)
-	: qw(move_created move_subscribed move_switched))
+for my $point ($all ? qw(move_begun move_created move_published move_copied move_indexed move_applying move_caught_up move_blocked move_filled move_switched)
+	: qw(move_created move_applying move_switched))
 {
 	my $before = group();
 	my ($failure) = $cluster->try(0, "SET citus.debug_point = '$point:crash'; " . move_sql('auto'));

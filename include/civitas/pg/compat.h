@@ -91,10 +91,6 @@ inline WaitEventSet *create_wait_set(int event_count)
 #endif
 }
 
-/* Whether changes of a subscription are applied with the rights of the subscription's owner; 16
- * made it the tables' owner. */
-inline constexpr bool APPLY_RUNS_AS_SUBSCRIPTION_OWNER = PG_VERSION_NUM < 160000;
-
 /* This backend's number among all processes of the server, from 0; 17 renamed it. */
 inline int backend_slot()
 {

@@ -66,9 +66,6 @@ Session *find_idle(const Endpoint& endpoint);
 bool wanted_by_others(const Session *session);
 /* Whether an endpoint is this very server; set by txn. */
 extern bool (*is_this_server_hook)(const Endpoint& endpoint);
-/* The endpoint as a connection string under the same rules, secrets included: for a subscription,
- * never for a message. In CurrentMemoryContext. */
-char *connection_string(const Endpoint& endpoint);
 /* Closes and forgets. Never raises. */
 void close(Session *session);
 
