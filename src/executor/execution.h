@@ -125,7 +125,8 @@ struct Execution
 	int64 snapshot_number; /* the remote statements of this number share a snapshot; 0: none */
 
 	pg::Vec<Task> tasks;
-	int current_phase_end; /* tasks before this index have been given to flow */
+	int current_phase_end; /* tasks before this index are for first placements */
+	bool node_by_node;	   /* tasks are sorted by node and run on one after the other */
 
 	bool asked; /* for its first row */
 	bool started;
@@ -285,8 +286,14 @@ void lock_shard_groups(Execution *execution);
 /* Whether each placement of the (reference) table is locked for the statement; then before its
  * statement there, or here before the local one. */
 bool locks_replica(const Execution *execution);
-void queue_replica_lock(const Execution *execution, const Task& task, remote::Session *session);
-void lock_local_replica(const Execution *execution, const Task& task);
+void queue_replica_lock(const Execution *execution, remote::Session *session);
+void lock_local_replica(const Execution *execution);
+/* The same for rows that are copied into a reference table: SQL, or here. */
+const char *copied_rows_lock(const catalog::Table& table);
+void lock_for_copied_rows(const catalog::Table& table);
+/* Whether rows of an INSERT for several shards must come to them in the order in which those are
+ * locked. */
+bool goes_node_by_node(const Execution *execution);
 
 /* Plan of a task's statement for EXPLAIN (explain.cpp). */
 struct PlannedStmt *plan_local_statement(const Statement& statement, const char **sql);

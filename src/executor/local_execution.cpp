@@ -100,7 +100,7 @@ void run_statements(Execution *execution, Task& task)
 	if (locks_replica(execution))
 	{
 		/* What the lock made us wait for must be seen. */
-		lock_local_replica(execution, task);
+		lock_local_replica(execution);
 		PushActiveSnapshot(GetTransactionSnapshot());
 	}
 	else

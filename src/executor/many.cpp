@@ -11,8 +11,9 @@
  *
  * Only workers with unread input are read and only until the first row, so what libpq and the
  * sockets hold is all that is buffered. Changes of replicated shards run in two phases, first
- * placements before the others, so that two such statements meet in the same order everywhere; each
- * phase has its own flow.
+ * placements before the others, so that two such statements meet in the same order everywhere; rows
+ * of an INSERT for several shards may have to come to one node after the other (shard_locks.cpp).
+ * Each phase has its own flow.
  */
 #include "execution.h"
 
@@ -163,7 +164,7 @@ int pool_size_of(const Execution *execution)
 {
 	/* Row locks, too, are of a transaction that goes on, and taken in one order on each node. */
 	if (!execution->query->read_only &&
-		(!execution->alone || execution->query->command == CMD_SELECT ||
+		(!execution->alone || execution->query->command == CMD_SELECT || execution->node_by_node ||
 		 multi_shard_modify_mode == MODIFY_SEQUENTIAL))
 		return 1;
 	return max_adaptive_executor_pool_size;
@@ -797,11 +798,23 @@ void give_back_sessions(Many *many)
 	many->flow = nullptr;
 }
 
-void start_phase(Execution *execution, int begin, int end)
+/* Behind the last task of the phase that begins with this one. */
+int end_of_phase(const Execution *execution, int begin)
+{
+	const pg::Vec<Task>& tasks = execution->tasks;
+	if (!execution->node_by_node)
+		return begin < execution->current_phase_end ? execution->current_phase_end : tasks.size();
+	int end = begin + 1;
+	while (end < tasks.size() && tasks[end].groups[0] == tasks[begin].groups[0])
+		end++;
+	return end;
+}
+
+void start_phase(Execution *execution, int begin)
 {
 	Many *many = execution->many;
 	many->phase_begin = begin;
-	many->phase_end = end;
+	many->phase_end = end_of_phase(execution, begin);
 	many->task_numbers.clear();
 	begin_phase(execution);
 	take_actions(execution);
@@ -832,7 +845,7 @@ bool go_on(Execution *execution)
 	give_back_sessions(many);
 	if (many->phase_end == execution->tasks.size())
 		return false;
-	start_phase(execution, many->phase_end, execution->tasks.size());
+	start_phase(execution, many->phase_end);
 	return true;
 }
 
@@ -842,7 +855,7 @@ void start_many(Execution *execution)
 {
 	Many *many = new (palloc0(sizeof(Many))) Many{};
 	execution->many = many;
-	start_phase(execution, 0, execution->current_phase_end);
+	start_phase(execution, 0);
 }
 
 bool next_many(Execution *execution, Datum *values, bool *nulls)

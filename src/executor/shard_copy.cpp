@@ -7,7 +7,8 @@
  * are. Batches for other nodes are queued on the stream of their session; when more than
  * QUEUE_BYTES wait there, the reader waits too. Batches for shards on this node are written at
  * once. Between batches the streams are pumped every PUMP_BYTES of input, so nodes write while the
- * reading goes on.
+ * reading goes on. A reference table's batch is on its first placement before it goes to the
+ * others.
  *
  * A foreign key of the table to itself is checked at the end of each COPY, and a row may refer to
  * one that comes later. So the rows of a shard of such a table are kept together until the end, and
@@ -336,6 +337,23 @@ size_t batch_bytes(const Batch *batch, size_t offset, size_t length, char *scrat
 	return length < batch->length - offset ? length : batch->length - offset;
 }
 
+static void send_batch(ShardCopy *copy, Batch *batch,
+					   std::span<const catalog::Placement> placements)
+{
+	const GroupId local_group = catalog::local_group_id();
+	bool local = false;
+	for (const catalog::Placement& placement : placements)
+	{
+		if (placement.group_id == local_group)
+			local = true;
+		else
+			stream_enqueue(copy, stream_for(copy, batch->shard_index, placement), batch);
+	}
+	pump_streams(copy);
+	if (local)
+		write_local_batch(copy, batch);
+}
+
 /* Hands a shard's buffer to its placements. */
 static void flush_buffer(ShardCopy *copy, int shard_index)
 {
@@ -349,18 +367,15 @@ static void flush_buffer(ShardCopy *copy, int shard_index)
 
 	batch->references = 1; /* ours, while placements are enumerated */
 	copy->queued += batch->length;
-	const GroupId local_group = catalog::local_group_id();
-	bool local = false;
-	for (const catalog::Placement& placement : copy->table->placements_of(shard_index))
+	std::span<const catalog::Placement> placements = copy->table->placements_of(shard_index);
+	if (copy->table->kind == catalog::TableKind::Reference && placements.size() > 1)
 	{
-		if (placement.group_id == local_group)
-			local = true;
-		else
-			stream_enqueue(copy, stream_for(copy, shard_index, placement), batch);
+		/* Writers of a reference table meet at the first placement (shard_locks.cpp). */
+		send_batch(copy, batch, placements.first(1));
+		wait_for_streams(copy, 0);
+		placements = placements.subspan(1);
 	}
-	pump_streams(copy);
-	if (local)
-		write_local_batch(copy, batch);
+	send_batch(copy, batch, placements);
 	if (--batch->references == 0)
 	{
 		copy->queued -= batch->length;

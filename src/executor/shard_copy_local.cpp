@@ -7,6 +7,7 @@
  */
 #include "civitas/catalog/logical_names.h"
 #include "civitas/txn/transaction.h"
+#include "execution.h"
 #include "shard_copy_internal.h"
 
 CIVITAS_PG_BEGIN
@@ -116,6 +117,8 @@ void write_local_batch(ShardCopy *copy, Batch *batch)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("shard \"%s\" does not exist on this node", name)));
 	txn::note_local_write();
+	if (table.kind == catalog::TableKind::Reference)
+		lock_for_copied_rows(table);
 
 	Progress progress;
 	save_progress(&progress);

@@ -112,6 +112,8 @@ static void start_batch(ShardCopy *copy, Stream *stream)
 	const catalog::Table& table = *copy->table;
 	MemoryContext caller_context = MemoryContextSwitchTo(copy->context);
 	pg::Str sql;
+	if (table.kind == catalog::TableKind::Reference)
+		sql.raw(copied_rows_lock(table)).raw("; ");
 	sql.raw("COPY ")
 		.raw(catalog::qualified_shard_name(table.relid,
 										   table.shards[stream->head->batch->shard_index].shard_id))
@@ -166,12 +168,17 @@ static bool read_start(ShardCopy *copy, Stream *stream)
 	PGresult *result;
 	if (!remote::consume_input(stream->session))
 		remote::raise_connection_lost(stream->session);
-	if (!remote::try_next_result(stream->session, &result))
-		return false;
-	if (PQresultStatus(result) != PGRES_COPY_IN)
-		raise_batch_error(copy, stream, stream->head->batch, result);
-	PQclear(result);
-	return true;
+	while (remote::try_next_result(stream->session, &result))
+	{
+		const ExecStatusType status = PQresultStatus(result);
+		/* Rows come of the lock before the COPY. */
+		if (status != PGRES_COPY_IN && status != PGRES_TUPLES_OK)
+			raise_batch_error(copy, stream, stream->head->batch, result);
+		PQclear(result);
+		if (status == PGRES_COPY_IN)
+			return true;
+	}
+	return false;
 }
 
 /* Reads the result of the batch: true once it is complete. */

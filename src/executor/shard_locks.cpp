@@ -3,13 +3,19 @@
  *
  * A change of many shards locks rows on several nodes at once; two of them could each have what the
  * other wants. So it first locks the shard groups that it touches, in one order for everybody: node
- * by node (ascending group), on each node ascending by key. Inserts and single-row changes take no
- * such lock and pay nothing; with those the search for deadlocks helps.
+ * by node (ascending group), on each node ascending by key. Single-row changes take no such lock
+ * and pay nothing; with those the search for deadlocks helps.
  *
- * A change of a replicated shard must meet the same rows on each placement. Its statement is
- * preceded, in the same flush, by a lock on the shard there: inserts share it, everything else is
- * alone. The first placement comes first (many.cpp), so they queue up there; and the lock is held
- * until the part of that node is committed, so that who comes next sees the same on every one.
+ * Rows that are given (INSERT .. VALUES) wait only for others with the same unique key, and must
+ * not keep others out of whole shards until their transaction ends. So they take no lock either:
+ * where the table has a unique key they go through the shard groups in the order above, which is
+ * the order in which their keys are locked then.
+ *
+ * A change of a reference table must meet the same rows on each placement. Its statement is
+ * preceded, in the same flush, by a lock on the shard there, and on those of the reference tables
+ * that it reads: inserts of given rows share it, everything else is alone. The first placement
+ * comes first (many.cpp; flush_buffer() in shard_copy.cpp), so they queue up there; and the lock is
+ * held until the part of that node is committed, so that who comes next sees the same on every one.
  *
  * The locks are advisory ones, of a class that SQL's advisory locks do not use, in the modes of
  * table locks, to the end of the transaction.
@@ -20,12 +26,17 @@
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_index.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
 CIVITAS_PG_END
 
 #include <cstdlib>
@@ -71,7 +82,27 @@ bool order_matters(const plan::RemoteQuery *query)
 {
 	if (all_modifications_commutative)
 		return false;
-	return query->command != CMD_INSERT || template_has(query, "ON CONFLICT");
+	return query->command != CMD_INSERT || template_has(query, "ON CONFLICT") ||
+		   list_length(query->relations) > 1;
+}
+
+/* Whether a row of the table may have to wait for another one. */
+bool has_unique_index(Oid relid)
+{
+	bool found = false;
+	Relation relation = table_open(relid, AccessShareLock);
+	ListCell *cell;
+	foreach (cell, RelationGetIndexList(relation))
+	{
+		HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		const auto *index = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+		found = found || index->indisunique || index->indisexclusion;
+		ReleaseSysCache(tuple);
+	}
+	table_close(relation, NoLock);
+	return found;
 }
 
 /* Whether the statement locks rows that were there before it, and waits for them. */
@@ -83,9 +114,14 @@ bool locks_rows(const plan::RemoteQuery *query)
 	return order_matters(query);
 }
 
-char *lock_statement(const Execution *execution, std::span<const int64> keys, bool alone)
+/* INSERT .. VALUES; false for INSERT .. SELECT that the nodes run. */
+bool inserts_given_rows(const plan::RemoteQuery *query)
 {
-	const Oid relation = execution->query->anchor;
+	return query->command == CMD_INSERT && query->pruning == plan::Pruning::Routed;
+}
+
+char *lock_statement(Oid relation, std::span<const int64> keys, bool alone)
+{
 	pg::Str name;
 	name.qualified(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
 	pg::Str sql;
@@ -118,6 +154,29 @@ pg::Vec<int64> keys_of_group(const Execution *execution, GroupId group)
 	return keys;
 }
 
+/* Shards of the reference tables that a change of one of them changes and reads, ascending. */
+pg::Vec<int64> replica_keys(const plan::RemoteQuery *query)
+{
+	pg::Vec<int64> keys;
+	ListCell *cell;
+	foreach (cell, query->relations)
+	{
+		const catalog::Table *table = catalog::find_table(lfirst_oid(cell));
+		if (table != nullptr && table->kind == catalog::TableKind::Reference)
+			keys.push(table->shards[0].shard_id);
+	}
+	qsort(keys.data(), keys.size(), sizeof(int64), compare_keys);
+	return keys;
+}
+
+/* Whether the statement, which changes no row that was there, may wait for rows of others that do
+ * the same. */
+bool waits_for_keys(const Execution *execution)
+{
+	return execution->query->command == CMD_INSERT && !all_modifications_commutative &&
+		   !inserts_given_rows(execution->query) && has_unique_index(execution->anchor->relid);
+}
+
 void lock_on_node(Execution *execution, GroupId group)
 {
 	const pg::Vec<int64> keys = keys_of_group(execution, group);
@@ -138,7 +197,7 @@ void lock_on_node(Execution *execution, GroupId group)
 		yield_session(session);
 	remote::begin_pipeline(session);
 	txn::queue_preamble(session, true);
-	remote::queue_hidden(session, lock_statement(execution, keys.span(), true));
+	remote::queue_hidden(session, lock_statement(execution->query->anchor, keys.span(), true));
 	remote::flush_pipeline(session);
 	/* What was queued is hidden; its error comes in place of the Sync. */
 	PGresult *result = nullptr;
@@ -156,7 +215,7 @@ void lock_shard_groups(Execution *execution)
 {
 	if (!enable_deadlock_prevention || execution->query->read_only ||
 		execution->query->target != plan::Target::ShardGroups || execution->anchor == nullptr ||
-		!locks_rows(execution->query))
+		!(locks_rows(execution->query) || waits_for_keys(execution)))
 		return;
 	pg::Vec<GroupId> groups;
 	for (const Task& task : execution->tasks)
@@ -174,23 +233,41 @@ void lock_shard_groups(Execution *execution)
 		lock_on_node(execution, group);
 }
 
+bool goes_node_by_node(const Execution *execution)
+{
+	return enable_deadlock_prevention && inserts_given_rows(execution->query) &&
+		   execution->tasks.size() > 1 && execution->current_phase_end == execution->tasks.size() &&
+		   !locks_rows(execution->query) && has_unique_index(execution->anchor->relid);
+}
+
 bool locks_replica(const Execution *execution)
 {
 	return execution->write && execution->query->target == plan::Target::AllReplicas &&
 		   execution->anchor != nullptr;
 }
 
-void queue_replica_lock(const Execution *execution, const Task& task, remote::Session *session)
+void queue_replica_lock(const Execution *execution, remote::Session *session)
 {
-	const int64 key = affinity_key(execution, task).key;
-	remote::queue_hidden(session,
-						 lock_statement(execution, {&key, 1}, order_matters(execution->query)));
+	const pg::Vec<int64> keys = replica_keys(execution->query);
+	remote::queue_hidden(session, lock_statement(execution->query->anchor, keys.span(),
+												 order_matters(execution->query)));
 }
 
-void lock_local_replica(const Execution *execution, const Task& task)
+void lock_local_replica(const Execution *execution)
 {
-	const AffinityKey key = affinity_key(execution, task);
-	lock_key(key.colocation, key.key, order_matters(execution->query));
+	for (const int64 key : replica_keys(execution->query))
+		lock_key(INVALID_COLOCATION_ID, key, order_matters(execution->query));
+}
+
+const char *copied_rows_lock(const catalog::Table& table)
+{
+	const int64 key = table.shards[0].shard_id;
+	return lock_statement(table.relid, {&key, 1}, false);
+}
+
+void lock_for_copied_rows(const catalog::Table& table)
+{
+	lock_key(INVALID_COLOCATION_ID, table.shards[0].shard_id, false);
 }
 
 } // namespace civitas::executor

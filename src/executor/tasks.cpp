@@ -188,6 +188,15 @@ void push_task(Execution *execution, const Task& model, GroupId group, bool prim
 						   table.shards[shard_index].shard_id, get_rel_name(table.relid))));
 }
 
+int compare_nodes(const void *left, const void *right)
+{
+	const Task *a = static_cast<const Task *>(left);
+	const Task *b = static_cast<const Task *>(right);
+	if (a->groups[0] != b->groups[0])
+		return a->groups[0] < b->groups[0] ? -1 : 1;
+	return a->shard_index - b->shard_index;
+}
+
 /* Primary placements first, all of them, then the others: see Execution::current_phase_end. */
 void place_tasks(Execution *execution, pg::Vec<Task>& models)
 {
@@ -220,7 +229,12 @@ void place_tasks(Execution *execution, pg::Vec<Task>& models)
 	}
 	execution->current_phase_end = execution->tasks.size();
 	if (!replicas)
+	{
+		execution->node_by_node = goes_node_by_node(execution);
+		if (execution->node_by_node)
+			qsort(execution->tasks.data(), execution->tasks.size(), sizeof(Task), compare_nodes);
 		return;
+	}
 	for (const Task& model : models)
 	{
 		const std::span<const catalog::Placement> placements =
