@@ -185,7 +185,7 @@ void append_array(pg::Str& sql, const pg::Vec<int64>& values, const char *type)
 }
 
 /* The metadata, here and on all other nodes. */
-void switch_placements(const Request& request, Transfers transfers)
+void switch_placements(const Request& request, Transfers transfers, SwitchCommands *commands)
 {
 	pg::Vec<int64> removed;
 	pg::Vec<int64> added;
@@ -214,7 +214,8 @@ void switch_placements(const Request& request, Transfers transfers)
 	append_array(sql.raw(", "), added, "bigint");
 	append_array(sql.raw(", "), shards, "bigint");
 	append_array(sql.raw(", "), groups, "integer");
-	txn::run_on_other_nodes(sql.ch(')').c_str());
+	commands->add_on_other_nodes(sql.ch(')').c_str());
+	commands->run();
 }
 
 /* Later, or with this transaction, which then waits for readers of the old placements. */
@@ -226,12 +227,13 @@ void carry_out(const Request& request, List *tables, Transfers transfers)
 	CIVITAS_DEBUG_POINT("move_created");
 	fill_targets(request.mode, operation, tables, transfers);
 	set_phase(Phase::ForeignKeys);
-	add_foreign_keys(transfers);
+	SwitchCommands commands;
+	add_foreign_keys(&commands, transfers);
 	if (!request.copy)
-		ignore_foreign_keys(transfers);
+		ignore_foreign_keys(&commands, transfers);
 	CIVITAS_DEBUG_POINT("move_filled");
 	set_phase(Phase::Completing);
-	switch_placements(request, transfers);
+	switch_placements(request, transfers, &commands);
 	keep_objects(operation);
 	if (!request.copy)
 		give_up_sources(operation, transfers, defer_drop);

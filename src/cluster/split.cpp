@@ -205,7 +205,8 @@ void append_array(pg::Str& sql, int pieces, const char *type, Value&& value)
 }
 
 /* The metadata, here and on all other nodes. */
-void switch_shards(List *tables, int index, const Cut& cut, Transfers transfers)
+void switch_shards(List *tables, int index, const Cut& cut, Transfers transfers,
+				   SwitchCommands *commands)
 {
 	pg::Str sql;
 	const int width = list_length(tables);
@@ -236,8 +237,9 @@ void switch_shards(List *tables, int index, const Cut& cut, Transfers transfers)
 					 [&](int piece) { return transfer(piece).target.group_id; });
 		sql.raw(");");
 	}
-	pg::sql_run(sql.c_str());
-	txn::run_on_other_nodes(sql.c_str());
+	commands->add(local_node(), sql.c_str());
+	commands->add_on_other_nodes(sql.c_str());
+	commands->run();
 }
 
 void carry_out(TransferMode mode, List *tables, int index, const Cut& cut, Transfers transfers)
@@ -247,13 +249,14 @@ void carry_out(TransferMode mode, List *tables, int index, const Cut& cut, Trans
 	CIVITAS_DEBUG_POINT("split_created");
 	fill_targets(mode, operation, tables, transfers);
 	set_phase(Phase::ForeignKeys);
-	add_foreign_keys(transfers);
+	SwitchCommands commands;
+	add_foreign_keys(&commands, transfers);
 	/* Every piece has the same sources. */
 	const Transfers sources = transfers.subspan(0, static_cast<size_t>(list_length(tables)));
-	ignore_foreign_keys(sources);
+	ignore_foreign_keys(&commands, sources);
 	CIVITAS_DEBUG_POINT("split_filled");
 	set_phase(Phase::Completing);
-	switch_shards(tables, index, cut, transfers);
+	switch_shards(tables, index, cut, transfers, &commands);
 	keep_objects(operation);
 	give_up_sources(operation, sources, defer_drop);
 	CIVITAS_DEBUG_POINT("split_switched");

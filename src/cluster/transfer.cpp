@@ -233,18 +233,37 @@ bool any_foreign_key(Transfers transfers)
 	return false;
 }
 
-/* In this transaction, on this node or another. */
-void run_in_transaction(const catalog::Node& node, const char *sql)
-{
-	if (node.group_id == catalog::local_group_id())
-		pg::sql_run(sql);
-	else
-		txn::run_on_node(node, sql);
-}
-
 } // namespace
 
-void add_foreign_keys(Transfers transfers)
+void SwitchCommands::add(const catalog::Node& node, const char *sql)
+{
+	for (Command& command : commands_)
+		if (command.node.group_id == node.group_id)
+		{
+			command.sql = psprintf("%s; %s", command.sql, sql);
+			return;
+		}
+	commands_.push({node, sql});
+}
+
+void SwitchCommands::add_on_other_nodes(const char *sql)
+{
+	for (const catalog::Node& node : catalog::other_metadata_nodes())
+		add(node, sql);
+}
+
+void SwitchCommands::run()
+{
+	pg::Vec<txn::NodeCommand> others;
+	for (const Command& command : commands_)
+		if (command.node.group_id == catalog::local_group_id())
+			pg::sql_run(command.sql);
+		else
+			others.push({&command.node, command.sql});
+	txn::run_on_nodes(others.span());
+}
+
+void add_foreign_keys(SwitchCommands *commands, Transfers transfers)
 {
 	if (!any_foreign_key(transfers))
 		return;
@@ -254,12 +273,12 @@ void add_foreign_keys(Transfers transfers)
 		pg::Str sql;
 		sql.raw("SELECT citus_internal.add_foreign_keys(").raw(regclass_array(group)).raw(", ");
 		sql.raw(shard_id_array(group)).ch(')');
-		run_in_transaction(group[0].target, sql.c_str());
+		commands->add(group[0].target, sql.c_str());
 		transfers = transfers.subspan(group.size());
 	}
 }
 
-void ignore_foreign_keys(Transfers transfers)
+void ignore_foreign_keys(SwitchCommands *commands, Transfers transfers)
 {
 	if (!any_foreign_key(transfers))
 		return;
@@ -271,7 +290,7 @@ void ignore_foreign_keys(Transfers transfers)
 				quote_qualified_identifier(get_namespace_name(get_rel_namespace(transfer.relid)),
 										   get_rel_name(transfer.relid)))
 			.raw("::pg_catalog.regclass, ");
-		run_in_transaction(transfer.source, sql.num(transfer.source_shard).ch(')').c_str());
+		commands->add(transfer.source, sql.num(transfer.source_shard).ch(')').c_str());
 	}
 }
 
@@ -340,8 +359,9 @@ char *lock_shells_sql(List *tables)
 void take_locks(List *tables, Transfers transfers)
 {
 	const char *shells = lock_shells_sql(tables);
-	const char *timeout = psprintf("SET LOCAL lock_timeout = %d;", TRY_TIMEOUT);
 	const char *own_sources = lock_sources_sql(transfers, catalog::local_group_id());
+	/* Sessions are opened before anybody waits for us. */
+	txn::run_on_other_nodes(psprintf("SET LOCAL lock_timeout = %d", TRY_TIMEOUT));
 	ListCell *cell;
 	foreach (cell, tables)
 		LockRelationOid(lfirst_oid(cell), ExclusiveLock);
@@ -349,7 +369,7 @@ void take_locks(List *tables, Transfers transfers)
 	for (const catalog::Node& node : catalog::other_metadata_nodes())
 	{
 		const char *sources = lock_sources_sql(transfers, node.group_id);
-		commands.push({&node, psprintf("%s%s;%s;SET LOCAL lock_timeout TO DEFAULT", timeout, shells,
+		commands.push({&node, psprintf("%s;%s;SET LOCAL lock_timeout TO DEFAULT", shells,
 									   sources != nullptr ? sources : "")});
 	}
 	txn::run_on_nodes(commands.span());

@@ -14,8 +14,7 @@
  *   start_applying(), catch_up()          logical only
  *   block_writes()                        here where there is a logical part
  *   finish_replication()                  logical only: everything that was written has arrived
- *   add_foreign_keys(), ignore_foreign_keys()
- *   (metadata on all nodes: the caller, in this transaction)
+ *   add_foreign_keys(), ignore_foreign_keys(), the caller's metadata: SwitchCommands
  *
  * All up to finish_replication() but block_writes() runs in sessions of its own, as the extension's
  * owner, outside of this transaction: what they make is of no consequence until the metadata says
@@ -78,11 +77,31 @@ void create_targets(int64 operation, Transfers transfers);
 void copy_rows(Transfers transfers, std::span<const char *const> snapshots = {});
 /* Indexes with their constraints, attached partitions, statistics. */
 void build_indexes(Transfers transfers);
-/* Foreign keys of the targets; in this transaction, while writes are blocked. */
-void add_foreign_keys(Transfers transfers);
+/* What the nodes do in this transaction while writes are blocked: collected, so that each is asked
+ * once. */
+class SwitchCommands
+{
+public:
+	/* Commands of one node run in the order in which they were added. */
+	void add(const catalog::Node& node, const char *sql);
+	void add_on_other_nodes(const char *sql);
+	/* This node first, then all others at the same time. */
+	void run();
+
+private:
+	struct Command
+	{
+		catalog::Node node;
+		const char *sql;
+	};
+	pg::Vec<Command> commands_;
+};
+
+/* Foreign keys of the targets. */
+void add_foreign_keys(SwitchCommands *commands, Transfers transfers);
 /* The sources are about to be given up, but stand a while longer: what happens to reference tables
- * that they reference must neither change them nor fail because of them. In this transaction. */
-void ignore_foreign_keys(Transfers transfers);
+ * that they reference must neither change them nor fail because of them. */
+void ignore_foreign_keys(SwitchCommands *commands, Transfers transfers);
 
 /*
  * Stops writes to the tables (oids), and to reference tables that they reference, on all nodes
