@@ -199,7 +199,7 @@ ALTER TABLE b OWNER TO rebalance_nologin;
 ALTER TABLE alone OWNER TO rebalance_nologin;
 SELECT citus_set_node_property('localhost', :worker2, 'shouldhaveshards', false);
 SET LOCAL ROLE rebalance_nologin;
-SELECT citus_rebalance_start('by_shard_count', drain_only => true);
+SELECT citus_rebalance_start('by_shard_count', drain_only => true, shard_transfer_mode => 'block_writes');
 ROLLBACK;
 DROP OWNED BY rebalance_nologin;
 DROP ROLE rebalance_nologin;
