@@ -5,7 +5,7 @@ use strict;
 use warnings;
 use CivitasCluster;
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(sleep);
 use IPC::Run;
 
 # The background's sessions do not wait: here there are none.
@@ -14,6 +14,7 @@ max_connections = 60
 restart_after_crash = on
 citus.recover_2pc_interval = -1
 citus.distributed_deadlock_detection_factor = -1
+citus.node_connection_timeout = 300s
 CONF
 my $coordinator = $cluster->node(0);
 $cluster->sql('CREATE TABLE t (k int PRIMARY KEY, v int)');
@@ -28,43 +29,35 @@ sub limit_to
 	$coordinator->poll_query_until('postgres', "SELECT current_setting('citus.max_shared_pool_size') = '$limit'") or die;
 }
 
-sub most_sessions
+my $sessions = 'SELECT coalesce(max(connection_count_to_node), 0) FROM citus_remote_connection_stats()';
+sub most_sessions { return $cluster->sql($sessions); }
+
+sub no_session_is_left
 {
-	return $cluster->sql('SELECT coalesce(max(connection_count_to_node), 0) FROM citus_remote_connection_stats()');
+	my ($what) = @_;
+	return ok($cluster->wait_until($what, sub { most_sessions() == 0 }), $what);
 }
 
-# A psql that is fed statement by statement.
-sub session
+# Sessions that hold every shard on the workers, so that whoever reads or writes one waits for it there.
+sub lock_shards
 {
-	my $s = { in => '', out => '', err => '' };
-	$s->{handle} = IPC::Run::start(
-		[ 'psql', '-X', '-q', '-A', '-t', '-v', 'VERBOSITY=verbose', '-d', $coordinator->connstr('postgres'), '-f', '-' ],
-		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err}, IPC::Run::timeout(120));
-	return $s;
-}
-
-sub says
-{
-	my ($s, $word, $seconds, $quiet) = @_;
-	for (1 .. ($seconds // 30) * 50)
+	my @locks;
+	for my $i (1, 2)
 	{
-		$s->{handle}->pump_nb;
-		return 1 if index($s->{out}, $word) >= 0;
-		sleep 0.02;
+		my $shards = $cluster->sql("SELECT string_agg('t_' || shardid, ', ' ORDER BY shardid) FROM pg_dist_placement WHERE groupid = $i");
+		push @locks, $cluster->session($i);
+		$locks[-1]->run("BEGIN; LOCK TABLE $shards");
 	}
-	diag("no $word in: $s->{out} $s->{err}") unless $quiet;
-	return 0;
+	return @locks;
 }
 
-sub run_on
+# Sessions from other nodes that wait for such a lock.
+sub waiting_on
 {
-	my ($s, $sql, $seconds) = @_;
-	$s->{out} = '';
-	$s->{in} .= "$sql;\n\\echo done\n";
-	return says($s, 'done', $seconds);
+	my ($i) = @_;
+	return $cluster->node($i)->safe_psql('postgres',
+		q{SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%' AND wait_event_type = 'Lock'});
 }
-
-sub finish { my ($s) = @_; $s->{in} .= "\\q\n"; eval { $s->{handle}->finish }; return; }
 
 my $key = $cluster->sql('SELECT k FROM generate_series(1, 100) k WHERE (SELECT groupid FROM pg_dist_placement p WHERE p.shardid = '
 	  . q{get_shard_id_for_distribution_column('t', k)) = 1 LIMIT 1});
@@ -83,56 +76,72 @@ for my $name (sort keys %scripts)
 	print $file $scripts{$name};
 	close $file;
 	my ($out, $err, $most) = ('', '', 0);
+	# Nobody gets on until every client has come and all the room is taken.
+	my @locks = lock_shards();
 	my $run = IPC::Run::start(
-		[ 'pgbench', '-n', '-c', '10', '-j', '1', '-T', '2', '-f', "$scripts/$name.sql", $coordinator->connstr('postgres') ],
-		'>', \$out, '2>', \$err, IPC::Run::timeout(120));
+		[ 'pgbench', '-n', '-c', '10', '-j', '1', '-t', '30', '-f', "$scripts/$name.sql", $coordinator->connstr('postgres') ],
+		'<', \undef, '>', \$out, '2>', \$err, IPC::Run::timeout(300));
+	$cluster->wait_until("$name: every client is at work", sub {
+		$cluster->sql(q{SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()}) == 10 });
+	ok($cluster->wait_until("$name: the room is used", sub { $run->pump_nb; most_sessions() == 3 }), "$name: the room is used");
+	$_->finish for @locks;
 	while ($run->pumpable)
 	{
 		my $now = most_sessions();
 		$most = $now if $now > $most;
 		$run->pump_nb;
-		sleep 0.1;
+		sleep 0.05;
 	}
 	ok($run->finish, "$name: nobody failed") or diag("$out $err");
-	my ($done) = $out =~ /actually processed: (\d+)/;
-	cmp_ok($done // 0, '>=', 10, "$name: $done transactions");
+	like($out, qr/actually processed: 300\b/, "$name: every transaction was made");
 	cmp_ok($most, '<=', 3, "$name: at most $most sessions to a node");
-	cmp_ok($most, '>=', 1, "$name: sessions are counted");
 }
-is(most_sessions(), 0, 'sessions of clients that are gone are not counted')
-  or diag($cluster->sql('SELECT * FROM citus_remote_connection_stats()'));
+no_session_is_left('sessions of clients that are gone are not counted');
 
 # --- kept sessions are given up --------------------------------------------------------------------------------------
 limit_to(1);
-my $idle = session();
-ok(run_on($idle, "SELECT v FROM t WHERE k = $key"), 'a client keeps a session');
-is(most_sessions(), 1, '... which is counted');
-my $other = session();
-ok(run_on($other, 'SELECT count(*) FROM t', 60), 'another client gets its room');
-ok(run_on($idle, 'SELECT count(*) FROM t', 60), 'and the first one gets it back');
-ok(run_on($other, "SET ROLE NONE; SELECT v FROM t WHERE k = $key", 60), 'and so on');
+my $idle = $cluster->session(0);
+$idle->run("SELECT v FROM t WHERE k = $key");
+is(most_sessions(), 1, 'a session that a client keeps is counted');
+my $other = $cluster->session(0);
+is($other->run('SELECT count(*) FROM t'), "1000\n", 'another client gets its room');
+is($idle->run('SELECT count(*) FROM t'), "1000\n", 'and the first one gets it back');
+like($other->run("SET ROLE NONE; SELECT v FROM t WHERE k = $key"), qr/^\d+$/, 'and so on');
 
 # --- how many sessions a statement opens, and which are kept -----------------------------------------------------------
-finish($_) for $idle, $other;
+$_->finish for $idle, $other;
+no_session_is_left('sessions of clients that have left are not counted');
 limit_to(0);
-sub sessions_after
-{
-	my ($statements) = @_;
-	my @lines = split /\n/, $cluster->sql("$statements; SELECT coalesce(max(connection_count_to_node), 0) FROM citus_remote_connection_stats()");
-	return $lines[-1];
-}
 my $count = 'SELECT count(*) FROM t';
 my $at_once = 'SET citus.executor_slow_start_interval = 0';
-is(sessions_after("$at_once; BEGIN; $count"), 4, 'without an interval each task has a session');
-is(sessions_after("$at_once; SET citus.max_adaptive_executor_pool_size = 2; BEGIN; $count"), 2, 'citus.max_adaptive_executor_pool_size holds');
-is(sessions_after("SET citus.executor_slow_start_interval = 60000; BEGIN; $count"), 1, 'short tasks share a session');
-is(sessions_after("$at_once; $count"), 1, 'one session is kept');
-is(sessions_after("$at_once; SET citus.max_cached_conns_per_worker = 3; $count"), 3, 'citus.max_cached_conns_per_worker sessions are');
-is(sessions_after("SET citus.max_cached_conns_per_worker = 0; $count"), 0, 'or none');
-is(sessions_after("SET citus.max_cached_connection_lifetime = 200; $count; SELECT pg_sleep(0.5)"), 0, 'an old one is not kept');
-is(sessions_after("SET citus.max_cached_connection_lifetime = -1; $count; SELECT pg_sleep(0.5)"), 1, 'unless age does not matter');
+
+# Sessions to a node after some statements, the last of which finds the shards locked until that many sessions wait for them on
+# each node: how fast sessions are opened and tasks done makes no difference.
+sub sessions_after
+{
+	my ($statements, $needed) = @_;
+	my @locks = lock_shards();
+	my $client = $cluster->session(0);
+	$client->start($statements);
+	$cluster->wait_until("$needed sessions to each node: $statements", sub { waiting_on(1) >= $needed && waiting_on(2) >= $needed });
+	$_->finish for @locks;
+	my $opened = $client->run($sessions);
+	$client->finish;
+	my ($last) = $opened =~ /(\d+)\n\z/;
+	return $last;
+}
+my $never = 'SET citus.executor_slow_start_interval = 2000000000';
+is(sessions_after("$at_once; BEGIN; $count", 4), 4, 'without an interval each task has a session');
+is(sessions_after("$at_once; SET citus.max_adaptive_executor_pool_size = 2; BEGIN; $count", 2), 2, 'citus.max_adaptive_executor_pool_size holds');
+is(sessions_after("$never; BEGIN; $count", 1), 1, 'within the interval tasks share a session');
+is(sessions_after("$at_once; $count", 4), 1, 'one session is kept');
+is(sessions_after("$at_once; SET citus.max_cached_conns_per_worker = 3; $count", 4), 3, 'citus.max_cached_conns_per_worker sessions are');
+is(sessions_after("SET citus.max_cached_conns_per_worker = 0; $count", 1), 0, 'or none');
+is($cluster->sql("SET citus.max_cached_connection_lifetime = 200; $count; SELECT pg_sleep(0.5); $sessions"), "1000\n\n0", 'an old one is not kept');
+is($cluster->sql("SET citus.max_cached_connection_lifetime = -1; $count; SELECT pg_sleep(0.5); $sessions"), "1000\n\n1", 'unless age does not matter');
 limit_to(2);
-is(sessions_after("$at_once; BEGIN; $count"), 2, 'sessions that are not needed are not opened where there is no room');
+is(sessions_after("$at_once; BEGIN; $count", 2), 2, 'sessions that are not needed are not opened where there is no room');
+no_session_is_left('... nor remembered');
 limit_to(1);
 
 # --- one client that needs two ---------------------------------------------------------------------------------------
@@ -143,61 +152,54 @@ is( $cluster->sql(
 cmp_ok(most_sessions(), '<=', 1, 'the limit holds for one transaction');
 
 # --- waiting ----------------------------------------------------------------------------------------------------------
-my $holder = session();
-ok(run_on($holder, "BEGIN; UPDATE t SET v = v + 1 WHERE k = $key", 60), 'a transaction holds the only session');
+my $holder = $cluster->session(0);
+$holder->run("BEGIN; UPDATE t SET v = v + 1 WHERE k = $key");
 my ($code, $out, $err) = $cluster->try(0, "SET statement_timeout = 700; SELECT v FROM t WHERE k = $key;");
-isnt($code, 0, 'another statement waits');
+isnt($code, 0, 'another statement waits while a transaction holds the only session');
 like($err, qr/57014/, '... and can be cancelled');
-my $waiter = session();
-$waiter->{in} .= "SELECT 'rows ' || v FROM t WHERE k = $key;\n";
-ok(!says($waiter, 'rows', 1, 'quiet'), 'it waits');
+my $waiter = $cluster->session(0);
+$waiter->start("SELECT 'rows ' || v FROM t WHERE k = $key");
+ok($waiter->silent_for(1, 'rows'), 'it waits');
 $coordinator->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'});
-ok(says($waiter, 'rows 0'), 'until the holder is gone, whose change is undone');
-finish($waiter);
-eval { $holder->{handle}->finish };
-ok($coordinator->poll_query_until('postgres', 'SELECT coalesce(max(connection_count_to_node), 0) = 0 FROM citus_remote_connection_stats()'),
-	'nothing is left');
+ok($waiter->says('rows 0'), 'until the holder is gone, whose change is undone');
+$_->finish for $waiter, $holder;
+no_session_is_left('nothing is left');
 
 # --- transactions that wait for each other's sessions ----------------------------------------------------------------
 my $key2 = $cluster->sql('SELECT k FROM generate_series(1, 100) k WHERE (SELECT groupid FROM pg_dist_placement p WHERE p.shardid = '
 	  . q{get_shard_id_for_distribution_column('t', k)) = 2 LIMIT 1});
-my ($one, $two) = (session(), session());
-ok(run_on($one, "BEGIN; SELECT v FROM t WHERE k = $key"), 'one uses node 1');
-ok(run_on($two, "BEGIN; SELECT v FROM t WHERE k = $key2"), 'the other node 2');
-$_->{out} = '' for $one, $two;
-$one->{in} .= "SELECT 'rows ' || v FROM t WHERE k = $key2;\n";
-$two->{in} .= "SELECT 'rows ' || v FROM t WHERE k = $key;\nCOMMIT;\n";
-$_->{handle}->pump_nb for $one, $two;
-ok(says($two, 'rows') & says($one, 'rows'), 'a circle of waits is broken');
-finish($_) for $one, $two;
+my ($one, $two) = ($cluster->session(0), $cluster->session(0));
+$one->run("BEGIN; SELECT v FROM t WHERE k = $key");
+$two->run("BEGIN; SELECT v FROM t WHERE k = $key2");
+$one->start("SELECT 'rows ' || v FROM t WHERE k = $key2");
+$two->start("SELECT 'rows ' || v FROM t WHERE k = $key;\nCOMMIT");
+ok($two->says('rows') & $one->says('rows'), 'a circle of waits is broken');
+$_->finish for $one, $two;
 
 # --- sessions that die between their look-up and the statement ----------------------------------------------------------
 sub lose_session
 {
 	my ($sql) = @_;
-	my $go_on = $coordinator->data_dir . '/citus_debug_continue';
-	unlink $go_on;
-	my $client = session();
-	run_on($client, "SELECT v FROM t WHERE k = $key", 60);
-	$client->{in} .= "SET citus.debug_point = 'session_found:wait';\n$sql;\n\\echo end\n";
-	$client->{handle}->pump_nb;
-	$coordinator->poll_query_until('postgres',
-		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%/* lose */%' AND pid <> pg_backend_pid()});
-	$cluster->node(1)->safe_psql('postgres',
-		q{SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%'});
-	open my $file, '>', $go_on or die $!;
-	close $file;
-	says($client, 'end');
-	finish($client);
-	unlink $go_on;
+	my $client = $cluster->session(0);
+	$client->run("SELECT v FROM t WHERE k = $key");
+	$cluster->prepare_to_hold;
+	$client->feed("SET citus.debug_point = 'session_found:wait';\n$sql;\n\\echo end");
+	$cluster->wait_for_point('session_found');
+	is( $cluster->node(1)->safe_psql('postgres',
+			q{SELECT bool_and(pg_terminate_backend(pid, 100000)) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%'}),
+		't', 'the session is gone before it is used');
+	$cluster->let_go;
+	$client->says('end');
+	$client->finish;
+	$cluster->prepare_to_hold;
 	return $client;
 }
-my $reader = lose_session("SELECT 'rows ' || v /* lose */ FROM t WHERE k = $key");
+my $reader = lose_session("SELECT 'rows ' || v FROM t WHERE k = $key");
 like($reader->{out}, qr/rows 0/, 'a read is sent again') or diag($reader->{err});
-my $writer = lose_session("UPDATE t /* lose */ SET v = 5 WHERE k = $key");
+my $writer = lose_session("UPDATE t SET v = 5 WHERE k = $key");
 like($writer->{err}, qr/57P01|08006/, 'a change is not');
 is($cluster->sql("SELECT v FROM t WHERE k = $key"), 0, 'and was not made');
-$reader = lose_session("BEGIN; SELECT 'rows ' || v /* lose */ FROM t WHERE k = $key; COMMIT");
+$reader = lose_session("BEGIN; SELECT 'rows ' || v FROM t WHERE k = $key; COMMIT");
 like($reader->{err}, qr/57P01|08006/, 'nor is a part of a transaction');
 
 # --- what is sent is shown -------------------------------------------------------------------------------------------
@@ -206,13 +208,13 @@ like($err, qr/NOTICE:.*issuing\s+SELECT v\s+FROM public\.t_\d+ t\s+WHERE/s, 'cit
 like($err, qr/on server \S+\@127\.0\.0\.1:@{[$cluster->node(1)->port]}/, '... and where it goes');
 
 # --- a crash ----------------------------------------------------------------------------------------------------------
-my $victim = session();
-ok(run_on($victim, 'SELECT pg_backend_pid(), count(*) FROM t'), 'a client with sessions');
-my ($pid) = $victim->{out} =~ /(\d+)\|1000/;
+my $victim = $cluster->session(0);
+my ($pid) = $victim->run('SELECT pg_backend_pid(), count(*) FROM t') =~ /(\d+)\|1000/;
+my $position = $cluster->log_position(0);
 kill 'KILL', $pid;
-eval { $victim->{handle}->finish };
-ok($coordinator->poll_query_until('postgres', 'SELECT true'), 'the server starts again after a crash');
-is(most_sessions(), 0, 'and nothing is counted');
+$victim->finish;
+$cluster->wait_for_restart(0, $position);
+is(most_sessions(), 0, 'after a crash nothing is counted');
 is($cluster->sql('SELECT count(*) FROM t'), 1000, 'it works');
 
 # --- a node without connections --------------------------------------------------------------------------------------
@@ -220,23 +222,21 @@ limit_to(0);
 my $worker = $cluster->node(1);
 $worker->append_conf('postgresql.conf', "max_connections = 8\nsuperuser_reserved_connections = 0\nmax_wal_senders = 0\n");
 $worker->restart;
-my @hogs = map {
-	IPC::Run::start([ 'psql', '-X', '-q', '-d', $worker->connstr('postgres'), '-c', 'SELECT pg_sleep(5)' ],
-		'<', \undef, '>', '/dev/null', '2>', '/dev/null', IPC::Run::timeout(120))
-} 1 .. 12;
-my $full = 0;
-for (1 .. 100)
+my @guests;
+for (1 .. 20)
 {
-	(undef, undef, $err) = $cluster->try(1, 'SELECT 1');
-	last if $full = $err =~ /too many clients/ ? 1 : 0;
-	sleep 0.1;
+	my $guest = $cluster->session(1);
+	$guest->start(q{SELECT 'in'});
+	$cluster->wait_until('the guest is in or refused', sub { $guest->has_said('in') || $guest->{err} ne '' });
+	last if $guest->{err} ne '';
+	push @guests, $guest;
 }
-ok($full, 'the worker is full') or diag($err);
-my $patient = session();
-$patient->{in} .= "SELECT 'rows ' || count(*) FROM t;\n";
-ok(!says($patient, 'rows', 1, 'quiet'), 'a statement waits for the worker');
-ok(says($patient, 'rows 1000'), 'until it has a connection to spare');
-finish($patient);
-$_->kill_kill for @hogs;
+is(scalar(@guests), 8, 'the worker is full');
+my $patient = $cluster->session(0);
+$patient->start(q{SELECT 'rows ' || count(*) FROM t});
+ok($patient->silent_for(1, 'rows'), 'a statement waits for the worker');
+$_->finish for @guests;
+ok($patient->says('rows 1000'), 'until it has a connection to spare');
+$patient->finish;
 
 done_testing();

@@ -3,8 +3,9 @@
  *
  * citus.debug_point = 'name:action' (superusers) takes effect where the code says
  * CIVITAS_DEBUG_POINT("name"). Actions: error raises XX000, wait sleeps until the file
- * citus_debug_continue is in the data directory, it is cancelled, or a minute has passed, crash
- * kills the process. Compiled with CIVITAS_DEBUG_POINTS only.
+ * citus_debug_continue is in the data directory or it is cancelled (the file
+ * citus_debug_at.NAME.PID is there meanwhile), crash kills the process. Compiled with
+ * CIVITAS_DEBUG_POINTS only.
  */
 #pragma once
 

@@ -3,7 +3,12 @@
 #   my $cluster = CivitasCluster->new(workers => 2);      # servers, extension, nodes
 #   $cluster->sql('SELECT ...');                          # on the coordinator; dies on an error
 #   my ($code, $out, $err) = $cluster->try(0, 'SELECT');  # on node 0 (coordinator), 1, 2, ...
-#   $cluster->node(1)->kill9;
+#   $cluster->session(1)->run('BEGIN');                   # a session on node 1, see CivitasSession
+#   $cluster->wait_until('rows are there', sub { ... });  # bounded, and says what was going on if it was in vain
+#   $cluster->kill_server(1);                             # none of its processes says another word
+#
+# No test relies on how long a thing takes: it waits for the state that it needs, and states that are passed quickly are held
+# by a lock or by a debug point: prepare_to_hold, SET citus.debug_point = 'NAME:wait', wait_for_point, let_go.
 #
 # The test talks to a server over its Unix socket, the nodes to each other over 127.0.0.1 with TLS.
 # All of it is removed when the test ends.
@@ -12,8 +17,11 @@ package CivitasCluster;
 use strict;
 use warnings;
 use Carp;
+use CivitasSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
 
 # Options: workers (default 2), conf (text for every postgresql.conf), add_nodes (default 1),
 # name (prefix of the nodes' names).
@@ -78,6 +86,102 @@ sub try
 
 # The same query on every node: list of outputs.
 sub everywhere { my ($self, $sql) = @_; return map { $_->safe_psql('postgres', $sql) } @{ $self->{nodes} }; }
+
+sub session { my ($self, $i) = @_; return CivitasSession->new($self->node($i)); }
+
+# Waits until a condition holds. If it never does the test fails, with what all servers were doing.
+sub wait_until
+{
+	my ($self, $what, $condition) = @_;
+	my $end = time + $CivitasSession::patience;
+	while (time < $end)
+	{
+		return 1 if $condition->();
+		sleep 0.05;
+	}
+	fail("waiting until $what");
+	for my $node (@{ $self->{nodes} })
+	{
+		$node->psql('postgres', q{SELECT pid, backend_type, application_name, state, wait_event, left(query, 200) FROM pg_stat_activity
+			WHERE pid <> pg_backend_pid() AND backend_type !~ 'writer|checkpointer'}, stdout => \my $out, stderr => \my $err, timeout => 20);
+		diag($node->name . ":\n" . ($out // '') . ($err // ''));
+	}
+	return 0;
+}
+
+# --- debug points of processes of node $i, the coordinator if none is named ---
+
+sub prepare_to_hold
+{
+	my ($self, $i) = @_;
+	my $folder = $self->node($i // 0)->data_dir;
+	unlink "$folder/citus_debug_continue", glob "$folder/citus_debug_at.*";
+	return;
+}
+
+# Waits until $count processes stand at a point.
+sub wait_for_point
+{
+	my ($self, $point, $i, $count) = @_;
+	my $folder = $self->node($i // 0)->data_dir;
+	return $self->wait_until("$point is reached", sub { (my @there = glob "$folder/citus_debug_at.$point.*") >= ($count // 1) });
+}
+
+sub let_go
+{
+	my ($self, $i) = @_;
+	append_to_file($self->node($i // 0)->data_dir . '/citus_debug_continue', '');
+	return;
+}
+
+# --- the end of servers ---
+
+sub postmaster { my ($self, $i) = @_; return (split /\n/, slurp_file($self->node($i)->data_dir . '/postmaster.pid'))[0]; }
+
+# The processes of a server, the postmaster first.
+sub processes
+{
+	my ($self, $i) = @_;
+	my $postmaster = $self->postmaster($i);
+	return ($postmaster, split ' ', `ps -o pid= --ppid $postmaster`);
+}
+
+# Kills a server with all of its processes: the postmaster's children would live on until they notice.
+sub kill_server
+{
+	my ($self, $i) = @_;
+	my $postmaster = $self->postmaster($i);
+	# Stopped, it makes no more of them.
+	kill 'STOP', $postmaster;
+	my @processes = $self->processes($i);
+	kill 'KILL', @processes;
+	# A zombie is not gone for kill(2), but holds nothing any more.
+	$self->wait_until("node $i is dead", sub { `ps -o stat= -p @{[ join ',', @processes ]}` !~ /^[^Z\s]/m });
+	$self->node($i)->{_pid} = undef;
+	return;
+}
+
+# Waits until a server whose process crashed has restarted. $since: what log_position() was before the crash.
+sub log_position { my ($self, $i) = @_; return -s $self->node($i)->logfile; }
+
+sub wait_for_restart
+{
+	my ($self, $i, $since) = @_;
+	$self->wait_until("node $i has restarted",
+		sub { slurp_file($self->node($i)->logfile, $since) =~ /database system is ready to accept connections/ });
+	return;
+}
+
+# Waits until no session between nodes is inside a transaction on the nodes that run, and finishes what is left prepared: what the
+# servers do for a client that got an error may take longer than the error.
+sub settle
+{
+	my ($self) = @_;
+	my $open = q{SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%' AND (xact_start IS NOT NULL OR state = 'active')};
+	$self->wait_until('no session between nodes is in a transaction', sub { !grep { $_ > 0 } $self->everywhere($open) });
+	$self->wait_until('nothing is prepared', sub { $self->everywhere('SELECT recover_prepared_transactions()'); $self->prepared_transactions == 0 });
+	return;
+}
 
 # Prepared transactions left on the nodes that run, in all.
 sub prepared_transactions
