@@ -161,10 +161,10 @@ void start_tasks(Execution *execution)
 		execution->snapshot_number != 0 || !can_run_outside_transaction(execution);
 	/* Where few rows come, reading them costs less than the savepoint. */
 	constexpr double MANY_ROWS = 500;
-	execution->stoppable = execution->in_transaction && execution->snapshot_number == 0 &&
-						   execution->query->read_only && execution->query->returns_rows &&
-						   execution->query->merge_columns == NIL &&
-						   execution->expected_rows >= MANY_ROWS;
+	execution->stoppable =
+		execution->in_transaction && (execution->snapshot_number == 0 || execution->cursor) &&
+		execution->query->read_only && execution->query->returns_rows &&
+		execution->query->merge_columns == NIL && execution->expected_rows >= MANY_ROWS;
 	if (execution->tasks.size() == 1)
 	{
 		if (execution->tasks[0].local)
@@ -525,6 +525,18 @@ void discard_rest(const Execution *execution, remote::Session *session, bool can
 		remote::raise_connection_lost(session);
 	if (PQtransactionStatus(remote::connection(session)) == PQTRANS_INERROR)
 		remote::execute(session, STOP_ROLLBACK);
+}
+
+/* The error of what is hidden comes in place of the Sync. */
+void await_sync(remote::Session *session)
+{
+	PGresult *result = nullptr;
+	do
+		result = remote::next_result(session);
+	while (result == nullptr);
+	if (PQresultStatus(result) != PGRES_PIPELINE_SYNC)
+		remote::raise_remote_error(session, result);
+	PQclear(result);
 }
 
 int send_task(Execution *execution, Task& task, remote::Session *session)

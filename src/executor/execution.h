@@ -9,6 +9,7 @@
  *     local_execution.cpp  tasks whose shards are on this node
  *     values.cpp           Datums <-> wire
  *     shard_locks.cpp      locks on shard groups, where the order of statements matters
+ *     cursor.cpp           cursors: one snapshot from the beginning
  *     explain.cpp          EXPLAIN
  */
 #pragma once
@@ -121,7 +122,8 @@ struct Execution
 	bool stoppable; /* each flush has a savepoint, so that a read can be cancelled in a transaction
 					 */
 	double expected_rows;
-	bool prepared;		   /* the statement is worth a remote prepared statement */
+	bool cursor;   /* reads through sessions whose snapshots were taken when it was opened */
+	bool prepared; /* the statement is worth a remote prepared statement */
 	int64 snapshot_number; /* the remote statements of this number share a snapshot; 0: none */
 
 	pg::Vec<Task> tasks;
@@ -260,6 +262,16 @@ int queue_task(Execution *execution, Task& task, remote::Session *session, bool 
 void flush_tasks(const Execution *execution, remote::Session *session);
 /* ... and sends all. */
 int send_task(Execution *execution, Task& task, remote::Session *session);
+
+/* Waits for the end of a flush in which everything is hidden. */
+void await_sync(remote::Session *session);
+
+/* --- cursor.cpp ------------------------------------------------------------------------------ */
+
+/* Whether the scan is opened by a cursor, or a portal that is read in parts. */
+bool opens_cursor(const ScanState *state);
+/* Starts it; `number` is that of the statement. */
+void open_cursor(Execution *execution, int64 number);
 
 /* --- single.cpp, many.cpp, local_execution.cpp -------------------------------------------------
  */

@@ -167,7 +167,7 @@ int pool_size_of(const Execution *execution)
 		(!execution->alone || execution->query->command == CMD_SELECT || execution->node_by_node ||
 		 multi_shard_modify_mode == MODIFY_SEQUENTIAL))
 		return 1;
-	return max_adaptive_executor_pool_size;
+	return execution->cursor ? 1 : max_adaptive_executor_pool_size;
 }
 
 /* The statement cannot go on without a session to this node, where it has none. */

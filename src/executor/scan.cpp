@@ -106,31 +106,6 @@ void enter_scan(ScanState *state, EState *estate)
 	MemoryContextSwitchTo(old);
 }
 
-/* A cursor shows what there was when it was opened, whatever is changed before its first row is
- * fetched. */
-bool opens_cursor(const ScanState *state)
-{
-	return (state->eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && state->query->read_only &&
-		   state->query->command == CMD_SELECT && state->plan_parameters == nullptr &&
-		   ActivePortal != nullptr && ActivePortal->name[0] != '\0' &&
-		   list_length(ActivePortal->stmts) == 1 &&
-		   linitial(ActivePortal->stmts) == state->css.ss.ps.state->es_plannedstmt;
-}
-
-/*
- * One task is sent now. Several do not run at once, and the last may begin long after a change that
- * the cursor must not show: their rows are fetched now. Not for a portal of the protocol (the
- * driver's fetch size), which is read right away and is there for streaming; it has no option but
- * this one.
- */
-void open_cursor(Execution *execution)
-{
-	if (execution->tasks.size() > 1 && ActivePortal->cursorOptions != CURSOR_OPT_NO_SCROLL)
-		materialize(execution);
-	else
-		start_early(execution);
-}
-
 /* Collects the parameters that other parts of the plan set. */
 bool find_plan_parameters(Node *node, void *context)
 {
@@ -159,7 +134,7 @@ void begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->rewind = (eflags & (EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK)) != 0;
 	enter_scan(state, estate);
 	if (opens_cursor(state))
-		open_cursor(begin_execution(state));
+		open_cursor(begin_execution(state), scans_of(estate)->number);
 }
 
 /* The plan's own command tag counts what this node changed, when it is the statement and not a part

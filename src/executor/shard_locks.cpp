@@ -199,14 +199,7 @@ void lock_on_node(Execution *execution, GroupId group)
 	txn::queue_preamble(session, true);
 	remote::queue_hidden(session, lock_statement(execution->query->anchor, keys.span(), true));
 	remote::flush_pipeline(session);
-	/* What was queued is hidden; its error comes in place of the Sync. */
-	PGresult *result = nullptr;
-	do
-		result = remote::next_result(session);
-	while (result == nullptr);
-	if (PQresultStatus(result) != PGRES_PIPELINE_SYNC)
-		remote::raise_remote_error(session, result);
-	PQclear(result);
+	await_sync(session);
 }
 
 } // namespace
