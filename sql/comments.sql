@@ -257,8 +257,10 @@ COMMENT ON PROCEDURE pg_catalog.citus_cleanup_orphaned_shards() IS
 	'The same as citus_cleanup_orphaned_resources(), under its older name.';
 COMMENT ON FUNCTION pg_catalog.citus_local_disk_space_stats() IS
 	'Available and total bytes of the file system that holds this server''s data directory.';
-COMMENT ON FUNCTION citus_internal.same_key(anyelement,anyelement,regclass) IS
-	'The new value of a distribution column if it equals the old one, else an error: rows stay in their shard.';
+COMMENT ON FUNCTION citus_internal.unreferenced(boolean,text,text,text,text,text[]) IS
+	'True, or the error of a foreign key whose referenced row would move to another shard.';
+COMMENT ON FUNCTION citus_internal.row_left(oid,tid,tid) IS
+	'Marks a row that this transaction deleted as moved, so that others who wait for it fail with a serialization error; returns the last argument.';
 COMMENT ON FUNCTION citus_internal.check_option(boolean,text,text[]) IS
 	'True, or the error that a row violates the check option of a view.';
 COMMENT ON FUNCTION citus_internal.shell_oid(oid,text[],oid[]) IS

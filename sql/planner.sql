@@ -23,9 +23,13 @@ CREATE AGGREGATE citus_internal.partial_text(text, VARIADIC "any") (
 );
 
 -- What statements check on their way: see src/planner/check_options.cpp.
-CREATE FUNCTION citus_internal.same_key(old anyelement, new anyelement, table_name regclass) RETURNS anyelement
+CREATE FUNCTION citus_internal.unreferenced(referenced boolean, table_name text, constraint_name text, referencing text, columns text, "values" text[])
+    RETURNS boolean
     LANGUAGE C VOLATILE
-    AS 'MODULE_PATHNAME', 'citus_same_key';
+    AS 'MODULE_PATHNAME', 'citus_unreferenced';
+CREATE FUNCTION citus_internal.row_left(shard oid, "row" tid, found tid) RETURNS tid
+    LANGUAGE C VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'citus_row_left';
 CREATE FUNCTION citus_internal.check_option(holds boolean, view_name text, "row" text[]) RETURNS boolean
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'citus_check_option';

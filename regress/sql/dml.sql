@@ -79,7 +79,11 @@ INSERT INTO items (id) VALUES (1);
 INSERT INTO items (id, price) VALUES (50, -1);
 INSERT INTO items (id, name) VALUES (51, 'fine'), (52, 'fine'), (1, 'not');
 SELECT count(*) FROM items WHERE id BETWEEN 50 AND 52;
-UPDATE items SET id = 5 WHERE id = 1;
+-- The distribution column too: the row moves.
+BEGIN;
+UPDATE items SET id = 5000 WHERE id = 1 RETURNING id, name;
+SELECT count(*) FILTER (WHERE id = 1), count(*) FILTER (WHERE id = 5000) FROM items;
+ROLLBACK;
 
 -- A transaction sees its own changes, whichever session made them.
 BEGIN;

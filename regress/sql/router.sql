@@ -78,8 +78,13 @@ UPDATE t SET v = r.id, txt = r.name FROM r WHERE r.id = t.k AND t.k = 1 RETURNIN
 DELETE FROM t USING u WHERE t.k = u.k AND u.k = 4 RETURNING t.k, t.v;
 WITH d AS (DELETE FROM t WHERE k = 10 RETURNING *) SELECT k, v FROM d;
 UPDATE t SET k = k WHERE k = 2;
+\set VERBOSITY terse
 UPDATE t SET k = 3 WHERE k = 2;
-UPDATE t SET k = k + 1;
+\set VERBOSITY default
+BEGIN;
+UPDATE t SET k = k + 1000;
+SELECT min(k) > 1000 AS moved FROM t;
+ROLLBACK;
 UPDATE t SET v = (random() * 0)::int WHERE k = 2 RETURNING v;
 BEGIN;
 UPDATE t SET v = random();

@@ -14,6 +14,7 @@
  */
 #include "civitas/deparse/query_template.h"
 
+#include "civitas/pg/columns.h"
 #include "civitas/pg/compat.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
@@ -251,7 +252,7 @@ Expr *whole_row(const Var *var, const RangeTblEntry *rte)
 		Oid type;
 		int32 typmod;
 		Oid collation;
-		char *name = get_attname(rte->relid, attno, true);
+		char *name = pg::column_name(rte->relid, attno);
 		if (name == nullptr)
 		{
 			/* A dropped column: PostgreSQL's deparsing leaves it out. */
@@ -288,6 +289,7 @@ Node *unless_null_extended(const Var *var, Expr *value)
 struct TableOids
 {
 	List *queries; /* innermost first */
+	Oid row_left;
 };
 
 Node *replace_tableoid(Node *node, void *context)
@@ -295,6 +297,8 @@ Node *replace_tableoid(Node *node, void *context)
 	TableOids *state = static_cast<TableOids *>(context);
 	if (node == nullptr)
 		return nullptr;
+	if (IsA(node, FuncExpr) && castNode(FuncExpr, node)->funcid == state->row_left)
+		return static_cast<Node *>(copyObjectImpl(node));
 	if (IsA(node, Var))
 	{
 		const Var *var = castNode(Var, node);
@@ -435,11 +439,19 @@ bool is_sharded_rte(const RangeTblEntry *rte)
 		   rte->relkind != RELKIND_VIEW && is_sharded(rte->relid);
 }
 
+Oid row_left_function()
+{
+	Oid types[] = {OIDOID, TIDOID, TIDOID};
+	return LookupFuncName(
+		list_make2(makeString(pstrdup("citus_internal")), makeString(pstrdup("row_left"))), 3,
+		types, false);
+}
+
 QueryTemplate make_query_template(Query *query)
 {
 	if (uses_tableoid(reinterpret_cast<Node *>(query), nullptr))
 	{
-		TableOids state = {NIL};
+		TableOids state = {NIL, row_left_function()};
 		query = castNode(Query, replace_tableoid(reinterpret_cast<Node *>(query), &state));
 	}
 

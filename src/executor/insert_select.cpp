@@ -6,6 +6,9 @@
  * as COPY, or as VALUES of a statement for each shard. A child that reads other nodes is read to
  * its end first, into a tuplestore that spills to disk: its later statements must not see the rows
  * that earlier batches wrote.
+ *
+ * Rows that an UPDATE of the distribution column moves to another shard are deleted there and
+ * inserted here, by two more statements (planner/move_rows.cpp).
  */
 #include "civitas/executor/scan.h"
 #include "civitas/executor/shard_copy.h"
@@ -101,8 +104,8 @@ static TupleTableSlot *next_source_row(Source *source)
 	if (source->store == nullptr)
 		return next_plan_row(source->plan);
 	CHECK_FOR_INTERRUPTS();
-	return tuplestore_gettupleslot(source->store, true, false, source->slot) ? source->slot
-																			 : nullptr;
+	const bool found = tuplestore_gettupleslot(source->store, true, false, source->slot);
+	return found ? source->slot : nullptr;
 }
 
 static void close_source(Source *source)
@@ -157,24 +160,25 @@ static List *constants_of_row(const plan::RemoteQuery *query, TupleTableSlot *sl
 	return row;
 }
 
-/* Runs one batch; its RETURNING rows are kept. Rows changed. */
-static uint64 insert_batch(InsertSelectState *state, List *rows)
+/* Runs one batch; the rows that it returns are kept. Rows changed. */
+static uint64 run_batch(ScanState *scan, List *rows, Tuplestorestate *returned)
 {
-	state->scan.rows = rows;
-	Execution *execution = begin_execution(&state->scan);
+	scan->rows = rows;
+	Execution *execution = begin_execution(scan);
 	/* One batch of several must not be a transaction of its own. */
 	execution->sole_node = false;
 	materialize(execution);
-	if (state->scan.query->returns_rows)
+	if (scan->query->returns_rows)
 	{
-		TupleTableSlot *slot = state->scan.css.ss.ss_ScanTupleSlot;
+		TupleTableSlot *slot = scan->css.ss.ss_ScanTupleSlot;
 		while (next_row(execution, slot))
-			tuplestore_puttupleslot(state->returned, slot);
+			tuplestore_puttupleslot(returned, slot);
 		ExecClearTuple(slot);
 	}
 	const uint64 affected = execution->affected;
 	end_execution(execution);
-	state->scan.execution = nullptr;
+	scan->execution = nullptr;
+	scan->rows = NIL;
 	return affected;
 }
 
@@ -222,56 +226,137 @@ static HTAB *make_seen_rows(const plan::RemoteQuery *query)
 			 errhint("Change fewer rows in one statement.")));
 }
 
-static uint64 insert_by_values(InsertSelectState *state)
+/* Runs the statement of `scan` for all rows of the source, in batches. Rows changed. */
+static uint64 change_rows(InsertSelectState *state, ScanState *scan, Source *source,
+						  Tuplestorestate *returned)
 {
 	MemoryContext batch_context =
 		AllocSetContextCreate(CurrentMemoryContext, "insert select batch", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller_context = CurrentMemoryContext;
-	if (state->scan.query->returns_rows)
-	{
-		state->returned = tuplestore_begin_heap(false, false, work_mem);
-		state->returned_slot = MakeSingleTupleTableSlot(
-			state->scan.css.ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
-	}
-	Source source = open_source(state);
-	state->seen = make_seen_rows(state->scan.query);
-	/* The versions that were locked may be younger than the statement's snapshot. */
-	const bool fresh = state->scan.query->command != CMD_INSERT && !IsolationUsesXactSnapshot();
-	if (fresh)
-		PushActiveSnapshot(GetLatestSnapshot());
-	const bool at_once = state->scan.query->rows_at_once;
-	const int columns = list_length(state->scan.query->insert_columns);
-	const int most = (MAX_STATEMENT_PARAMETERS - list_length(state->scan.parameters)) /
-					 (columns > 0 ? columns : 1);
+	const plan::RemoteQuery *query = scan->query;
+	const bool at_once = query->rows_at_once && !query->row_by_row;
+	const int columns = list_length(query->insert_columns);
+	const int most =
+		(MAX_STATEMENT_PARAMETERS - list_length(scan->parameters)) / (columns > 0 ? columns : 1);
+	const int batch_rows = query->row_by_row ? 1 : BATCH_ROWS;
 	uint64 affected = 0;
 	bool more = true;
 	while (more)
 	{
 		List *rows = NIL;
 		size_t bytes = 0;
-		while (at_once || (list_length(rows) < BATCH_ROWS && bytes < BATCH_BYTES))
+		while (at_once || (list_length(rows) < batch_rows && bytes < BATCH_BYTES))
 		{
-			TupleTableSlot *slot = next_source_row(&source);
+			TupleTableSlot *slot = next_source_row(source);
 			more = slot != nullptr;
 			if (!more)
 				break;
 			if (!is_first_match(state, slot))
 				continue;
 			if (at_once && list_length(rows) >= most)
-				raise_too_many_rows(state->scan.query);
+				raise_too_many_rows(query);
 			MemoryContextSwitchTo(batch_context);
-			rows = lappend(rows, constants_of_row(state->scan.query, slot, &bytes));
+			rows = lappend(rows, constants_of_row(query, slot, &bytes));
 			MemoryContextSwitchTo(caller_context);
 		}
 		if (rows != NIL)
-			affected += insert_batch(state, rows);
+			affected += run_batch(scan, rows, returned);
 		MemoryContextReset(batch_context);
 	}
+	MemoryContextDelete(batch_context);
+	return affected;
+}
+
+/* --- rows that move to another shard ---------------------------------------------------------- */
+
+/* Whether the new value of the distribution column belongs to another shard than the old one. */
+static bool moves_away(const plan::RemoteQuery *query, TupleTableSlot *slot)
+{
+	const catalog::Table& table = catalog::get_table(query->anchor);
+	slot_getallattrs(slot);
+	/* NULL belongs to no shard: the INSERT says so. */
+	if (slot->tts_isnull[query->moved_position])
+		return true;
+	const auto shard = [&](int position) {
+		return catalog::shard_index_of_hash(table,
+											catalog::hash_value(table, slot->tts_values[position]));
+	};
+	return shard(query->distribution_position) != shard(query->moved_position);
+}
+
+static Source empty_source(TupleDesc row_type)
+{
+	return {nullptr, tuplestore_begin_heap(false, false, work_mem),
+			MakeSingleTupleTableSlot(row_type, &TTSOpsMinimalTuple)};
+}
+
+/* The type of the rows that are found, without what only their SELECT needs. */
+static TupleDesc found_row_type(const plan::RemoteQuery *query)
+{
+	TupleDesc type = CreateTemplateTupleDesc(list_length(query->insert_columns));
+	ListCell *cell;
+	foreach (cell, query->insert_types)
+	{
+		const AttrNumber number = static_cast<AttrNumber>(foreach_current_index(cell) + 1);
+		TupleDescInitEntry(type, number,
+						   strVal(list_nth(query->insert_columns, foreach_current_index(cell))),
+						   lfirst_oid(cell), -1, 0);
+	}
+	return type;
+}
+
+/*
+ * The rows that move leave their shards first, before others are given values that they had, and
+ * arrive last. Rows changed.
+ */
+static uint64 update_and_move(InsertSelectState *state, Source *source)
+{
+	const plan::RemoteQuery *query = state->scan.query;
+	const TupleDesc source_type = ExecGetResultType(source->plan);
+	Source staying = empty_source(source_type);
+	Source leaving = empty_source(source_type);
+	while (TupleTableSlot *slot = next_source_row(source))
+		if (is_first_match(state, slot))
+			tuplestore_puttupleslot(moves_away(query, slot) ? leaving.store : staying.store, slot);
+	state->seen = nullptr;
+
+	const TupleDesc row_type = found_row_type(query);
+	ScanState leave = state->scan;
+	leave.query = static_cast<plan::RemoteQuery *>(linitial(query->moves));
+	leave.css.ss.ss_ScanTupleSlot = MakeSingleTupleTableSlot(row_type, &TTSOpsVirtual);
+	ScanState arrive = state->scan;
+	arrive.query = static_cast<plan::RemoteQuery *>(lsecond(query->moves));
+	Source arriving = empty_source(row_type);
+	(void) change_rows(state, &leave, &leaving, arriving.store);
+	uint64 affected = change_rows(state, &state->scan, &staying, state->returned);
+	affected += change_rows(state, &arrive, &arriving, state->returned);
+	ExecDropSingleTupleTableSlot(leave.css.ss.ss_ScanTupleSlot);
+	for (Source *used : {&staying, &leaving, &arriving})
+		close_source(used);
+	return affected;
+}
+
+static uint64 insert_by_values(InsertSelectState *state)
+{
+	const plan::RemoteQuery *query = state->scan.query;
+	if (query->returns_rows)
+	{
+		state->returned = tuplestore_begin_heap(false, false, work_mem);
+		state->returned_slot = MakeSingleTupleTableSlot(
+			state->scan.css.ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+	}
+	Source source = open_source(state);
+	state->seen = make_seen_rows(query);
+	/* The versions that were locked may be younger than the statement's snapshot. */
+	const bool fresh = query->command != CMD_INSERT && !IsolationUsesXactSnapshot();
+	if (fresh)
+		PushActiveSnapshot(GetLatestSnapshot());
+	const uint64 affected = query->moves != NIL
+								? update_and_move(state, &source)
+								: change_rows(state, &state->scan, &source, state->returned);
 	if (fresh)
 		PopActiveSnapshot();
 	close_source(&source);
-	state->scan.rows = NIL;
-	MemoryContextDelete(batch_context);
 	return affected;
 }
 

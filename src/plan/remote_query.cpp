@@ -35,6 +35,9 @@ void for_each_field(Query& a, Other& b, Visit visit)
 	visit("rows_repeat", a.rows_repeat, b.rows_repeat);
 	visit("tableoid_position", a.tableoid_position, b.tableoid_position);
 	visit("rows_at_once", a.rows_at_once, b.rows_at_once);
+	visit("moves", a.moves, b.moves);
+	visit("moved_position", a.moved_position, b.moved_position);
+	visit("row_by_row", a.row_by_row, b.row_by_row);
 	visit("run_as", a.run_as, b.run_as);
 	visit("anchor", a.anchor, b.anchor);
 	visit("relations", a.relations, b.relations);

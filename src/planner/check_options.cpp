@@ -3,12 +3,13 @@
  *
  * WITH CHECK OPTION of a view is a column of RETURNING that raises the error, on the node that
  * changed the row: the statement fails there before anything can commit. The client does not get
- * that column (plan_node.cpp leaves it out). citus_internal.same_key() guards rows that must stay
- * in their shard.
+ * that column (plan_node.cpp leaves it out). citus_internal.unreferenced() guards rows that move to
+ * another shard (move_rows.cpp).
  */
 #include "internal.h"
 
 #include "civitas/catalog/logical_names.h"
+#include "civitas/pg/columns.h"
 
 CIVITAS_PG_BEGIN
 #include "catalog/namespace.h"
@@ -22,7 +23,6 @@ CIVITAS_PG_BEGIN
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/typcache.h"
 CIVITAS_PG_END
 
 #include "civitas/pg/str.h"
@@ -47,7 +47,7 @@ Expr *row_as_texts(const Query *query)
 	array->location = -1;
 	for (AttrNumber attno = 1; attno <= list_length(rte->eref->colnames); attno++)
 	{
-		if (get_attname(rte->relid, attno, true) == nullptr)
+		if (pg::column_name(rte->relid, attno) == nullptr)
 			continue;
 		Oid type;
 		int32 typmod;
@@ -159,35 +159,39 @@ PGDLLEXPORT Datum citus_check_option(PG_FUNCTION_ARGS)
 					errdetail("Failing row contains %s.", row.c_str())));
 }
 
-/* same_key(old, new, table): new, if it equals old; else the error. */
-PG_FUNCTION_INFO_V1(citus_same_key);
-PGDLLEXPORT Datum citus_same_key(PG_FUNCTION_ARGS)
+/* "a, b, ..." of an array of text. */
+static const char *joined(ArrayType *array)
 {
-	bool same = PG_ARGISNULL(0) && PG_ARGISNULL(1);
-	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1))
-	{
-		const Oid type = get_fn_expr_argtype(fcinfo->flinfo, 0);
-		TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_EQ_OPR_FINFO);
-		if (!OidIsValid(entry->eq_opr_finfo.fn_oid))
-			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-							errmsg("type %s has no equality", format_type_be(type))));
-		same = DatumGetBool(FunctionCall2Coll(&entry->eq_opr_finfo, PG_GET_COLLATION(),
-											  PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
-	}
-	if (!same)
-	{
-		const Oid relid = PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2);
-		const civitas::catalog::Table *table = civitas::catalog::find_table(relid);
-		const char *column = table ? get_attname(relid, table->distribution_attno, true) : nullptr;
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot change the value of distribution column \"%s\" of table \"%s\"",
-						column ? column : "?", table ? get_rel_name(relid) : "?"),
-				 errhint("Delete the row and insert it with the new value in one transaction.")));
-	}
-	if (PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(1));
+	Datum *values;
+	bool *nulls;
+	int count;
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	civitas::pg::Str list;
+	for (int index = 0; index < count; index++)
+		list.raw(index > 0 ? ", " : "")
+			.raw(nulls[index] ? "null" : TextDatumGetCString(values[index]));
+	return list.c_str();
+}
+
+/* unreferenced(referenced, table, constraint, referencing table, columns, values): true, or the
+ * error of a foreign key that the change of the row would break. */
+PG_FUNCTION_INFO_V1(citus_unreferenced);
+PGDLLEXPORT Datum citus_unreferenced(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) || !PG_GETARG_BOOL(0))
+		PG_RETURN_DATUM(BoolGetDatum(true));
+	const auto argument = [&](int number) {
+		return PG_ARGISNULL(number) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(number));
+	};
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("update or delete on table \"%s\" violates foreign key constraint \"%s\" on "
+					"table \"%s\"",
+					argument(1), argument(2), argument(3)),
+			 errdetail("Key (%s)=(%s) is still referenced from table \"%s\".", argument(4),
+					   PG_ARGISNULL(5) ? "" : joined(PG_GETARG_ARRAYTYPE_P(5)), argument(3)),
+			 err_generic_string(PG_DIAG_TABLE_NAME, argument(3)),
+			 err_generic_string(PG_DIAG_CONSTRAINT_NAME, argument(2))));
 }
 
 /* shell_oid(shard, names, oids): of the named tables, the oid given for the one that a shard

@@ -15,6 +15,7 @@
 
 #include "civitas/deparse/query_template.h"
 #include "civitas/executor/scan.h"
+#include "civitas/pg/columns.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
@@ -105,7 +106,7 @@ List *complete_target_list(Query *query, const catalog::Table& table)
 	if (missing == 0 && result == NIL)
 	{
 		/* DEFAULT VALUES without any default: name some column. */
-		for (missing = 1; get_attname(table.relid, missing, true) == nullptr; missing++)
+		for (missing = 1; pg::column_name(table.relid, missing) == nullptr; missing++)
 			if (missing > MaxHeapAttributeNumber)
 				raise_unsupported("The table has no column.");
 	}

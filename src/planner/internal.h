@@ -210,8 +210,11 @@ PlannedStmt *plan_merge(Query *query, const Facts& facts, const char *text, int 
 						ParamListInfo params);
 /* insert.cpp: whether the column is an identity column. */
 bool is_identity(Oid relid, AttrNumber attno);
-/* modify.cpp: guards the distribution column in SET; whether a value must be compared. */
-bool check_assignments(Query *query, const catalog::Table& target);
+/*
+ * modify.cpp: whether an UPDATE gives the distribution column another value, so that rows may move
+ * to other shards. Where WHERE says that it has this very value, the column is set to itself.
+ */
+bool sets_key(Query *query, const catalog::Table& target);
 /* modify_rows.cpp: columns of a table by which its rows are known, as in EarlyRows' query: its
  * columns, ctid, tableoid. */
 List *row_columns(const RangeTblEntry *rte, int varno);

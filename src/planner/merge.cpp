@@ -344,8 +344,6 @@ PlannedStmt *plan_change(Merge *merge, const MergeAction *action, int number, Qu
 								1));
 	change->jointree = makeFromExpr(list_make1(reference_to(1)), is_action(merge, number, 1));
 	const catalog::Table *target = catalog::find_table(rt_fetch(1, change->rtable)->relid);
-	if (target)
-		check_assignments(change, *target);
 	Facts facts;
 	collect_facts(change, &facts);
 	EarlyRows early = {merge->store, nullptr, merge->columns};

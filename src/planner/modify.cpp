@@ -9,6 +9,7 @@
 #include "internal.h"
 
 #include "civitas/deparse/query_template.h"
+#include "civitas/pg/columns.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
@@ -61,16 +62,10 @@ bool held_equal(const Query *query, const catalog::Table& target, Expr *value)
 
 } // namespace
 
-/*
- * A row stays in its shard. An UPDATE that sets the distribution column to the value that WHERE
- * says it has sets it to itself; any other value is compared with the old one when the row is
- * found. Returns whether that is needed.
- */
-bool check_assignments(Query *query, const catalog::Table& target)
+bool sets_key(Query *query, const catalog::Table& target)
 {
 	if (query->commandType != CMD_UPDATE || !target.distribution_attno)
 		return false;
-	bool compare = false;
 	ListCell *cell;
 	foreach (cell, query->targetList)
 	{
@@ -78,28 +73,16 @@ bool check_assignments(Query *query, const catalog::Table& target)
 		if (entry->resjunk || entry->resno != target.distribution_attno ||
 			is_target_key(query, target, reinterpret_cast<Node *>(entry->expr)))
 			continue;
+		if (!held_equal(query, target, entry->expr))
+			return true;
 		Oid type;
 		int32 typmod;
 		Oid collation;
 		get_atttypetypmodcoll(target.relid, entry->resno, &type, &typmod, &collation);
-		Var *old = makeVar(query->resultRelation, entry->resno, type, typmod, collation, 0);
-		if (held_equal(query, target, entry->expr))
-		{
-			entry->expr = reinterpret_cast<Expr *>(old);
-			continue;
-		}
-		Oid types[] = {ANYELEMENTOID, ANYELEMENTOID, REGCLASSOID};
-		const Oid function = LookupFuncName(
-			list_make2(makeString(pstrdup("citus_internal")), makeString(pstrdup("same_key"))), 3,
-			types, false);
-		Const *table = makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid),
-								 ObjectIdGetDatum(target.relid), false, true);
 		entry->expr = reinterpret_cast<Expr *>(
-			makeFuncExpr(function, type, list_make3(old, entry->expr, table), collation, collation,
-						 COERCE_EXPLICIT_CALL));
-		compare = true;
+			makeVar(query->resultRelation, entry->resno, type, typmod, collation, 0));
 	}
-	return compare;
+	return false;
 }
 
 namespace {
@@ -118,7 +101,7 @@ void assign_something(Query *query, const catalog::Table& target)
 	const char *name = nullptr;
 	for (; attno <= MaxHeapAttributeNumber; attno++)
 	{
-		name = get_attname(target.relid, attno, true);
+		name = pg::column_name(target.relid, attno);
 		if (name != nullptr && get_attgenerated(target.relid, attno) == '\0')
 			break;
 	}
@@ -224,11 +207,11 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int
 	}
 	const catalog::Table& target = catalog::get_table(rte->relid);
 	refuse_unchecked_keys(rte->relid, query->commandType == CMD_UPDATE ? query->targetList : NIL);
-	const bool sets_key = check_assignments(query, target);
+	const bool moves = sets_key(query, target);
 	assign_something(query, target);
 
 	const char *reason = nullptr;
-	if (!sets_key && target.kind != catalog::TableKind::Reference)
+	if (!moves && target.kind != catalog::TableKind::Reference)
 	{
 		PlannedStmt *routed = plan_router(query, facts, params, &reason);
 		if (routed)
@@ -240,7 +223,7 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int
 		return plan_returning_here(query, facts, text, options, params);
 	if (target.kind == catalog::TableKind::Reference)
 		return plan_reference(query, facts, target, text, options, params);
-	const char *alone = sets_key ? "it sets the distribution column" : why_not_shipped(facts);
+	const char *alone = moves ? "it sets the distribution column" : why_not_shipped(facts);
 	if (alone == nullptr && facts.volatile_functions)
 		alone = VOLATILE_REASON;
 	if (alone == nullptr)
@@ -260,7 +243,6 @@ PlannedStmt *plan_modify_early(Query *query, const Facts& facts, const char *tex
 		catalog::get_table(rt_fetch(query->resultRelation, query->rtable)->relid);
 	add_check_options(query);
 	refuse_unchecked_keys(target.relid, query->commandType == CMD_UPDATE ? query->targetList : NIL);
-	check_assignments(query, target);
 	assign_something(query, target);
 	if (returning_stays_here(query))
 		raise_unsupported("RETURNING needs this node, and the table is changed more than once.");

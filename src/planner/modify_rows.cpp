@@ -13,13 +13,16 @@
  * where shards have several placements, which number their rows each for itself, by the primary
  * key, or by all columns where there is none.
  *
+ * Rows whose distribution column gets another shard's value move (move_rows.cpp).
+ *
  * A local table that is changed from distributed ones goes the same way: a subquery locks its rows,
  * and the changes are a local task. Where the rows must be found before other parts of the
  * statement change them (steps.cpp), that subquery is a step of its own.
  */
-#include "internal.h"
+#include "row_columns.h"
 
 #include "civitas/deparse/query_template.h"
+#include "civitas/pg/columns.h"
 
 CIVITAS_PG_BEGIN
 #include "access/sysattr.h"
@@ -39,21 +42,6 @@ CIVITAS_PG_BEGIN
 CIVITAS_PG_END
 
 namespace civitas::planner {
-
-namespace {
-
-/* Range table of the statement that a shard gets. */
-constexpr int TARGET = 1;
-constexpr int ROWS = 2;
-
-/* The columns of the rows that are found, as the SELECT computes them and as VALUES names them. */
-struct RowColumns
-{
-	Index target; /* range table index of the statement's target */
-	List *select; /* TargetEntry */
-	List *names;  /* String */
-	List *types;  /* oid list */
-};
 
 /* Adds a column; how the shard's statement refers to it. */
 Var *add_column(RowColumns *columns, Expr *expr)
@@ -81,6 +69,8 @@ Var *add_column(RowColumns *columns, Expr *expr)
 				   exprCollation(node), 0);
 }
 
+namespace {
+
 /* RETURNING: columns of other tables come with the rows, the target's are the shard's. */
 Node *returning_mutator(Node *node, void *context)
 {
@@ -101,13 +91,15 @@ Node *returning_mutator(Node *node, void *context)
 	return pg::mutate_children(node, returning_mutator, context);
 }
 
+} // namespace
+
 RangeTblEntry *values_entry(const RowColumns& columns)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
 	rte->rtekind = RTE_VALUES;
 	rte->inFromCl = true;
-	rte->alias = makeAlias("found_rows", static_cast<List *>(copyObjectImpl(columns.names)));
-	rte->eref = makeAlias("found_rows", static_cast<List *>(copyObjectImpl(columns.names)));
+	rte->alias = makeAlias(FOUND_ROWS, static_cast<List *>(copyObjectImpl(columns.names)));
+	rte->eref = makeAlias(FOUND_ROWS, static_cast<List *>(copyObjectImpl(columns.names)));
 	List *markers = NIL;
 	ListCell *cell;
 	foreach (cell, columns.types)
@@ -127,6 +119,8 @@ RangeTblEntry *values_entry(const RowColumns& columns)
 	rte->values_lists = list_make1(markers);
 	return rte;
 }
+
+namespace {
 
 RangeTblRef *reference(int index)
 {
@@ -172,7 +166,7 @@ Bitmapset *all_columns(const RangeTblEntry *rte)
 {
 	Bitmapset *result = nullptr;
 	for (AttrNumber attno = 1; attno <= list_length(rte->eref->colnames); attno++)
-		if (get_attname(rte->relid, attno, true))
+		if (pg::column_name(rte->relid, attno))
 			result = bms_add_member(result, attno);
 	return result;
 }
@@ -219,6 +213,8 @@ Expr *same_value(Expr *left, Expr *right)
 	return make_notclause(reinterpret_cast<Expr *>(distinct));
 }
 
+} // namespace
+
 Var *target_column(int varno, Oid relid, AttrNumber attno)
 {
 	if (attno == SelfItemPointerAttributeNumber)
@@ -231,6 +227,8 @@ Var *target_column(int varno, Oid relid, AttrNumber attno)
 	get_atttypetypmodcoll(relid, attno, &type, &typmod, &collation);
 	return makeVar(varno, attno, type, typmod, collation, 0);
 }
+
+namespace {
 
 /* Adds what the row is known by to the columns; the condition by which the shard finds it. The ctid
  * is always the first column. */
@@ -330,7 +328,7 @@ List *row_columns(const RangeTblEntry *rte, int varno)
 	{
 		/* The last two are the ctid and the tableoid. */
 		Expr *expr;
-		char *name = attno > count ? nullptr : get_attname(rte->relid, attno, true);
+		char *name = attno > count ? nullptr : pg::column_name(rte->relid, attno);
 		if (attno > count)
 			expr = reinterpret_cast<Expr *>(target_column(
 				varno, rte->relid,
@@ -436,7 +434,7 @@ void lock_rows_first(Query *select, RowMarkClause *mark)
 namespace {
 
 /* The SELECT that finds and locks the rows. */
-Query *finding_select(Query *query, List *target_list, bool local)
+Query *finding_select(Query *query, List *target_list, bool local, bool moves)
 {
 	Query *select = static_cast<Query *>(copyObjectImpl(query));
 	const Index index = static_cast<Index>(select->resultRelation);
@@ -450,7 +448,7 @@ Query *finding_select(Query *query, List *target_list, bool local)
 	rte->inFromCl = true;
 	RowMarkClause *mark = makeNode(RowMarkClause);
 	mark->rti = index;
-	mark->strength = query->commandType == CMD_DELETE ? LCS_FORUPDATE : LCS_FORNOKEYUPDATE;
+	mark->strength = query->commandType == CMD_DELETE || moves ? LCS_FORUPDATE : LCS_FORNOKEYUPDATE;
 	mark->waitPolicy = LockWaitBlock;
 	select->rowMarks = lappend(select->rowMarks, mark);
 	select->hasForUpdate = true;
@@ -539,8 +537,10 @@ PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::T
 				->varattno -
 			1;
 
+	const bool moves = target && sets_key(query, *target);
 	List *junk = NIL;
 	List *assignments = add_assignments(&columns, query, &junk);
+	const Moves moved = moves ? prepare_moves(&columns, assignments, rte) : Moves{};
 	List *returning =
 		castNode(List, returning_mutator(reinterpret_cast<Node *>(query->returningList), &columns));
 
@@ -550,9 +550,6 @@ PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::T
 														&parameters));
 	shipped->targetList = assignments;
 	rt_fetch(ROWS, shipped->rtable)->values_lists = values_entry(columns)->values_lists;
-	const deparse::QueryTemplate written = deparse::make_query_template(shipped);
-	remote->pieces = written.pieces;
-	remote->holes = written.holes;
 	remote->parameter_types = parameters.types;
 	remote->insert_columns = columns.names;
 	remote->insert_types = columns.types;
@@ -566,6 +563,11 @@ PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::T
 	remote->pruning = target && target->kind == catalog::TableKind::Hash ? plan::Pruning::Routed
 																		 : plan::Pruning::All;
 	remote->reason = pstrdup(reason);
+	if (moves)
+		plan_moves(remote, shipped, columns, *target, moved);
+	const deparse::QueryTemplate written = deparse::make_query_template(shipped);
+	remote->pieces = written.pieces;
+	remote->holes = written.holes;
 
 	ListCell *cell;
 	foreach (cell, junk)
@@ -574,7 +576,7 @@ PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::T
 		entry->resno = static_cast<AttrNumber>(list_length(columns.select) + 1);
 		columns.select = lappend(columns.select, entry);
 	}
-	Query *select = finding_select(query, columns.select, target == nullptr || early);
+	Query *select = finding_select(query, columns.select, target == nullptr || early, moves);
 	if (early)
 		take_early_rows(select, static_cast<Index>(query->resultRelation), early);
 	Facts found = facts;

@@ -17,6 +17,7 @@
 
 #include "civitas/deparse/query_template.h"
 #include "civitas/executor/scan.h"
+#include "civitas/pg/columns.h"
 #include "civitas/pg/vec.h"
 #include "civitas/plan/steps.h"
 
@@ -302,7 +303,7 @@ Query *read_before(const Query *query, int varno)
 	}
 	for (AttrNumber attno = 1; attno <= list_length(rte->eref->colnames); attno++)
 	{
-		const char *name = get_attname(rte->relid, attno, true);
+		const char *name = pg::column_name(rte->relid, attno);
 		Oid type = INT4OID;
 		int32 typmod = -1;
 		Oid collation = InvalidOid;

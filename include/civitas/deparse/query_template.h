@@ -33,6 +33,9 @@ Bitmapset *range_table_references(Node *jointree);
  */
 inline constexpr int VALUES_MARKER = 60001;
 
+/* citus_internal.row_left(): the one function that is given the tableoid of the shard itself. */
+Oid row_left_function();
+
 /*
  * Deparses a rewritten Query that PostgreSQL could parse again. The query is scribbled on. Names in
  * the text are qualified: it means the same under any search_path. In CurrentMemoryContext.

@@ -87,6 +87,11 @@ struct RemoteQuery
 	int tableoid_position; /* same: index into insert_columns of the row's partition, -1: none */
 	bool rows_at_once; /* same: what rows are known by changes, so that one statement must have all
 						*/
+	/* UPDATE of the distribution column: rows whose new value belongs to another shard are not
+	 * updated but leave the old one and arrive in the new one. */
+	List *moves;		/* RemoteQuery: a DELETE that returns the rows, an INSERT of them; or NIL */
+	int moved_position; /* index into insert_columns of the new value */
+	bool row_by_row;	/* an INSERT whose RETURNING reads columns of the one row it is given */
 
 	Oid run_as; /* role in whose name the tasks run: a view's owner; InvalidOid: the current one */
 	Oid anchor; /* table whose shards are enumerated; InvalidOid with AnyReplica over no table */
