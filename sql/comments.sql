@@ -82,7 +82,7 @@ COMMENT ON FUNCTION pg_catalog.create_reference_table(regclass) IS
 COMMENT ON FUNCTION pg_catalog.undistribute_table(regclass,boolean) IS
 	'Turns a distributed or reference table into an ordinary table of this server again, rows included. cascade_via_foreign_keys takes along what foreign keys connect.';
 COMMENT ON FUNCTION pg_catalog.create_distributed_table_concurrently(regclass,text,citus.distribution_type,text,integer) IS
-	'create_distributed_table() for a table without rows, outside of a transaction block. A table with rows is refused: moving them while others write is not supported.';
+	'create_distributed_table() while others read and write the table, which needs a primary key or another replica identity, and no foreign keys. Not in a transaction block.';
 COMMENT ON PROCEDURE pg_catalog.alter_old_partitions_set_access_method(regclass,timestamptz,name) IS
 	'Changes the access method of the partitions whose range of time ends at older_than or before, each in a transaction of its own.';
 COMMENT ON FUNCTION pg_catalog.alter_distributed_table(regclass,text,integer,text,boolean) IS

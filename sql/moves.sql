@@ -62,11 +62,13 @@ AS $$
             ARRAY(SELECT n FROM transfers t, unnest(ARRAY[t.source_node, t.target_node]) n ORDER BY t.number, n = t.target_node),
             ARRAY(SELECT format('SET lock_timeout = 200; SELECT concat_ws('' '', coalesce(pg_total_relation_size(to_regclass(%L)), 0), pg_current_wal_lsn(), '
                     || '(SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = %L))',
-                    shard_name(t.relation, CASE WHEN n = t.source_node THEN t.source_shard ELSE t.target_shard END, false),
+                    CASE WHEN n <> t.source_node OR t.source_shard <> 0 THEN
+                        shard_name(t.relation, CASE WHEN n = t.source_node THEN t.source_shard ELSE t.target_shard END, false)
+                    ELSE t.relation::text END,
                     CASE WHEN n = t.source_node THEN t.slot END)
                 FROM transfers t, unnest(ARRAY[t.source_node, t.target_node]) n ORDER BY t.number, n = t.target_node),
             true) r)
-    SELECT t.pid, t.relation, t.source_shard, s.parts[1]::bigint,
+    SELECT t.pid, t.relation, coalesce(nullif(t.source_shard, 0), t.target_shard), s.parts[1]::bigint,
         sn.nodename, sn.nodeport, tn.nodename, tn.nodeport, 1::bigint,
         s.parts[1]::bigint, d.parts[1]::bigint, t.type,
         CASE WHEN t.slot IS NOT NULL THEN s.parts[2]::pg_lsn END, s.parts[3]::pg_lsn, t.phase
@@ -113,7 +115,8 @@ BEGIN
             PERFORM set_config('lock_timeout', '100ms', true);
             EXECUTE format('DROP TABLE IF EXISTS %s CASCADE', name);
             RETURN;
-        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+        -- internal_error: the table that it is a partition of was dropped at the same moment.
+        EXCEPTION WHEN lock_not_available OR deadlock_detected OR internal_error THEN
             IF clock_timestamp() > give_up THEN
                 RAISE;
             END IF;

@@ -184,18 +184,6 @@ SET ROLE altering_reader;
 SELECT alter_distributed_table('altering.a', shard_count => 4);
 RESET ROLE;
 
--- concurrently: without rows only
-CREATE TABLE quick (x int, y int) PARTITION BY LIST (y);
-CREATE TABLE quick_1 PARTITION OF quick FOR VALUES IN (1);
-INSERT INTO quick VALUES (1, 1);
-SELECT create_distributed_table_concurrently('quick', 'x', colocate_with => 'a');
-TRUNCATE quick;
-BEGIN;
-SELECT create_distributed_table_concurrently('quick', 'x', colocate_with => 'a');
-ROLLBACK;
-SELECT create_distributed_table_concurrently('quick', 'x', colocate_with => 'a');
-SELECT distributed_tables_colocated('quick', 'a');
-
 -- access methods
 CREATE ACCESS METHOD heap_too TYPE TABLE HANDLER heap_tableam_handler;
 SELECT success, result FROM run_command_on_workers('CREATE ACCESS METHOD heap_too TYPE TABLE HANDLER heap_tableam_handler');

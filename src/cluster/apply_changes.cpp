@@ -4,9 +4,9 @@
  * apply_changes() runs on the node that has the new shards. It streams the changes of the published
  * tables from a slot of the source, up to a mark, and carries out those whose row belongs into one
  * of the targets: all of them, or by the hash of the distribution column. That column is part of
- * every replica identity and cannot be updated, so a row never changes its target. The slot's
- * snapshot was copied before, so every change finds its row exactly once; one that does not is an
- * error.
+ * every replica identity, so a change always tells it; updating it, which only a table that is not
+ * distributed yet allows, takes the row from one target to another. The slot's snapshot was copied
+ * before, so every change finds its row exactly once; one that does not is an error.
  *
  * The coordinator calls it again and again in one transaction, the last time while writes are
  * blocked. The stream and all that was prepared live as long as that transaction: what a call
@@ -45,7 +45,7 @@ namespace civitas::cluster {
 
 namespace {
 
-/* A new shard: which rows of which published table it takes. */
+/* A new shard: which rows of which published table it takes. Without a distribution column: all. */
 struct Target
 {
 	const char *source; /* qualified and quoted */
@@ -175,21 +175,31 @@ Datum value_of(const Route& route, const ChangeValue& value, int column, bool *i
 							 input.typmod);
 }
 
-/* The position of the target that the row belongs to; -1: none here. */
-int target_of(const Route& route, const Change& change)
+/* The row's value of the distribution column, if it is told. */
+const ChangeValue *key_of(const Route& route, std::span<const ChangeValue> row)
+{
+	const auto at = static_cast<size_t>(route.hash_column);
+	return row.size() > at && row[at].kind != ChangeValue::Kind::Unchanged ? &row[at] : nullptr;
+}
+
+/* The position of the target that a row belongs to; -1: none here. What an update leaves out of one
+ * of its two rows the other one tells. */
+int target_of(const Route& route, std::span<const ChangeValue> row,
+			  std::span<const ChangeValue> other)
 {
 	if (route.hash_column < 0)
 		return 0;
-	const auto at = static_cast<size_t>(route.hash_column);
-	const ChangeValue *value = nullptr;
-	if (change.new_row.size() > at && change.new_row[at].kind == ChangeValue::Kind::Text)
-		value = &change.new_row[at];
-	else if (change.old_row.size() > at && change.old_row[at].kind == ChangeValue::Kind::Text)
-		value = &change.old_row[at];
+	const ChangeValue *value = key_of(route, row);
+	if (value == nullptr)
+		value = key_of(route, other);
 	if (value == nullptr)
 		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
 						errmsg("a change does not tell the value of the distribution column \"%s\"",
 							   route.table->columns[route.hash_column])));
+	if (value->kind == ChangeValue::Kind::Null)
+		ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION),
+						errmsg("the distribution column \"%s\" of table %s was set to NULL",
+							   route.table->columns[route.hash_column], route.table->name)));
 	bool is_null;
 	const Datum key = value_of(route, *value, route.hash_column, &is_null);
 	const int32 hash = DatumGetInt32(FunctionCall1Coll(route.hash, route.collation, key));
@@ -377,6 +387,54 @@ void run_change(Route *route, int at, const Change& change)
 		SPI_freeplan(plan);
 }
 
+/* The row after an update, with what the update left alone taken from the row before, where that
+ * tells it. */
+std::span<const ChangeValue> completed(std::span<const ChangeValue> after,
+									   std::span<const ChangeValue> before)
+{
+	if (tells_all(after) || before.size() != after.size())
+		return after;
+	auto *row = static_cast<ChangeValue *>(palloc(sizeof(ChangeValue) * after.size()));
+	for (size_t i = 0; i < after.size(); i++)
+	{
+		const bool told = after[i].kind != ChangeValue::Kind::Unchanged ||
+						  before[i].kind != ChangeValue::Kind::Text;
+		row[i] = told ? after[i] : before[i];
+	}
+	return {row, after.size()};
+}
+
+/* Whether anything was to be done here. */
+bool apply_row(Route *route, const Change& change)
+{
+	using Kind = Change::Kind;
+	const auto before = change.old_row.empty() ? change.new_row : change.old_row;
+	const auto after = change.new_row.empty() ? change.old_row : change.new_row;
+	const int from = change.kind == Kind::Insert ? -1 : target_of(*route, before, after);
+	const int to = change.kind == Kind::Delete ? -1 : target_of(*route, after, before);
+	if (from >= 0 && from == to)
+	{
+		run_change(route, from, change);
+		return true;
+	}
+	/* An update takes the row elsewhere: as long as a table is local, it can. */
+	if (from >= 0)
+		run_change(route, from, {Kind::Delete, nullptr, change.table_id, before, {}});
+	if (to >= 0)
+	{
+		const std::span<const ChangeValue> row = completed(after, before);
+		if (!tells_all(row))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("the distribution column of a row with a long value was updated in "
+							"table %s while it was being distributed",
+							route->table->name),
+					 errhint("Try again, or set REPLICA IDENTITY FULL meanwhile.")));
+		run_change(route, to, {Kind::Insert, nullptr, change.table_id, {}, row});
+	}
+	return from >= 0 || to >= 0;
+}
+
 void apply(Applier *applier, const Change& change)
 {
 	if (change.kind == Change::Kind::Table)
@@ -396,12 +454,7 @@ void apply(Applier *applier, const Change& change)
 	int context;
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(route->targets[0]->owner, context | SECURITY_RESTRICTED_OPERATION);
-	const int at = target_of(*route, change);
-	if (at >= 0)
-	{
-		run_change(route, at, change);
-		applier->applied++;
-	}
+	applier->applied += apply_row(route, change) ? 1 : 0;
 	SetUserIdAndSecContext(user, context);
 }
 

@@ -37,12 +37,11 @@ char *size_sql(Transfers transfers, GroupId source, GroupId target)
 	for (const ShardTransfer& transfer : transfers)
 		if (transfer.source.group_id == source && transfer.target.group_id == target)
 		{
-			sql.raw(sql.empty() ? "SELECT " : " + ");
-			sql.raw("pg_catalog.pg_total_relation_size(");
-			sql.literal(catalog::qualified_shard_name(transfer.relid, transfer.source_shard));
-			sql.ch(')');
+			sql.raw(sql.empty() ? "SELECT (" : " + ");
+			sql.raw("pg_catalog.pg_total_relation_size(").literal(source_name(transfer));
+			sql.raw(psprintf(") * %.9f", transfer.share));
 		}
-	return sql.c_str();
+	return sql.raw(")::bigint").c_str();
 }
 
 /* Whether an earlier transfer has the same value of what `key` reads. */

@@ -134,7 +134,8 @@ pg::Vec<ShardTransfer> plan_transfers(const Request& request, List *tables, int 
 		const catalog::Table& table = catalog::get_table(lfirst_oid(cell));
 		check_placements(request, table, index);
 		const ShardId shard = table.shards[index].shard_id;
-		transfers.push({table.relid, shard, shard, request.source, request.target, nullptr});
+		transfers.push(
+			{table.relid, shard, shard, request.source, request.target, nullptr, nullptr, 0, 0, 1});
 	}
 	return transfers;
 }

@@ -5,12 +5,14 @@
 
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/writes.h"
+#include "civitas/cluster/cluster.h"
 #include "civitas/pg/debug_point.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/txn/transaction.h"
 #include "cleanup.h"
 #include "progress.h"
 #include "replication.h"
+#include "transfer.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
@@ -20,6 +22,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_enum.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -28,15 +31,20 @@ CIVITAS_PG_END
 
 namespace civitas::cluster {
 
+TransferMode transfer_mode_named(const char *label)
+{
+	return strcmp(label, "auto") == 0			 ? TransferMode::Auto
+		   : strcmp(label, "force_logical") == 0 ? TransferMode::ForceLogical
+												 : TransferMode::BlockWrites;
+}
+
 TransferMode transfer_mode_argument(Oid label)
 {
 	HeapTuple tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(label));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for enum label %u", label);
-	const char *name = NameStr(reinterpret_cast<Form_pg_enum>(GETSTRUCT(tuple))->enumlabel);
-	const TransferMode mode = strcmp(name, "auto") == 0			   ? TransferMode::Auto
-							  : strcmp(name, "force_logical") == 0 ? TransferMode::ForceLogical
-																   : TransferMode::BlockWrites;
+	const TransferMode mode =
+		transfer_mode_named(NameStr(reinterpret_cast<Form_pg_enum>(GETSTRUCT(tuple))->enumlabel));
 	ReleaseSysCache(tuple);
 	return mode;
 }
@@ -55,6 +63,50 @@ void check_active_primary(const catalog::Node& node)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("node %s:%d is not an active primary", node.name, node.port),
 						errhint("citus_activate_node() activates a node.")));
+}
+
+pg::Vec<ShardId> new_shard_ids(int count)
+{
+	/* nextval() in this transaction might give it an id, for which a replication slot would wait.
+	 */
+	pg::Vec<ShardId> ids;
+	if (strcmp(GetConfigOption("citus.next_shard_id", false, false), "0") != 0)
+	{
+		while (ids.size() < count)
+			ids.push(catalog::next_shard_id());
+		return ids;
+	}
+	const char *list = run_as_owner_on_node(
+		local_node(), psprintf("SELECT pg_catalog.string_agg(pg_catalog.nextval("
+							   "'pg_catalog.pg_dist_shardid_seq')::text, ',') FROM "
+							   "pg_catalog.generate_series(1, %d)",
+							   count));
+	for (const char *next = list; next != nullptr && ids.size() < count;)
+	{
+		ids.push(strtoll(next, nullptr, 10));
+		next = strchr(next, ',');
+		next = next != nullptr ? next + 1 : nullptr;
+	}
+	return ids;
+}
+
+char *hash_condition(Oid hash_function, const char *column, const shard::HashRange& range)
+{
+	pg::Str hash;
+	hash.qualified(get_namespace_name(get_func_namespace(hash_function)),
+				   get_func_name(hash_function));
+	hash.ch('(').ident(column).ch(')');
+	return psprintf("%s OPERATOR(pg_catalog.>=) '%d'::pg_catalog.int4 AND "
+					"%s OPERATOR(pg_catalog.<=) '%d'::pg_catalog.int4",
+					hash.c_str(), range.min, hash.c_str(), range.max);
+}
+
+double share_of(const shard::HashRange& range, const shard::HashRange& whole)
+{
+	const auto width = [](const shard::HashRange& of) {
+		return static_cast<double>(of.max) - static_cast<double>(of.min) + 1;
+	};
+	return width(range) / width(whole);
 }
 
 static ColocationId group_of(ShardId shard)
@@ -112,31 +164,35 @@ void check_not_written(List *tables, const char *operation)
 	}
 }
 
-/* Whether changes of its rows can be replicated. */
-static bool has_replica_identity(Oid relid)
+Replicable replicable(Oid relid)
 {
-	Relation relation = table_open(relid, NoLock);
-	const bool has = relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
-					 (RelationIsPermanent(relation) &&
-					  (relation->rd_rel->relreplident == REPLICA_IDENTITY_FULL ||
-					   OidIsValid(RelationGetReplicaIndex(relation))));
-	table_close(relation, NoLock);
-	return has;
+	Relation relation = table_open(relid, AccessShareLock);
+	const bool has_rows = relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE;
+	const bool identified = relation->rd_rel->relreplident == REPLICA_IDENTITY_FULL ||
+							OidIsValid(RelationGetReplicaIndex(relation));
+	const bool permanent = RelationIsPermanent(relation);
+	/* A lock that is kept says that replaced placements may still be read by this transaction. */
+	table_close(relation, AccessShareLock);
+	return !permanent				 ? Replicable::Unlogged
+		   : has_rows && !identified ? Replicable::NoIdentity
+									 : Replicable::Yes;
 }
 
-static void check_replica_identities(List *tables, TransferMode mode, const char *done)
+void check_replicable(List *tables, TransferMode mode, const char *done)
 {
+	if (mode == TransferMode::BlockWrites)
+		return;
 	ListCell *cell;
 	foreach (cell, tables)
 	{
-		const Oid relid = lfirst_oid(cell);
-		const bool unlogged = get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED;
-		if (unlogged || (mode == TransferMode::Auto && !has_replica_identity(relid)))
+		const Replicable answer = replicable(lfirst_oid(cell));
+		const bool unlogged = answer == Replicable::Unlogged;
+		if (unlogged || (answer == Replicable::NoIdentity && mode == TransferMode::Auto))
 			ereport(
 				ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("shards of table \"%s\" cannot be %s by logical replication",
-						get_rel_name(relid), done),
+						get_rel_name(lfirst_oid(cell)), done),
 				 unlogged ? errdetail("It is unlogged.")
 						  : errdetail("It has neither a primary key nor another replica identity: "
 									  "UPDATE and DELETE would fail meanwhile."),
@@ -161,25 +217,23 @@ static bool writes_are_blocked(List *tables)
 	return blocked;
 }
 
-/* A slot begins when all transactions that have written have ended; this one would wait for itself.
- */
-static void check_nothing_written(const char *operation)
+void check_nothing_written(const char *message, const char *hint)
 {
+	/* A slot begins when all transactions that have written have ended. */
 	if (txn::has_written() || TransactionIdIsValid(GetTopTransactionIdIfAny()))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-			 errmsg("cannot %s a shard by logical replication in a transaction that has written",
-					operation),
-			 errhint("Commit first, or set shard_transfer_mode to 'block_writes'.")));
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("%s", message),
+						errhint("%s", hint)));
 }
 
 void check_mode(TransferMode mode, List *tables, const char *operation, const char *done)
 {
 	if (mode == TransferMode::BlockWrites || writes_are_blocked(tables))
 		return;
-	check_replica_identities(tables, mode, done);
-	check_nothing_written(operation);
+	check_replicable(tables, mode, done);
+	check_nothing_written(
+		psprintf("cannot %s a shard by logical replication in a transaction that has written",
+				 operation),
+		"Commit first, or set shard_transfer_mode to 'block_writes'.");
 }
 
 /* --- filling ---------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
+#include "civitas/shard/hash_range.h"
 #include "transfer.h"
 
 namespace civitas::cluster {
@@ -17,9 +18,17 @@ enum class TransferMode
 	BlockWrites
 };
 TransferMode transfer_mode_argument(Oid label);
+TransferMode transfer_mode_named(const char *label);
 
 /* 42704 where there is none. */
 catalog::Node node_by_id(NodeId id);
+/* Ids of new shards, without giving this transaction an id. */
+pg::Vec<ShardId> new_shard_ids(int count);
+/* SQL that is true of rows whose hash of the column is in the range. */
+char *hash_condition(Oid hash_function, const char *column, const shard::HashRange& range);
+/* How much of the whole range. */
+double share_of(const shard::HashRange& range, const shard::HashRange& whole);
+
 /* 55000 unless it can be given shards. */
 void check_active_primary(const catalog::Node& node);
 
@@ -36,8 +45,20 @@ void check_owner(List *tables);
 /* 25001 where this transaction has changed one of the tables: the sessions that copy do not see
  * that. operation: "move or copy", "split". */
 void check_not_written(List *tables, const char *operation);
-/* 55000 where the mode needs changes of the tables to be replicated and they cannot be; 25001 where
- * this transaction has written anything. done: "moved", "split". */
+/* Whether changes of a table's rows can be replicated. */
+enum class Replicable
+{
+	Yes,
+	Unlogged,
+	NoIdentity /* INSERT can; UPDATE and DELETE would fail */
+};
+Replicable replicable(Oid relid);
+/* 55000 where the mode needs changes of the tables to be replicated and they cannot be. done:
+ * "moved", "split". */
+void check_replicable(List *tables, TransferMode mode, const char *done);
+/* 25001 where this transaction has written: the slot that it is about to make would wait for it. */
+void check_nothing_written(const char *message, const char *hint);
+/* Both, unless writes are blocked from the beginning. operation: "move or copy", "split". */
 void check_mode(TransferMode mode, List *tables, const char *operation, const char *done);
 
 /* Gives the targets, which have been created, their rows and indexes; at the end writes are

@@ -8,6 +8,7 @@
  * each other. One rebalance at a time: both take the same lock, and look for an open job.
  */
 #include "background_jobs.h"
+#include "rearrange.h"
 #include "rebalance.h"
 
 #include "civitas/catalog/tables.h"
@@ -19,17 +20,13 @@
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
-#include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
-#include "utils/relcache.h"
 #include "utils/tuplestore.h"
 CIVITAS_PG_END
 
@@ -116,41 +113,17 @@ char *move_command(const ShardMove& move, const char *mode)
 	return sql.c_str();
 }
 
-/* Raises 55000, before anything moves, when a table's rows cannot be replicated in this mode: each
- * of its moves would be refused. */
-void check_can_move(Oid relid, bool must_have_identity)
-{
-	Relation relation = table_open(relid, AccessShareLock);
-	const bool has_rows = relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE;
-	const bool identified = relation->rd_rel->relreplident == REPLICA_IDENTITY_FULL ||
-							OidIsValid(RelationGetReplicaIndex(relation));
-	if (has_rows && (!RelationIsPermanent(relation) || (must_have_identity && !identified)))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("shards of table \"%s\" cannot be moved by logical replication",
-						RelationGetRelationName(relation)),
-				 RelationIsPermanent(relation)
-					 ? errdetail("It has neither a primary key nor another replica identity.")
-					 : errdetail("It is unlogged."),
-				 errhint("Set shard_transfer_mode to 'block_writes'%s.",
-						 RelationIsPermanent(relation) ? ", or add a primary key" : "")));
-	/* A lock that is kept says that replaced placements may still be read by this transaction. */
-	table_close(relation, AccessShareLock);
-}
-
+/* Raises 55000, before anything moves, when moves of the plan would be refused in this mode. */
 void check_can_move(const RebalancePlan& plan, const char *mode)
 {
-	if (strcmp(mode, "block_writes") == 0)
-		return;
 	List *checked = NIL;
 	for (const ShardMove& move : plan.moves)
 	{
 		if (list_member_int(checked, move.colocation_id))
 			continue;
 		checked = lappend_int(checked, move.colocation_id);
-		ListCell *cell;
-		foreach (cell, catalog::colocated_table_oids(move.colocation_id))
-			check_can_move(lfirst_oid(cell), strcmp(mode, "auto") == 0);
+		check_replicable(catalog::colocated_table_oids(move.colocation_id),
+						 transfer_mode_named(mode), "moved");
 	}
 }
 

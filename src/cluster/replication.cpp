@@ -157,7 +157,7 @@ void publish(const Replication& replication, Stream& stream)
 	bool first = true;
 	for_each_relation(replication, stream, [&](const ShardTransfer& transfer) {
 		sql.raw(first ? " FOR TABLE ONLY " : ", ONLY ");
-		sql.raw(catalog::qualified_shard_name(transfer.relid, transfer.source_shard));
+		sql.raw(source_name(transfer));
 		first = false;
 	});
 	sql.raw(" WITH (publish = 'insert, update, delete')");
@@ -204,7 +204,7 @@ char *apply_sql(const Replication& replication, const Stream& stream, const char
 	sql.literal(stream.slot).raw(", ").literal(stream.publication).raw(", ");
 	sql.literal(mark).raw(", ").boolean(last);
 	append_array(sql, replication, stream, "text", [](pg::Str& out, const ShardTransfer& transfer) {
-		out.literal(catalog::qualified_shard_name(transfer.relid, transfer.source_shard));
+		out.literal(source_name(transfer));
 	});
 	append_array(sql, replication, stream, "text", [](pg::Str& out, const ShardTransfer& transfer) {
 		out.literal(catalog::qualified_shard_name(transfer.relid, transfer.target_shard));
@@ -214,9 +214,7 @@ char *apply_sql(const Replication& replication, const Stream& stream, const char
 	append_array(sql, replication, stream, "int4",
 				 [](pg::Str& out, const ShardTransfer& transfer) { out.num(transfer.max_hash); });
 	append_array(sql, replication, stream, "text", [](pg::Str& out, const ShardTransfer& transfer) {
-		out.literal(transfer.filter != nullptr
-						? catalog::distribution_column_name(catalog::get_table(transfer.relid))
-						: "");
+		out.literal(transfer.hash_column != nullptr ? transfer.hash_column : "");
 	});
 	return sql.raw(last ? "); COMMIT" : ")").c_str();
 }

@@ -136,43 +136,6 @@ catalog::Node source_of(const Table& table, int index)
 
 /* --- the way --------------------------------------------------------------------------------- */
 
-/* New ids. Not with nextval() in this transaction, which might give it an id for which a
- * replication slot would wait. */
-pg::Vec<ShardId> new_shard_ids(int count)
-{
-	pg::Vec<ShardId> ids;
-	if (strcmp(GetConfigOption("citus.next_shard_id", false, false), "0") != 0)
-	{
-		while (ids.size() < count)
-			ids.push(catalog::next_shard_id());
-		return ids;
-	}
-	const char *list = run_as_owner_on_node(
-		local_node(), psprintf("SELECT pg_catalog.string_agg(pg_catalog.nextval("
-							   "'pg_catalog.pg_dist_shardid_seq')::text, ',') FROM "
-							   "pg_catalog.generate_series(1, %d)",
-							   count));
-	for (const char *next = list; next != nullptr && ids.size() < count;)
-	{
-		ids.push(strtoll(next, nullptr, 10));
-		next = strchr(next, ',');
-		next = next != nullptr ? next + 1 : nullptr;
-	}
-	return ids;
-}
-
-/* SQL that is true of the table's rows whose hash is in the range. */
-char *hash_condition(const Table& table, const HashRange& range)
-{
-	pg::Str hash;
-	hash.qualified(get_namespace_name(get_func_namespace(table.hash_function)),
-				   get_func_name(table.hash_function));
-	hash.ch('(').ident(catalog::distribution_column_name(table)).ch(')');
-	return psprintf("%s OPERATOR(pg_catalog.>=) '%d'::pg_catalog.int4 AND "
-					"%s OPERATOR(pg_catalog.<=) '%d'::pg_catalog.int4",
-					hash.c_str(), range.min, hash.c_str(), range.max);
-}
-
 /* One shard group after the other. */
 pg::Vec<ShardTransfer> plan_transfers(List *tables, int index, const Cut& cut)
 {
@@ -184,11 +147,14 @@ pg::Vec<ShardTransfer> plan_transfers(List *tables, int index, const Cut& cut)
 		foreach (cell, tables)
 		{
 			const Table& table = catalog::get_table(lfirst_oid(cell));
-			const HashRange range = shard::split_piece(range_of(table, index), cut.points, piece);
+			const HashRange whole = range_of(table, index);
+			const HashRange range = shard::split_piece(whole, cut.points, piece);
+			const char *column = catalog::distribution_column_name(table);
 			transfers.push({table.relid, table.shards[index].shard_id,
 							ids[foreach_current_index(cell) * cut.pieces() + piece],
 							source_of(table, index), cut.nodes[static_cast<size_t>(piece)],
-							hash_condition(table, range), range.min, range.max});
+							hash_condition(table.hash_function, column, range), column, range.min,
+							range.max, share_of(range, whole)});
 		}
 	}
 	return transfers;

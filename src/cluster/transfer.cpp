@@ -94,6 +94,14 @@ const char *run_as_owner_on_node(const catalog::Node& node, const char *sql)
 /* --- arrays of tables and shards ---------------------------------------------------------------
  */
 
+char *source_name(const ShardTransfer& transfer)
+{
+	if (transfer.source_shard != INVALID_SHARD_ID)
+		return catalog::qualified_shard_name(transfer.relid, transfer.source_shard);
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(transfer.relid)),
+									  get_rel_name(transfer.relid));
+}
+
 char *regclass_array(Transfers transfers)
 {
 	pg::Str sql;
@@ -116,14 +124,14 @@ char *shard_id_array(Transfers transfers)
 	return sql.raw("]::bigint[]").c_str();
 }
 
-namespace {
-
-char *parts_sql(Transfers transfers, const char *part)
+char *create_parts_sql(Transfers transfers, const char *part)
 {
 	pg::Str sql;
 	sql.raw("SELECT citus_internal.create_shard_parts(").raw(regclass_array(transfers)).raw(", ");
 	return sql.raw(shard_id_array(transfers)).raw(", ").literal(part).ch(')').c_str();
 }
+
+namespace {
 
 /* What shares a statement: neighbours with one target node and no table twice (the targets of a
  * split are one shard group after the other). */
@@ -148,7 +156,7 @@ pg::Vec<OwnerCommand> for_each_group(Transfers transfers, const char *part)
 	while (!transfers.empty())
 	{
 		const Transfers group = transfers.subspan(0, group_length(transfers));
-		commands.push({group[0].target, parts_sql(group, part), nullptr});
+		commands.push({group[0].target, create_parts_sql(group, part), nullptr});
 		transfers = transfers.subspan(group.size());
 	}
 	return commands;
@@ -170,7 +178,7 @@ bool has_rows(const ShardTransfer& transfer)
 /* --- steps -------------------------------------------------------------------------------------
  */
 
-void create_targets(int64 operation, Transfers transfers)
+void record_targets(int64 operation, Transfers transfers)
 {
 	pg::Vec<TemporaryObject> objects;
 	for (const ShardTransfer& transfer : transfers)
@@ -178,6 +186,11 @@ void create_targets(int64 operation, Transfers transfers)
 					  catalog::qualified_shard_name(transfer.relid, transfer.target_shard),
 					  transfer.target.group_id, CleanupPolicy::OnFailure});
 	record_objects(operation, objects.span());
+}
+
+void create_targets(int64 operation, Transfers transfers)
+{
+	record_targets(operation, transfers);
 	run_for_each_group(transfers, "table");
 }
 
@@ -193,8 +206,7 @@ void copy_rows(Transfers transfers, std::span<const char *const> snapshots)
 		sql.raw("SELECT citus_internal.pull_shard(");
 		sql.literal(catalog::qualified_shard_name(transfer.relid, transfer.target_shard));
 		sql.raw(", ").num(transfer.source.node_id).raw(", ");
-		sql.literal(catalog::qualified_shard_name(transfer.relid, transfer.source_shard));
-		sql.raw(", ").literal_or_null(transfer.filter).raw(", ");
+		sql.literal(source_name(transfer)).raw(", ").literal_or_null(transfer.filter).raw(", ");
 		sql.literal_or_null(snapshots.empty() ? nullptr : snapshots[i]).ch(')');
 		commands.push({transfer.target, sql.c_str(), nullptr});
 	}
@@ -205,10 +217,15 @@ void build_indexes(Transfers transfers)
 {
 	pg::Vec<OwnerCommand> commands;
 	for (const ShardTransfer& transfer : transfers)
-		commands.push({transfer.target, parts_sql({&transfer, 1}, "indexes"), nullptr});
+		commands.push({transfer.target, create_parts_sql({&transfer, 1}, "indexes"), nullptr});
 	run_as_owner_on_nodes({commands.data(), static_cast<size_t>(commands.size())});
 	run_for_each_group(transfers, "attach");
-	commands.clear();
+	analyze(transfers);
+}
+
+void analyze(Transfers transfers)
+{
+	pg::Vec<OwnerCommand> commands;
 	for (const ShardTransfer& transfer : transfers)
 	{
 		if (!has_rows(transfer))
@@ -337,7 +354,7 @@ char *lock_sources_sql(Transfers transfers, GroupId group)
 		if (transfer.source.group_id == group)
 		{
 			sql.raw(sql.empty() ? "LOCK TABLE ONLY " : ", ONLY ");
-			sql.raw(catalog::qualified_shard_name(transfer.relid, transfer.source_shard));
+			sql.raw(source_name(transfer));
 		}
 	return sql.empty() ? nullptr : sql.raw(" IN EXCLUSIVE MODE").c_str();
 }
@@ -378,7 +395,7 @@ void take_locks(List *tables, Transfers transfers)
 }
 
 /* One try; false: somebody else's transaction lasts longer. */
-bool try_to_block(List *tables, Transfers transfers)
+bool try_to_lock(void (*take)(void *), void *argument)
 {
 	const MemoryContext context = CurrentMemoryContext;
 	const ResourceOwner owner = CurrentResourceOwner;
@@ -389,7 +406,7 @@ bool try_to_block(List *tables, Transfers transfers)
 	BeginInternalSubTransaction(nullptr);
 	PG_TRY();
 	{
-		take_locks(tables, transfers);
+		take(argument);
 		ReleaseCurrentSubTransaction();
 		locked = true;
 	}
@@ -421,16 +438,31 @@ void pause(int duration)
 
 } // namespace
 
-void block_writes(List *tables, Transfers transfers, void (*meanwhile)(void *), void *argument)
+void lock_patiently(void (*take)(void *), void *argument, void (*meanwhile)(void *),
+					void *meanwhile_argument)
 {
-	List *all = tables_to_block(tables);
-	for (int duration = FIRST_PAUSE; !try_to_block(all, transfers);
+	for (int duration = FIRST_PAUSE; !try_to_lock(take, argument);
 		 duration = duration * 2 < LONGEST_PAUSE ? duration * 2 : LONGEST_PAUSE)
 	{
 		pause(duration);
 		if (meanwhile != nullptr)
-			meanwhile(argument);
+			meanwhile(meanwhile_argument);
 	}
+}
+
+void block_writes(List *tables, Transfers transfers, void (*meanwhile)(void *), void *argument)
+{
+	struct
+	{
+		List *tables;
+		Transfers transfers;
+	} locks = {tables_to_block(tables), transfers};
+	lock_patiently(
+		[](void *both) {
+			const auto *all = static_cast<decltype(locks) *>(both);
+			take_locks(all->tables, all->transfers);
+		},
+		&locks, meanwhile, argument);
 }
 
 } // namespace civitas::cluster

@@ -36,19 +36,25 @@ namespace civitas::cluster {
 struct ShardTransfer
 {
 	Oid relid;
-	ShardId source_shard;
+	ShardId source_shard; /* INVALID_SHARD_ID: the table itself, which is local yet */
 	ShardId target_shard;
 	catalog::Node source;
 	catalog::Node target;
 	/* Which rows: an SQL condition on the table's columns; null: all. */
 	const char *filter;
-	/* The same of a split, as hashes of the distribution column: both inclusive. */
+	/* The same where rows are divided, as hashes of this column, both inclusive; null: all. */
+	const char *hash_column;
 	int32 min_hash;
 	int32 max_hash;
+	/* How much of the source that is, by estimate. */
+	double share;
 };
 CIVITAS_SERVER_STATE(ShardTransfer);
 
 using Transfers = std::span<const ShardTransfer>;
+
+/* Qualified and quoted. */
+char *source_name(const ShardTransfer& transfer);
 
 /* Runs body(argument) as the extension's owner, who may do everything on every node. */
 void run_as_owner(void (*body)(void *), void *argument);
@@ -70,13 +76,17 @@ void run_as_owner_on_nodes(std::span<OwnerCommand> commands);
 /* One of them: its one value, in CurrentMemoryContext. */
 const char *run_as_owner_on_node(const catalog::Node& node, const char *sql);
 
-/* Records and makes the tables of the targets, without indexes. */
+/* Records the tables of the targets as about to be made. */
+void record_targets(int64 operation, Transfers transfers);
+/* The same, and makes them, without indexes. */
 void create_targets(int64 operation, Transfers transfers);
 /* Copies the rows, as they are now or, with `snapshots` (one for each transfer, of the source), as
  * they were then. */
 void copy_rows(Transfers transfers, std::span<const char *const> snapshots = {});
-/* Indexes with their constraints, attached partitions, statistics. */
+/* Indexes with their constraints, attached partitions; and analyze(). */
 void build_indexes(Transfers transfers);
+/* Statistics of the targets. */
+void analyze(Transfers transfers);
 /* What the nodes do in this transaction while writes are blocked: collected, so that each is asked
  * once. */
 class SwitchCommands
@@ -103,11 +113,15 @@ void add_foreign_keys(SwitchCommands *commands, Transfers transfers);
  * that they reference must neither change them nor fail because of them. */
 void ignore_foreign_keys(SwitchCommands *commands, Transfers transfers);
 
+/* Takes locks that others may hold for long: take(argument) is tried again and again, each time for
+ * a moment only; between two tries meanwhile(meanwhile_argument) is called, unless null. */
+void lock_patiently(void (*take)(void *), void *argument, void (*meanwhile)(void *),
+					void *meanwhile_argument);
+
 /*
  * Stops writes to the tables (oids), and to reference tables that they reference, on all nodes
- * until the end of this transaction, and waits for those that have begun. Gives way to transactions
- * that last long: tries again and again, each time for a moment only; between two tries `meanwhile`
- * is called. Also locks the source placements, so that what a crash left prepared is waited for.
+ * until the end of this transaction, and waits for those that have begun; patiently, as above. Also
+ * locks the source placements, so that what a crash left prepared is waited for.
  */
 void block_writes(List *tables, Transfers transfers, void (*meanwhile)(void *), void *argument);
 
@@ -115,6 +129,8 @@ void block_writes(List *tables, Transfers transfers, void (*meanwhile)(void *), 
 void move_init();
 void split_init();
 
+/* "SELECT create_shard_parts(..)" of one shard group. part: "table", "indexes", "attach". */
+char *create_parts_sql(Transfers transfers, const char *part);
 /* name[], for use in SQL: the tables' names in the order of the transfers. */
 char *regclass_array(Transfers transfers);
 /* Target shard ids likewise. */

@@ -66,16 +66,6 @@ struct Request
 					hint != nullptr ? errhint("%s", hint) : 0));
 }
 
-/* The table, and its partitions after it. Locks partitions. */
-void add_with_partitions(Oid relid, List **tables)
-{
-	*tables = lappend_oid(*tables, relid);
-	List *partitions = find_inheritance_children(relid, AccessExclusiveLock);
-	ListCell *cell;
-	foreach (cell, partitions)
-		add_with_partitions(lfirst_oid(cell), tables);
-}
-
 /* Tables of the group that are nobody's partition. */
 List *members_of(ColocationId colocation)
 {
@@ -259,8 +249,7 @@ void lock_elsewhere(List *tables)
 /* Which tables change together; asks for a choice where there is one. */
 List *tables_to_alter(const Table& table, const Request& request, bool group_changes)
 {
-	List *tables = NIL;
-	add_with_partitions(table.relid, &tables);
+	List *tables = table_with_partitions(table.relid, AccessExclusiveLock);
 	List *members = table.kind == TableKind::Hash ? members_of(table.colocation_id) : NIL;
 	if (list_length(members) <= 1 || request.cascade == Cascade::No)
 		return tables;
@@ -282,7 +271,7 @@ List *tables_to_alter(const Table& table, const Request& request, bool group_cha
 		if (lfirst_oid(cell) == table.relid)
 			continue;
 		open_for_distribution(lfirst_oid(cell));
-		add_with_partitions(lfirst_oid(cell), &tables);
+		tables = list_concat(tables, table_with_partitions(lfirst_oid(cell), AccessExclusiveLock));
 	}
 	return tables;
 }

@@ -55,27 +55,29 @@ char *call_on_table(const char *function, Oid relid)
 
 /* --- metadata ------------------------------------------------------------------------------- */
 
-static void insert_shards_like(Oid relid, Oid like)
+static pg::Vec<PlannedShard> shards_like(Oid like)
 {
 	const catalog::Table& model = catalog::get_table(like);
+	pg::Vec<PlannedShard> shards;
 	for (int index = 0; index < model.shard_count; index++)
 	{
-		const catalog::Shard& shard = model.shards[index];
-		const bool ranged = model.kind == TableKind::Hash;
-		const ShardId id = catalog::next_shard_id();
-		catalog::insert_shard(relid, id, ranged ? &shard.min_hash : nullptr,
-							  ranged ? &shard.max_hash : nullptr);
-		for (const catalog::Placement& placement : model.placements_of(index))
-			catalog::insert_placement(catalog::next_placement_id(), id, placement.group_id);
+		const auto placements = model.placements_of(index);
+		auto *groups = static_cast<GroupId *>(palloc(sizeof(GroupId) * (placements.size() + 1)));
+		for (size_t i = 0; i < placements.size(); i++)
+			groups[i] = placements[i].group_id;
+		shards.push({model.shards[index].min_hash, model.shards[index].max_hash,
+					 std::span<const GroupId>(groups, placements.size())});
 	}
+	return shards;
 }
 
-static void insert_new_shards(Oid relid, const Distribution& distribution)
+pg::Vec<PlannedShard> plan_shards(const Distribution& distribution)
 {
+	if (OidIsValid(distribution.like))
+		return shards_like(distribution.like);
 	static constexpr GroupId coordinator[] = {COORDINATOR_GROUP};
 	std::span<const GroupId> groups;
 	int replicas = distribution.replication_factor;
-	int start = 0;
 	switch (distribution.kind)
 	{
 	case TableKind::Local:
@@ -86,9 +88,6 @@ static void insert_new_shards(Oid relid, const Distribution& distribution)
 		groups = catalog::all_groups();
 		replicas = static_cast<int>(groups.size());
 		break;
-	case TableKind::SingleShard:
-		start = distribution.colocation_id;
-		[[fallthrough]];
 	default:
 		groups = catalog::shard_groups();
 	}
@@ -97,8 +96,8 @@ static void insert_new_shards(Oid relid, const Distribution& distribution)
 	auto *chosen = static_cast<GroupId *>(palloc(sizeof(GroupId) * placement_count));
 	bool enough = false;
 	pg::call_core([&] {
-		enough =
-			shard::place_round_robin(count, replicas, start, groups, {chosen, placement_count});
+		enough = shard::place_round_robin(count, replicas, distribution.first_place, groups,
+										  {chosen, placement_count});
 	});
 	if (!enough)
 		ereport(ERROR,
@@ -106,31 +105,35 @@ static void insert_new_shards(Oid relid, const Distribution& distribution)
 				 errmsg("replication factor %d exceeds the number of nodes that hold shards, %d",
 						replicas, static_cast<int>(groups.size())),
 				 errhint("Add nodes or lower citus.shard_replication_factor.")));
+	pg::Vec<PlannedShard> shards;
 	for (int index = 0; index < count; index++)
 	{
 		const shard::HashRange range = shard::uniform_range(index, count);
-		const bool ranged = distribution.kind == TableKind::Hash;
-		const ShardId id = catalog::next_shard_id();
-		catalog::insert_shard(relid, id, ranged ? &range.min : nullptr,
-							  ranged ? &range.max : nullptr);
-		for (int replica = 0; replica < replicas; replica++)
-			catalog::insert_placement(catalog::next_placement_id(), id,
-									  chosen[index * replicas + replica]);
+		shards.push({range.min, range.max,
+					 std::span<const GroupId>(chosen + static_cast<size_t>(index) * replicas,
+											  static_cast<size_t>(replicas))});
 	}
+	return shards;
 }
 
-static void insert_metadata(Oid relid, const Distribution& distribution)
+void insert_metadata(Oid relid, const Distribution& distribution,
+					 std::span<const PlannedShard> shards, std::span<const ShardId> ids)
 {
-	const char method = distribution.kind == TableKind::Hash ? 'h' : 'n';
+	const bool ranged = distribution.kind == TableKind::Hash;
 	const char model = distribution.kind == TableKind::Reference ? 't'
 					   : distribution.replication_factor > 1	 ? 'c'
 																 : 's';
-	catalog::insert_partition(relid, method, distribution.column, distribution.colocation_id, model,
-							  distribution.autoconverted);
-	if (OidIsValid(distribution.like))
-		insert_shards_like(relid, distribution.like);
-	else
-		insert_new_shards(relid, distribution);
+	catalog::insert_partition(relid, ranged ? 'h' : 'n', distribution.column,
+							  distribution.colocation_id, model, distribution.autoconverted);
+	for (size_t i = 0; i < shards.size(); i++)
+	{
+		const PlannedShard& shard = shards[i];
+		const ShardId id = ids.empty() ? catalog::next_shard_id() : ids[i];
+		catalog::insert_shard(relid, id, ranged ? &shard.min_hash : nullptr,
+							  ranged ? &shard.max_hash : nullptr);
+		for (const GroupId group : shard.groups)
+			catalog::insert_placement(catalog::next_placement_id(), id, group);
+	}
 }
 
 /* --- colocation --------------------------------------------------------------------------------
@@ -176,39 +179,56 @@ static void colocate_with_table(Oid relid, Distribution *distribution, const cha
 	distribution->like = other;
 }
 
-void choose_colocation(Oid relid, Distribution *distribution, const char *with, bool count_given,
-					   Oid type, Oid collation)
+static bool is_word(const char *with, const char *word)
+{
+	return pg_strcasecmp(with, word) == 0;
+}
+
+bool join_colocation(Oid relid, Distribution *distribution, const char *with, bool count_given,
+					 Oid type, Oid collation)
 {
 	/* Two sessions that create the first table of a group must agree on it; held until commit. */
 	LockRelationOid(catalog::relation_oid(catalog::Catalog::Colocation), ShareRowExclusiveLock);
-	const bool isolated = pg_strcasecmp(with, "none") == 0;
-	const bool standard = pg_strcasecmp(with, "default") == 0;
-	if (!isolated && !standard)
+	if (!is_word(with, "none") && !is_word(with, "default"))
 	{
 		colocate_with_table(relid, distribution, with, count_given, type, collation);
-		return;
+		return true;
 	}
-	catalog::Colocation colocation = {};
 	/* Tables without a distribution column are spread over the nodes unless asked to be together.
 	 */
-	if (standard && distribution->kind == TableKind::Hash &&
-		catalog::find_default_colocation(distribution->shard_count,
-										 distribution->replication_factor, type, collation,
-										 &colocation))
-	{
-		catalog::lock_colocation(colocation.id, catalog::ColocationLock::Join);
-		distribution->colocation_id = colocation.id;
-		distribution->like = first_table_of(colocation.id);
-		return;
-	}
+	catalog::Colocation colocation = {};
+	if (is_word(with, "none") || distribution->kind != TableKind::Hash ||
+		!catalog::find_default_colocation(distribution->shard_count,
+										  distribution->replication_factor, type, collation,
+										  &colocation))
+		return false;
+	catalog::lock_colocation(colocation.id, catalog::ColocationLock::Join);
+	distribution->colocation_id = colocation.id;
+	distribution->like = first_table_of(colocation.id);
+	return true;
+}
+
+void make_colocation(Distribution *distribution, const char *with, Oid type, Oid collation)
+{
+	catalog::Colocation colocation = {};
 	colocation.id = catalog::next_colocation_id();
 	colocation.shard_count = distribution->shard_count;
 	colocation.replication_factor = distribution->replication_factor;
 	colocation.distribution_type = type;
 	colocation.distribution_collation = collation;
-	colocation.isolated = isolated || distribution->kind != TableKind::Hash;
+	colocation.isolated = is_word(with, "none") || distribution->kind != TableKind::Hash;
 	catalog::insert_colocation(colocation);
 	distribution->colocation_id = colocation.id;
+}
+
+void choose_colocation(Oid relid, Distribution *distribution, const char *with, bool count_given,
+					   Oid type, Oid collation)
+{
+	if (join_colocation(relid, distribution, with, count_given, type, collation))
+		return;
+	make_colocation(distribution, with, type, collation);
+	if (distribution->kind == TableKind::SingleShard)
+		distribution->first_place = distribution->colocation_id;
 }
 
 void choose_reference_colocation(Distribution *distribution)
@@ -245,8 +265,7 @@ static void append_commands(pg::Str *sql, List *commands)
 		sql->raw(static_cast<const char *>(lfirst(cell))).raw(";\n");
 }
 
-/* Everything that another node needs. */
-static char *creation_sql(Oid relid)
+char *definition_sql(Oid relid)
 {
 	pg::Str sql;
 	List *objects = NIL;
@@ -263,15 +282,16 @@ static char *creation_sql(Oid relid)
 	const char *attach = deparse::attach_partition_command(relid);
 	if (attach != nullptr)
 		sql.raw(attach).raw(";\n");
-	sql.raw(catalog::table_metadata_sql(relid)).raw(";\n");
-	return sql.raw(call_on_table("citus_internal.create_shards", relid)).c_str();
+	return sql.raw(catalog::table_metadata_sql(relid)).raw(";\n").c_str();
 }
 
 static void distribute_one(Oid relid, const Distribution& distribution)
 {
 	txn::require_one_session_per_node();
-	insert_metadata(relid, distribution);
-	txn::run_on_other_nodes(creation_sql(relid));
+	insert_metadata(relid, distribution, plan_shards(distribution).span());
+	pg::Str sql;
+	sql.raw(definition_sql(relid)).raw(call_on_table("citus_internal.create_shards", relid));
+	txn::run_on_other_nodes(sql.c_str());
 	create_own_shards(relid);
 	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
 		move_rows_to_shards(relid);
@@ -308,7 +328,8 @@ void redistribute(List *tables, const Distribution *distributions)
 	foreach (cell, tables)
 	{
 		const Oid relid = lfirst_oid(cell);
-		insert_metadata(relid, distributions[foreach_current_index(cell)]);
+		const Distribution& distribution = distributions[foreach_current_index(cell)];
+		insert_metadata(relid, distribution, plan_shards(distribution).span());
 		txn::run_on_other_nodes(catalog::table_metadata_sql(relid));
 	}
 	create_part_of_shards(tables, ShardPart::Table);

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "civitas/catalog/writes.h"
+#include "civitas/ddl/online.h"
+#include "civitas/pg/vec.h"
 
 namespace civitas::ddl {
 
@@ -15,6 +17,7 @@ struct Distribution
 	ColocationId colocation_id = INVALID_COLOCATION_ID;
 	int shard_count = 1;
 	int replication_factor = 1;
+	int first_place = 0; /* where placing shards begins, in the list of nodes */
 	bool autoconverted = false;
 	Oid like = InvalidOid; /* a table of the same colocation group, whose ranges and placements are
 							  followed */
@@ -28,8 +31,24 @@ CIVITAS_SERVER_STATE(Distribution);
  */
 void distribute_table(Oid relid, const Distribution& distribution);
 
-/* Finds or makes the colocation group. with: the colocate_with argument. Fills colocation_id, like,
- * shard_count. */
+/* The shards that it is to have. */
+pg::Vec<PlannedShard> plan_shards(const Distribution& distribution);
+/* Its metadata, here. ids: of the shards; none: new ones. */
+void insert_metadata(Oid relid, const Distribution& distribution,
+					 std::span<const PlannedShard> shards, std::span<const ShardId> ids = {});
+/* What another node needs to know the table: shell, foreign keys, metadata; not the shards. */
+char *definition_sql(Oid relid);
+
+/* What create_distributed_table() was asked for, with what the settings say. */
+Distribution hash_distribution(const DistributeRequest& request);
+
+/* Finds the colocation group to join, if there is one; nobody else makes a group until the end of
+ * the transaction. with: the colocate_with argument. Fills colocation_id, like, shard_count. */
+bool join_colocation(Oid relid, Distribution *distribution, const char *with, bool count_given,
+					 Oid type, Oid collation);
+/* Makes one. */
+void make_colocation(Distribution *distribution, const char *with, Oid type, Oid collation);
+/* One or the other. */
 void choose_colocation(Oid relid, Distribution *distribution, const char *with, bool count_given,
 					   Oid type, Oid collation);
 

@@ -4,7 +4,6 @@
  * Arguments are checked here, then the table, and only then anything is changed.
  */
 #include "civitas/catalog/metadata_sql.h"
-#include "civitas/pg/sql_text.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
 #include "local_tables.h"
@@ -58,90 +57,82 @@ static void leave_local_metadata(Oid relid)
 		undistribute(relid, false);
 }
 
-static void distribute_by_hash(Oid relid, const char *column_name, const char *with,
-							   int shard_count)
+static void distribute_by_hash(const DistributeRequest& request)
 {
+	const Oid relid = request.relid;
 	leave_local_metadata(relid);
 	check_distributable(relid, false);
-	const DistributionColumn column = check_distribution_column(relid, column_name);
+	const DistributionColumn column = check_distribution_column(relid, request.column);
 	check_unique_indexes(relid, column.attno);
-	Distribution distribution = {.kind = TableKind::Hash};
-	distribution.column = column_name;
-	distribution.shard_count = shard_count > 0 ? shard_count : shard_count_setting;
-	distribution.replication_factor = shard_replication_factor;
-	choose_colocation(relid, &distribution, with, shard_count > 0, column.type, column.collation);
+	Distribution distribution = hash_distribution(request);
+	choose_colocation(relid, &distribution, request.with, request.shard_count > 0, column.type,
+					  column.collation);
 	check_foreign_keys(relid, TableKind::Hash, distribution.colocation_id, column.attno);
 	distribute_table(relid, distribution);
 }
 
-static void distribute_single_shard(Oid relid, const char *with)
+static void distribute_single_shard(const DistributeRequest& request)
 {
+	const Oid relid = request.relid;
 	leave_local_metadata(relid);
 	check_distributable(relid, false);
 	Distribution distribution = {.kind = TableKind::SingleShard};
-	choose_colocation(relid, &distribution, with, false, InvalidOid, InvalidOid);
+	choose_colocation(relid, &distribution, request.with, false, InvalidOid, InvalidOid);
 	check_foreign_keys(relid, TableKind::SingleShard, distribution.colocation_id,
 					   InvalidAttrNumber);
 	distribute_table(relid, distribution);
 }
 
-/* Rows would have to be moved while others write; that is not built yet. An empty table is
- * distributed at once, whoever waits for it. */
-static void require_empty(Oid relid)
+Distribution hash_distribution(const DistributeRequest& request)
 {
-	const char *sql = psprintf("SELECT 1 FROM %s LIMIT 1", qualified_table_name(relid));
-	if (pg::sql_text(sql) != nullptr)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("table \"%s\" has rows and cannot be distributed concurrently",
-							   get_rel_name(relid)),
-						errhint("Use create_distributed_table(), which blocks writes meanwhile.")));
+	Distribution distribution = {.kind = TableKind::Hash};
+	distribution.column = request.column;
+	distribution.shard_count = request.shard_count > 0 ? request.shard_count : shard_count_setting;
+	distribution.replication_factor = shard_replication_factor;
+	return distribution;
 }
 
-static void create_distributed(FunctionCallInfo fcinfo, bool concurrently)
+DistributeRequest distribute_request(FunctionCallInfo fcinfo)
 {
 	require_argument(fcinfo, 0, "table_name");
 	require_argument(fcinfo, 2, "distribution_type");
 	require_argument(fcinfo, 3, "colocate_with");
-	const Oid relid = PG_GETARG_OID(0);
-	const char *with = text_to_cstring(PG_GETARG_TEXT_PP(3));
-	const bool count_given = !PG_ARGISNULL(4);
-	const int shard_count = count_given ? PG_GETARG_INT32(4) : 0;
-	if (count_given && (shard_count < 1 || shard_count > MAX_SHARD_COUNT))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%d is outside the valid range for shard_count (1 .. %d)",
-							   shard_count, MAX_SHARD_COUNT)));
-	require_hash(PG_GETARG_OID(2));
-	catalog::check_extension_version();
-	catalog::require_coordinator();
-	if (concurrently)
-		PreventInTransactionBlock(true, "create_distributed_table_concurrently()");
-	open_for_distribution(relid);
-	if (concurrently)
-		require_empty(relid);
-	if (PG_ARGISNULL(1))
+	DistributeRequest request = {PG_GETARG_OID(0), nullptr, text_to_cstring(PG_GETARG_TEXT_PP(3)),
+								 0};
+	if (!PG_ARGISNULL(1))
+		request.column = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (!PG_ARGISNULL(4))
 	{
-		if (count_given)
+		request.shard_count = PG_GETARG_INT32(4);
+		if (request.shard_count < 1 || request.shard_count > MAX_SHARD_COUNT)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("%d is outside the valid range for shard_count (1 .. %d)",
+								   request.shard_count, MAX_SHARD_COUNT)));
+		if (request.column == nullptr)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 							errmsg("shard_count cannot be given without a distribution column"),
 							errdetail("A table without a distribution column has one shard.")));
-		distribute_single_shard(relid, with);
 	}
+	require_hash(PG_GETARG_OID(2));
+	catalog::check_extension_version();
+	catalog::require_coordinator();
+	return request;
+}
+
+void distribute(const DistributeRequest& request)
+{
+	open_for_distribution(request.relid);
+	if (request.column != nullptr)
+		distribute_by_hash(request);
 	else
-		distribute_by_hash(relid, text_to_cstring(PG_GETARG_TEXT_PP(1)), with, shard_count);
+		distribute_single_shard(request);
 }
 
 CIVITAS_PG_BEGIN
 PG_FUNCTION_INFO_V1(create_distributed_table);
 PGDLLEXPORT Datum create_distributed_table(PG_FUNCTION_ARGS)
 {
-	create_distributed(fcinfo, false);
-	PG_RETURN_VOID();
-}
-
-PG_FUNCTION_INFO_V1(create_distributed_table_concurrently);
-PGDLLEXPORT Datum create_distributed_table_concurrently(PG_FUNCTION_ARGS)
-{
-	create_distributed(fcinfo, true);
+	distribute(distribute_request(fcinfo));
 	PG_RETURN_VOID();
 }
 

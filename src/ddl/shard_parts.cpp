@@ -4,7 +4,7 @@
  * A move or a split makes the tables first, copies rows into them, builds indexes over the rows,
  * attaches partitions, and adds foreign keys last. The definitions come from the local shells, as
  * for new tables (shard_ddl.cpp). The shards are given by name, for new ones of a split are not in
- * the metadata yet.
+ * the metadata yet, and neither are tables that are being distributed while others write to them.
  */
 #include "civitas/catalog/tables.h"
 #include "civitas/ddl/shard_ddl.h"
@@ -69,7 +69,6 @@ void create_shard_parts(std::span<const NamedShard> shards, ShardPart part)
 	set_named_shards(shards);
 	for (const NamedShard& shard : shards)
 	{
-		catalog::get_table(shard.relid);
 		List *commands = part_commands(shard.relid, part);
 		ListCell *cell;
 		foreach (cell, commands)

@@ -44,7 +44,7 @@ static bool in_system_schema(Oid relid)
 							   strcmp(name, "citus") == 0 || strcmp(name, "citus_internal") == 0);
 }
 
-void open_for_distribution(Oid relid)
+void open_for_distribution(Oid relid, LOCKMODE lock)
 {
 	/* The right to lock comes before the lock. */
 	if (get_rel_name(relid) == nullptr)
@@ -53,7 +53,7 @@ void open_for_distribution(Oid relid)
 	if (!pg_class_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)),
 					   get_rel_name(relid));
-	LockRelationOid(relid, AccessExclusiveLock);
+	LockRelationOid(relid, lock);
 	const char *name = get_rel_name(relid);
 	if (name == nullptr)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),

@@ -7,11 +7,15 @@
 
 #include "civitas/catalog/tables.h"
 
+CIVITAS_PG_BEGIN
+#include "storage/lockdefs.h"
+CIVITAS_PG_END
+
 namespace civitas::ddl {
 
-/* Locks the table (AccessExclusiveLock) and makes sure that it is there, an ordinary or partitioned
+/* Locks the table and makes sure that it is there, an ordinary or partitioned
  * permanent table, not part of the system, and the caller's. 42P01, 42501, 42809, 0A000. */
-void open_for_distribution(Oid relid);
+void open_for_distribution(Oid relid, LOCKMODE lock = AccessExclusiveLock);
 
 /* What no table of the metadata may have: inheritance, rules, triggers, row security, an extension
  * as owner. 0A000. 42P16 where the table is in the metadata already. is_partition: the parent is

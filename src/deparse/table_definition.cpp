@@ -42,14 +42,14 @@ static constexpr const char *CREATE_SEQUENCES = R"(
 		'MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s; END IF; END', format('%I.%I', n.nspname, s.relname),
 		n.nspname, s.relname, format_type(q.seqtypid, NULL), q.seqincrement, q.seqmin, q.seqmax,
 		q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END))
-	FROM {sequences} AND NOT (coalesce(o.deptype, 'a') = 'i' AND q.seqtypid = 'int8'::regtype)
+	FROM {sequences} AND NOT (coalesce(o.deptype, 'a') = 'i' AND a.atttypid = 'int8'::regtype)
 	ORDER BY s.oid
 )";
 
 static constexpr const char *OWN_SEQUENCES = R"(
 	SELECT command FROM (
 	SELECT s.oid, 1 AS step, format('ALTER SEQUENCE %I.%I OWNED BY {table}.%I', n.nspname, s.relname, a.attname) AS command
-	FROM {sequences} AND o.objid IS NOT NULL AND NOT (o.deptype = 'i' AND q.seqtypid = 'int8'::regtype)
+	FROM {sequences} AND o.objid IS NOT NULL AND NOT (o.deptype = 'i' AND a.atttypid = 'int8'::regtype)
 	UNION ALL
 	SELECT s.oid, 2, format('SELECT citus_internal.adjust_local_sequence(%L::regclass)', format('%I.%I', n.nspname, s.relname))
 	FROM {sequences} AND q.seqtypid = 'int8'::regtype
