@@ -71,7 +71,7 @@ CREATE TABLE events_new_1 PARTITION OF events_new FOR VALUES IN (1);
 CREATE TABLE events_new_rest PARTITION OF events_new DEFAULT;
 INSERT INTO events SELECT 'key ' || i, '2025-06-01'::date + (j * 100), j FROM generate_series(1, 500) i, generate_series(1, 4) j;
 SELECT create_distributed_table_concurrently('events', 'tenant', colocate_with => '"Odd Name"');
-SELECT tableoid::regclass, count(*), sum(n) FROM events GROUP BY 1 ORDER BY 1::text;
+SELECT tableoid::regclass::text COLLATE "C" AS part, count(*), sum(n) FROM events GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM events JOIN "Odd Name" ON tenant = "Key";
 INSERT INTO events VALUES ('key 1', '2026-02-02', 77);
 SELECT count(*) FROM events WHERE tenant = 'key 1';
