@@ -118,7 +118,7 @@ sub leftovers
 
 # --- written at each step ------------------------------------------------------------------------------
 
-for my $point ('online_published', 'online_copied', 'online_caught_up')
+for my $point ('online_published', 'online_caught_up')
 {
 	make_tables();
 	write_batch();
