@@ -119,24 +119,26 @@ INSERT INTO typed SELECT i, i * 10000000000, i, i / 7.0, i / 3.0, 'text' || chr(
 	ROW(i, 'y"' || i)::pair, i, int4range(i, i + 5), i % 2 = 0, 'pg_class', B'101', '<a>&lt;</a>', point(i, -i)
 	FROM generate_series(1, 50) i;
 INSERT INTO typed (i) VALUES (1000);
-COPY typed TO '/tmp/civitas_regress_copy.bin' (FORMAT binary);
-COPY typed_spread FROM '/tmp/civitas_regress_copy.bin' (FORMAT binary);
-COPY typed_spread TO '/tmp/civitas_regress_copy.bin' (FORMAT binary);
-COPY typed_back FROM '/tmp/civitas_regress_copy.bin' (FORMAT binary);
+-- (files of this server's data directory, where programs run, too)
+SELECT current_setting('data_directory') || '/regress_copy.bin' AS bin, current_setting('data_directory') || '/regress_copy.csv' AS csv \gset
+COPY typed TO :'bin' (FORMAT binary);
+COPY typed_spread FROM :'bin' (FORMAT binary);
+COPY typed_spread TO :'bin' (FORMAT binary);
+COPY typed_back FROM :'bin' (FORMAT binary);
 SELECT count(*) FROM (SELECT t::text FROM typed t EXCEPT ALL SELECT t::text FROM typed_back t) d;
 SELECT count(*) FROM typed_back;
 TRUNCATE typed_spread, typed_back;
-COPY typed TO '/tmp/civitas_regress_copy.csv' CSV HEADER;
-COPY typed_spread FROM '/tmp/civitas_regress_copy.csv' (FORMAT csv, HEADER match) WHERE i <> 25;
-COPY typed_spread FROM '/tmp/civitas_regress_copy.csv' (FORMAT csv, HEADER match) WHERE i = 25;
-COPY typed_spread TO '/tmp/civitas_regress_copy.csv' CSV HEADER;
-COPY typed_back FROM '/tmp/civitas_regress_copy.csv' (FORMAT csv, HEADER match);
+COPY typed TO :'csv' CSV HEADER;
+COPY typed_spread FROM :'csv' (FORMAT csv, HEADER match) WHERE i <> 25;
+COPY typed_spread FROM :'csv' (FORMAT csv, HEADER match) WHERE i = 25;
+COPY typed_spread TO :'csv' CSV HEADER;
+COPY typed_back FROM :'csv' (FORMAT csv, HEADER match);
 SELECT count(*) FROM (SELECT t::text FROM typed t EXCEPT ALL SELECT t::text FROM typed_back t) d;
 SELECT count(*) FROM typed_back;
 TRUNCATE typed_spread, typed_back;
-COPY typed_spread FROM '/tmp/civitas_regress_copy.csv' CSV HEADER;
-COPY typed_spread TO '/tmp/civitas_regress_copy.csv';
-COPY typed_back FROM '/tmp/civitas_regress_copy.csv';
+COPY typed_spread FROM :'csv' CSV HEADER;
+COPY typed_spread TO :'csv';
+COPY typed_back FROM :'csv';
 SELECT count(*) FROM (SELECT t::text FROM typed t EXCEPT ALL SELECT t::text FROM typed_back t) d;
 SELECT count(*) FROM typed_back;
 -- a client whose encoding is not the database's
@@ -145,8 +147,8 @@ COPY typed_spread (i, t) FROM PROGRAM $$printf '2000\tcaf\351\n'$$ WHERE i > 0;
 RESET client_encoding;
 SELECT t, length(t) FROM typed_spread WHERE i = 2000;
 COPY typed_spread FROM PROGRAM 'echo garbage' (FORMAT binary);
-COPY typed_spread FROM PROGRAM $$head -c 700 /tmp/civitas_regress_copy.csv$$ (FORMAT binary);
-COPY (SELECT 1) TO PROGRAM 'rm /tmp/civitas_regress_copy.bin /tmp/civitas_regress_copy.csv; cat > /dev/null';
+COPY typed_spread FROM PROGRAM $$head -c 700 regress_copy.csv$$ (FORMAT binary);
+COPY (SELECT 1) TO PROGRAM 'rm regress_copy.bin regress_copy.csv; cat > /dev/null';
 
 -- names that need quotes, dropped columns, wide tables
 CREATE TABLE "odd ""table""" (dropped int, "the key" int, "ünïcode, ""x""" text, gone text, "Select" text);

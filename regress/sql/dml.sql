@@ -158,7 +158,7 @@ COMMIT;
 
 -- DDL after reads through several sessions a node, with a cursor open: it does not wait for ourselves.
 BEGIN;
-SET LOCAL statement_timeout TO '20s';
+SET LOCAL statement_timeout TO '2min';
 SET LOCAL citus.remote_task_check_interval TO 1;
 SELECT sum(length(repeat(name, 1000))) > 0 AS read FROM items;
 DECLARE e CURSOR FOR SELECT id FROM items;

@@ -42,16 +42,25 @@ INSERT INTO t VALUES (2, 2);
 
 -- Timeouts stop the nodes too.
 SET statement_timeout TO '200ms';
-SELECT pg_sleep(10) FROM t WHERE k = 1;
+SELECT pg_sleep(600) FROM t WHERE k = 1;
 \echo :LAST_ERROR_SQLSTATE
-SELECT count(pg_sleep(10)) FROM t;
+SELECT count(pg_sleep(600)) FROM t;
 \echo :LAST_ERROR_SQLSTATE
-UPDATE t SET v = v + (pg_sleep(10) IS NULL)::int WHERE k = 1;
+UPDATE t SET v = v + (pg_sleep(600) IS NULL)::int WHERE k = 1;
 \echo :LAST_ERROR_SQLSTATE
 RESET statement_timeout;
 SELECT count(*), sum(v) FROM t;
+-- (They are told at once, and may take a moment.)
+DO $$ BEGIN
+	FOR i IN 1 .. 600 LOOP
+		EXIT WHEN NOT EXISTS (SELECT FROM run_command_on_workers(
+			'SELECT count(*) FROM pg_stat_activity WHERE state = ''active'' AND query LIKE ''%pg_sleep(600)%'' AND pid <> pg_backend_pid()') WHERE result <> '0');
+		COMMIT;
+		PERFORM pg_sleep(0.1);
+	END LOOP;
+END $$;
 SELECT DISTINCT result FROM run_command_on_workers(
-	$$SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(10)%' AND pid <> pg_backend_pid()$$);
+	$$SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()$$);
 
 -- A transaction that failed on a node is over; rolling back makes the sessions usable.
 BEGIN;

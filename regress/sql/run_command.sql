@@ -38,10 +38,19 @@ SELECT success, result FROM run_command_on_all_nodes('SELECT 1/0');
 
 -- Cancel reaches the nodes.
 SET statement_timeout TO '300ms';
-SELECT * FROM run_command_on_workers('SELECT pg_sleep(100)');
+SELECT * FROM run_command_on_workers('SELECT pg_sleep(600)');
 RESET statement_timeout;
+-- (They are told at once, and may take a moment.)
+DO $$ BEGIN
+	FOR i IN 1 .. 600 LOOP
+		EXIT WHEN NOT EXISTS (SELECT FROM run_command_on_workers(
+			'SELECT count(*) FROM pg_stat_activity WHERE state = ''active'' AND query = ''SELECT pg_sleep(600)''') WHERE result <> '0');
+		COMMIT;
+		PERFORM pg_sleep(0.1);
+	END LOOP;
+END $$;
 SELECT success, result FROM run_command_on_workers(
-	'SELECT count(*) FROM pg_stat_activity WHERE state = ''active'' AND query = ''SELECT pg_sleep(100)''');
+	'SELECT count(*) FROM pg_stat_activity WHERE state = ''active'' AND query = ''SELECT pg_sleep(600)''');
 
 -- Shards.
 CREATE TABLE t ("the key" int, v int);

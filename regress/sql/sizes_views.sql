@@ -38,7 +38,7 @@ SELECT citus_table_size(NULL) IS NULL AS strict;
 -- A shard that is locked against readers, by this very transaction, has no size; nobody waits.
 BEGIN;
 ALTER TABLE d ADD COLUMN more int;
-SET LOCAL statement_timeout TO '10s';
+SET LOCAL statement_timeout TO '2min';
 SELECT citus_table_size('d');
 SELECT count(*) FROM tables;
 ROLLBACK;

@@ -65,18 +65,33 @@ ports_are_free() {
 		}' "$1" "$2"
 }
 
-# Prints the first of COUNT consecutive free tcp ports, below the range that the kernel hands out.
+# Prints the first of COUNT consecutive free tcp ports, below those that the server's own test library and the kernel hand out, and
+# keeps them for process HOLDER (default: this shell) as long as it lives: others who ask here get different ones.
 find_free_ports() {
-	local count=$1 port attempt
-	for attempt in $(seq 200); do
-		port=$((10240 + (RANDOM * 7 + attempt) % 20000))
-		if ports_are_free "$port" "$count"; then
-			echo "$port"
-			return 0
-		fi
-	done
-	echo "no $count consecutive free ports found" >&2
-	return 1
+	perl -MFcntl=:flock -MIO::Socket::INET -e '
+		my ($count, $holder) = @ARGV;
+		my $folder = ($ENV{TMPDIR} // "/tmp") . "/civitas-ports.$<";
+		mkdir $folder, 0700;
+		open my $lock, ">", "$folder/lock" or die "cannot write $folder/lock: $!\n";
+		flock $lock, LOCK_EX or die "cannot lock $folder/lock: $!\n";
+		for my $file (glob "$folder/*.kept") # of processes that are gone
+		{
+			unlink $file unless -d "/proc/" . readlink $file;
+		}
+		try: for (1 .. 500)
+		{
+			my $first = 6000 + int rand 4000;
+			for my $port ($first .. $first + $count - 1)
+			{
+				next try if -l "$folder/$port.kept";
+				next try unless IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => $port,
+					Proto => "tcp", Listen => 1, ReuseAddr => 1);
+			}
+			symlink $holder, "$folder/$_.kept" for $first .. $first + $count - 1;
+			print "$first\n";
+			exit 0;
+		}
+		die "no $count consecutive free ports found\n"' "$1" "${2:-$$}"
 }
 
 # The PostgreSQL installation to build against: its pg_config.

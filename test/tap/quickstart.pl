@@ -15,21 +15,15 @@ my $build = $ENV{CIVITAS_BUILD};
 my $parent = tempdir('civitas-qs-XXXXXX', DIR => '/tmp', CLEANUP => 1);
 chmod 0755, $parent;
 my $dir = "$parent/cluster";
-my $port = free_ports(3);
+my $port = free_ports(8);
 my $bindir = "$dir/postgresql/usr/lib/postgresql/15/bin";
 
+# Ports that nobody else who asks there gets while this test runs.
 sub free_ports
 {
 	my ($count) = @_;
-	for my $try (1 .. 200)
-	{
-		my $first = 10240 + int rand 20000;
-		my $free = grep {
-			IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $_, Proto => 'tcp', Listen => 1)
-		} $first .. $first + $count - 1;
-		return $first if $free == $count;
-	}
-	die "no free ports\n";
+	my ($first) = `bash -c '. "$source/scripts/lib/common.sh"; find_free_ports $count $$'` =~ /^(\d+)$/;
+	return $first // die "no free ports\n";
 }
 
 # Runs a command; (exit status, standard output and error).
@@ -100,7 +94,7 @@ my $begun = time;
 ($status, $output) = quickstart('--port', $port, '--build-dir', $build);
 is($status, 0, 'quickstart') or BAIL_OUT($output);
 
-cmp_ok(time - $begun, '<', 180, 'quickstart, already built, is fast');
+cmp_ok(time - $begun, '<', 300, 'quickstart, already built, takes no more than minutes');
 note $1 if $output =~ /(Ready after \d+ s)/;
 like($output, qr/3 nodes agree with the plain tables/, 'says that the answers were checked');
 like($output, qr/connect\s+\S+psql/, 'says how to connect');
@@ -156,21 +150,21 @@ isnt($status, 0, 'TCP without a password is refused');
 # A second run does no harm; it starts again what --stop stopped.
 my $oid = sql(0, q{SELECT 'demo.packages'::regclass::oid});
 ($status, $output) = quickstart('--build-dir', $build);
-is($status, 0, 'second run');
+is($status, 0, 'second run') or diag($output);
 like($output, qr/3 of 3 were running/, 'second run leaves servers alone');
 is(sql(0, q{SELECT 'demo.packages'::regclass::oid}), $oid, 'second run leaves the demo alone');
 ($status, $output) = quickstart('--port', $port + 5);
 isnt($status, 0, 'another port for the same folder is refused');
 ($status, $output) = quickstart('--stop');
-is($status, 0, '--stop');
+is($status, 0, '--stop') or diag($output);
 ok(!-e "$dir/node$_/postmaster.pid", "node $_ is stopped") for 0 .. 2;
 ok(-d "$dir/node0", '--stop keeps the data');
 ($status, $output) = quickstart('--build-dir', $build);
-is($status, 0, 'run after --stop');
+is($status, 0, 'run after --stop') or diag($output);
 cmp_ok(sql(1, 'SELECT count(*) FROM demo.packages'), '>', 1000, 'the data is still there');
 
 ($status, $output) = quickstart('--destroy');
-is($status, 0, '--destroy');
+is($status, 0, '--destroy') or diag($output);
 ok(!-e $dir, '--destroy leaves nothing');
 ok(!IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port + $_), "nobody listens for node $_") for 0 .. 2;
 ($status, $output) = quickstart('--destroy');
