@@ -41,7 +41,7 @@ for my $node (0, 1)
 	my %load = (out => "$output.out", err => "$output.err");
 	$load{handle} = IPC::Run::start(
 		[ 'pgbench', '-n', '-M', 'prepared', '-f', $script, '-c', 2, '-j', 2, '-T', 10, $cluster->node($node)->connstr('postgres') ],
-		'<', \undef, '>', $load{out}, '2>', $load{err}, IPC::Run::timeout(90));
+		'<', \undef, '>', $load{out}, '2>', $load{err}, IPC::Run::timeout(300));
 	push @loads, \%load;
 }
 for my $i (1 .. 3)
@@ -49,7 +49,7 @@ for my $i (1 .. 3)
 	for my $ddl ("ALTER TABLE accounts ADD COLUMN c$i int DEFAULT $i", "CREATE INDEX i$i ON accounts (c$i)",
 		"ALTER TABLE accounts DROP COLUMN c$i")
 	{
-		my ($code, $out, $err) = $cluster->try(0, "SET statement_timeout = '30s';\n$ddl;");
+		my ($code, $out, $err) = $cluster->try(0, "SET statement_timeout = '100s';\n$ddl;");
 		is($code, 0, $ddl) or diag $err;
 	}
 }

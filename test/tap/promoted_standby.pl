@@ -5,11 +5,9 @@ use warnings;
 use CivitasCluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep time);
-use IPC::Run;
 
 my $cluster = CivitasCluster->new(workers => 2,
-	conf => "citus.recover_2pc_interval = -1\ncitus.node_connection_timeout = 3000\nrestart_after_crash = on\n");
+	conf => "citus.recover_2pc_interval = -1\nrestart_after_crash = on\n");
 my @node = map { $cluster->node($_) } 0 .. 2;
 
 sub make_table
@@ -34,28 +32,14 @@ sub two_inserts { my @k = @_; return "BEGIN; INSERT INTO t VALUES ($k[0], 'a'); 
 
 sub prepared_on { my ($server) = @_; return $server->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'); }
 
-sub wait_until
-{
-	my ($what, $condition) = @_;
-	for (1 .. 300) { return 1 if $condition->(); sleep 0.1; }
-	fail("waiting until $what");
-	return 0;
-}
-
-# A session that stands at a point of its commit, with both parts prepared.
+# A session that stands at a point of its commit.
 sub start_waiting
 {
 	my ($point, @k) = @_;
-	unlink $node[0]->data_dir . '/citus_debug_continue';
-	my $before = prepared_on($node[1]);
-	my %run = (out => '', err => '');
-	$run{handle} = IPC::Run::start(
-		[ 'psql', '-X', '-q', '-v', 'VERBOSITY=verbose', '-d', $node[0]->connstr('postgres'),
-			'-c', "SET citus.debug_point = '$point:wait'", '-c', two_inserts(@k) ],
-		'<', \undef, '>', \$run{out}, '2>', \$run{err}, IPC::Run::timeout(120));
-	wait_until("both parts are prepared at $point", sub { prepared_on($node[1]) > $before && prepared_on($node[2]) > $before });
-	sleep 0.3;
-	return \%run;
+	my $run = $cluster->session(0);
+	$run->feed("SET citus.debug_point = '$point:wait';\n" . two_inserts(@k));
+	$cluster->wait_for_point($point);
+	return $run;
 }
 
 sub add_standby
@@ -76,13 +60,12 @@ my $standby = add_standby($node[2], 'standby_of_worker');
 my @committed = next_keys();
 my $run = start_waiting('committed', @committed);
 $node[2]->wait_for_catchup($standby);
-$node[2]->kill9;
-open my $go, '>', $node[0]->data_dir . '/citus_debug_continue' or die $!;
-close $go;
-$run->{handle}->finish;
+$cluster->kill_server(2);
+$cluster->let_go;
+$run->finish;
 like($run->{err}, qr/WARNING:  08006/, 'worker crashed after the commit: a warning');
 unlike($run->{err}, qr/ERROR|FATAL|PANIC/, '... and no error');
-unlink $node[0]->data_dir . '/citus_debug_continue';
+$cluster->prepare_to_hold;
 
 $standby->promote;
 is(prepared_on($standby), 1, 'the promoted standby holds the part prepared');
@@ -94,8 +77,9 @@ is(rows(@committed), 2, 'both rows are there');
 $node[2] = $cluster->{nodes}[2] = $standby;
 
 my @lost = next_keys();
+my $position = $cluster->log_position(0);
 $cluster->try(0, "SET citus.debug_point = 'prepared:crash'; " . two_inserts(@lost));
-wait_until('the coordinator is back', sub { $node[0]->psql('postgres', 'SELECT 1', stdout => \my $o, stderr => \my $e) == 0 });
+$cluster->wait_for_restart(0, $position);
 is($cluster->sql('SELECT recover_prepared_transactions()'), 2, 'without a record the parts are rolled back, also on the promoted node');
 is(rows(@lost), 0, '... and no row is there');
 my @after = next_keys();
@@ -114,10 +98,12 @@ my @mine = next_keys();
 for my $case ([ 'prepared', 0 ], [ 'committed', 2 ])
 {
 	my ($point, $expected) = @$case;
+	$position = $cluster->log_position(0);
 	my $first = start_waiting($point, @mine);
 	$node[0]->psql('other', "SET citus.debug_point = '$point:crash'; " . two_inserts(@other), stdout => \my $o, stderr => \my $e);
-	$first->{handle}->finish;
-	wait_until('the coordinator is back', sub { $node[0]->psql('postgres', 'SELECT 1', stdout => \my $out, stderr => \my $err) == 0 });
+	$first->finish;
+	$cluster->wait_for_restart(0, $position);
+	$cluster->prepare_to_hold;
 	is($cluster->prepared_transactions, 4, "crash at $point: parts of both databases");
 	is($cluster->sql('SELECT recover_prepared_transactions()'), 2, '... recovery takes those of its own');
 	is($cluster->prepared_transactions, 2, '... and leaves the others');
@@ -126,11 +112,12 @@ for my $case ([ 'prepared', 0 ], [ 'committed', 2 ])
 	is($node[0]->safe_psql('other', 'SELECT count(*) FROM t'), $expected, "crash at $point: rows of the other database");
 	is($node[0]->safe_psql('other', 'SELECT recover_prepared_transactions()'), 0, 'nothing is left');
 }
+$position = $cluster->log_position(0);
 $node[0]->psql('other', "SET citus.debug_point = 'committed:crash'; " . two_inserts(map { $_ + 10_000 } @other), stdout => \my $o, stderr => \my $e);
-wait_until('the coordinator is back', sub { $node[0]->psql('postgres', 'SELECT 1', stdout => \my $out, stderr => \my $err) == 0 });
+$cluster->wait_for_restart(0, $position);
 $node[0]->append_conf('postgresql.conf', 'citus.recover_2pc_interval = 500');
 $node[0]->reload;
-wait_until('the background recovers every database', sub { $cluster->prepared_transactions == 0 });
+$cluster->wait_until('the background recovers every database', sub { $cluster->prepared_transactions == 0 });
 is($node[0]->safe_psql('other', 'SELECT count(*) FROM t'), 4, 'recovered in the background');
 $node[0]->append_conf('postgresql.conf', 'citus.recover_2pc_interval = -1');
 $node[0]->reload;
@@ -145,8 +132,8 @@ my $decided = start_waiting('committed', @first);
 @second = next_keys();
 my $undecided = start_waiting('prepared', @second);
 $node[0]->wait_for_catchup($standby);
-$node[0]->kill9;
-$_->{handle}->finish for $decided, $undecided;
+$cluster->kill_server(0);
+$_->finish for $decided, $undecided;
 $standby->promote;
 $node[0] = $cluster->{nodes}[0] = $standby;
 $cluster->sql(sprintf(q{SELECT citus_update_node((SELECT nodeid FROM pg_dist_node WHERE groupid = 0), '127.0.0.1', %d)}, $standby->port));

@@ -6,7 +6,6 @@ use warnings;
 use CivitasCluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep);
 
 my $cluster = CivitasCluster->new(
 	workers => 4,
@@ -15,7 +14,6 @@ my $cluster = CivitasCluster->new(
 	  . "citus.max_background_task_executors = 3\nmax_worker_processes = 20\n");
 my $coordinator = $cluster->node(0);
 my @port = map { $cluster->node($_)->port } 0 .. 4;
-my $debug_file = $coordinator->data_dir . '/citus_debug_continue';
 
 $cluster->sql("SELECT citus_set_coordinator_host('127.0.0.1', $port[0])");
 $cluster->sql("SELECT citus_add_node('127.0.0.1', $port[$_])") for 1, 2;
@@ -77,27 +75,12 @@ FROM pg_dist_shard s JOIN pg_dist_placement USING (shardid) JOIN pg_dist_node US
 SQL
 }
 
-sub wait_until
-{
-	my ($what, $condition) = @_;
-	for (1 .. 600)
-	{
-		return 1 if $condition->();
-		sleep 0.1;
-	}
-	fail("waiting until $what");
-	diag $cluster->sql('SELECT * FROM pg_dist_background_task ORDER BY task_id');
-	diag $_->safe_psql('postgres', q{SELECT pid, backend_type, application_name, state, wait_event, query FROM pg_stat_activity WHERE backend_type !~ 'writer|checkpointer'})
-	  for map { $cluster->node($_) } 0 .. 4;
-	return 0;
-}
-
 # Waits until a job has ended, which it must do in this state.
 sub end_of_job
 {
 	my ($number, $state) = @_;
 	my $ended;
-	wait_until("job $number has ended", sub {
+	$cluster->wait_until("job $number has ended", sub {
 		$ended = $cluster->sql("SELECT state FROM citus_job_list() WHERE job_id = $number AND finished_at IS NOT NULL") });
 	is($ended, $state, "the job is $state") or diag $cluster->sql('SELECT * FROM pg_dist_background_task ORDER BY task_id');
 }
@@ -106,7 +89,7 @@ sub end_of_job
 sub hold_moves
 {
 	my ($point) = @_;
-	unlink $debug_file;
+	$cluster->prepare_to_hold;
 	$coordinator->append_conf('postgresql.conf', "citus.debug_point = '$point:wait'");
 	$coordinator->reload;
 }
@@ -114,7 +97,7 @@ sub hold_moves
 sub let_go
 {
 	$coordinator->append_conf('postgresql.conf', "citus.debug_point = ''");
-	append_to_file($debug_file, '');
+	$cluster->let_go;
 }
 
 sub leftovers
@@ -135,6 +118,15 @@ SQL
 	return $left;
 }
 
+# What cannot be dropped yet, because somebody uses it still, is dropped later.
+sub clean_up
+{
+	my ($what, @nodes) = @_;
+	my $left;
+	$cluster->wait_until("$what: cleaned up", sub { $cluster->sql('CALL citus_cleanup_orphaned_resources()'); ($left = leftovers(@nodes)) eq '' });
+	is($left, '', "$what: nothing is left behind");
+}
+
 check_rows('two nodes', 0, 1, 2);
 is(groups_on(1), '4,2,1', 'two nodes share the shards');
 
@@ -145,8 +137,7 @@ is(groups_on(3), '0,0,0', 'new nodes are empty');
 hold_moves('move_filled');
 my $job = $cluster->sql('SELECT citus_rebalance_start()');
 like($job, qr/^\d+$/, 'a rebalance starts');
-my $held = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'Citus Background Task Executor' AND wait_event_type = 'Extension'";
-wait_until('moves are in the middle', sub { $cluster->sql($held) > 0 });
+$cluster->wait_for_point('move_filled');
 is($cluster->sql("SELECT state FROM citus_rebalance_status()"), 'running', 'the job runs');
 like($cluster->sql("SELECT details -> 'tasks' -> 0 ->> 'command' FROM citus_rebalance_status()"),
 	qr/citus_move_shard_placement/, '... and says what it does');
@@ -176,13 +167,13 @@ $cluster->node(4)->stop('immediate');
 ($code, $out, $err) = $cluster->try(0, q{SELECT citus_rebalance_start('by_shard_count', drain_only => true, shard_transfer_mode => 'block_writes')});
 is($code, 0, 'a rebalance by shard count is planned while a node is down') or diag $err;
 $job = $cluster->sql('SELECT job_id FROM citus_rebalance_status()');
-wait_until('a task has failed',
+$cluster->wait_until('a task has failed',
 	sub { $cluster->sql("SELECT count(*) FROM pg_dist_background_task WHERE job_id = $job AND retry_count > 0 AND message ~ 'could not connect'") > 0 });
 $cluster->node(4)->start;
 end_of_job($job, 'finished');
 is(groups_on(4), '0,0,0', 'the node is empty');
 check_rows('drained', 0 .. 4);
-$cluster->sql('CALL citus_cleanup_orphaned_resources()');
+clean_up('drained', 0 .. 4);
 $cluster->sql("SELECT citus_remove_node('127.0.0.1', $port[4])");
 
 # --- a job is stopped in the middle ----------------------------------------------------------------
@@ -190,16 +181,15 @@ $cluster->sql("SELECT citus_remove_node('127.0.0.1', $port[4])");
 $cluster->sql("SELECT citus_set_node_property('127.0.0.1', $port[3], 'shouldhaveshards', false)");
 hold_moves('move_filled');
 $job = $cluster->sql(q{SELECT citus_rebalance_start(drain_only => true)});
-wait_until('moves are in the middle', sub { $cluster->sql($held) > 0 });
+$cluster->wait_for_point('move_filled');
 $cluster->sql('SELECT citus_rebalance_stop()');
 end_of_job($job, 'cancelled');
-is($cluster->sql($held), 0, 'stopped: nothing moves any more');
+ok($cluster->wait_until('no move is held', sub { !$cluster->held }), 'stopped: nothing moves any more');
 is($cluster->sql("SELECT count(*) FROM pg_dist_background_task WHERE job_id = $job AND status NOT IN ('cancelled', 'unscheduled')"),
 	0, 'stopped: no task is left');
 let_go();
 $coordinator->reload;
-wait_until('the clean-up is done', sub { $cluster->sql('CALL citus_cleanup_orphaned_resources()'); leftovers(0 .. 3) eq '' });
-is(leftovers(0 .. 3), '', 'stopped: nothing is left behind');
+clean_up('stopped', 0 .. 3);
 isnt(groups_on(3), '0,0,0', 'stopped: the shards are where they were');
 check_rows('stopped', 0 .. 3);
 
@@ -214,7 +204,7 @@ $cluster->sql(q{SELECT rebalance_table_shards('house.people', max_shard_moves =>
 is(groups_on(3), '2,0,0', 'the foreground rebalance moves what it was told');
 check_rows('in the foreground', 0 .. 3);
 $cluster->sql("SELECT citus_drain_node('127.0.0.1', $port[3], 'block_writes')");
-$cluster->sql('CALL citus_cleanup_orphaned_resources()');
+clean_up('drained again', 0 .. 3);
 $cluster->sql("SELECT citus_remove_node('127.0.0.1', $port[3])");
 is(groups_on($_) =~ /^4,2/, 1, "node $_ has half again") for 1, 2;
 check_rows('two nodes again', 0 .. 2);

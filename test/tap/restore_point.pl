@@ -28,18 +28,6 @@ my $transfers = 'SELECT sum(transfers) / 2 FROM accounts';
 my $right = '100000|0|1000';
 is($cluster->sql($books), $right, 'the books are right at first');
 
-sub wait_until
-{
-	my ($what, $condition) = @_;
-	for (1 .. 600)
-	{
-		return 1 if $condition->();
-		sleep 0.1;
-	}
-	fail("waiting until $what");
-	return 0;
-}
-
 my ($code, $out, $err) = $cluster->try(1, q{SELECT citus_create_restore_point('p')});
 like($err, qr/ERROR:  0A000/, 'not on a worker');
 ($code, $out, $err) = $cluster->try(0, q{SELECT citus_create_restore_point(repeat('p', 64))});
@@ -64,10 +52,11 @@ for my $i (0, 1)
 	my %load = (out => "$output.out", err => "$output.err");
 	$load{handle} = IPC::Run::start(
 		[ 'pgbench', '-n', '-f', $script, '-c', 2, '-j', 2, '-T', 600, $nodes[$i]->connstr('postgres') ],
-		'<', \undef, '>', $load{out}, '2>', $load{err}, IPC::Run::timeout(170));
+		'<', \undef, '>', $load{out}, '2>', $load{err}, IPC::Run::timeout(400));
 	push @loads, \%load;
 }
-wait_until('transfers run', sub { $cluster->sql($transfers) > 20 });
+$cluster->wait_until('transfers run', sub { $cluster->sql($transfers) > 20 });
+$cluster->prepare_to_hold;
 
 $_->backup('base', backup_options => ['--checkpoint=fast']) for @nodes;
 
@@ -76,24 +65,28 @@ my $before = $cluster->sql($transfers);
 my $point = IPC::Run::start(
 	[ 'psql', '-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-d', $nodes[0]->connstr('postgres'),
 		'-c', "SET citus.debug_point = 'restore_point:wait'", '-c', q{SELECT citus_create_restore_point('whole')} ],
-	'<', \undef, '>', \my $position, '2>', \my $errors, IPC::Run::timeout(90));
+	'<', \undef, '>', \my $position, '2>', \my $errors, IPC::Run::timeout(300));
+$cluster->wait_for_point('restore_point');
 my $locked = q{SELECT count(*) FROM pg_locks WHERE relation = 'pg_dist_transaction'::regclass AND mode = 'ExclusiveLock' AND granted};
-wait_until('the points are being written',
-	sub { !grep { $_->safe_psql('postgres', $locked) != 1 } @nodes });
+is($_->safe_psql('postgres', $locked), 1, 'the records of ' . $_->name . ' are locked') for @nodes;
+# Commits that were decided before are finished by their sessions; from then on none may be.
+my %decided = map { $_ => 1 } map { split /\n/, $_->safe_psql('postgres', 'SELECT gid FROM pg_dist_transaction') } @nodes;
+$cluster->wait_until('commits that were decided are finished', sub {
+	!grep { $decided{$_} } map { split /\n/, $_->safe_psql('postgres', 'SELECT gid FROM pg_prepared_xacts') } @nodes });
+my @during = $cluster->sql($transfers);
 sleep 1;
-my @during = map { $_->safe_psql('postgres', $transfers) } $nodes[0], $nodes[0];
+push @during, $cluster->sql($transfers);
 my $reads = $nodes[2]->safe_psql('postgres', 'SELECT count(*) FROM accounts');
 is($reads, 1000, 'reads go on while the point is created');
-($code, $out, $err) = $cluster->try(2, "SET statement_timeout = '30s'; INSERT INTO diary VALUES (1);");
+($code, $out, $err) = $cluster->try(2, "SET statement_timeout = '100s'; INSERT INTO diary VALUES (1);");
 is($code, 0, '... and transactions of one node are committed') or diag $err;
-append_to_file($nodes[0]->data_dir . '/citus_debug_continue', '');
+$cluster->let_go;
 $point->finish;
-unlink $nodes[0]->data_dir . '/citus_debug_continue';
 is($errors, '', 'the restore point is created');
 like($position, qr{^[0-9A-F]+/[0-9A-F]+$}m, '... and the position of the coordinator returned');
 is($during[0], $during[1], 'no transfer is committed meanwhile');
 
-wait_until('transfers go on', sub { $cluster->sql($transfers) > $during[1] + 20 });
+$cluster->wait_until('transfers go on', sub { $cluster->sql($transfers) > $during[1] + 20 });
 my $after = $cluster->sql($transfers);
 $_->{handle}->signal('TERM') for @loads;
 for my $load (@loads)
@@ -101,13 +94,17 @@ for my $load (@loads)
 	$load->{handle}->finish;
 	unlike(slurp_file($load->{err}), qr/ERROR|FATAL/, 'the load had no error');
 }
+$cluster->wait_until('the clients are gone', sub {
+	!grep { $_->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE query ~ 'accounts' AND pid <> pg_backend_pid()
+		AND backend_type = 'client backend' AND application_name !~ '^citus_internal'}) > 0 } @nodes });
+$cluster->settle;
 is($cluster->sql($books), $right, 'the books are right at the end');
 
 # Restore: the same servers at the same ports, from base backup and archive, to the point.
 for my $node (@nodes)
 {
 	my $last = $node->safe_psql('postgres', 'SELECT pg_walfile_name(pg_switch_wal())');
-	wait_until('the WAL is archived', sub { -e $node->archive_dir . "/$last" });
+	$cluster->wait_until('the WAL is archived', sub { -e $node->archive_dir . "/$last" });
 	$node->stop('fast');
 	rename $node->data_dir, $node->data_dir . '_before' or die $!;
 	system_or_bail('cp', '-a', $node->backup_dir . '/base', $node->data_dir);
@@ -122,7 +119,7 @@ CONF
 $_->start for @nodes;
 for my $node (@nodes)
 {
-	wait_until('recovery has ended', sub { $node->safe_psql('postgres', 'SELECT pg_is_in_recovery()') eq 'f' });
+	$cluster->wait_until('recovery has ended', sub { $node->safe_psql('postgres', 'SELECT pg_is_in_recovery()') eq 'f' });
 	like(slurp_file($node->logfile), qr/recovery stopping at restore point "whole"/, 'stopped at the point');
 }
 my $prepared = $cluster->prepared_transactions;

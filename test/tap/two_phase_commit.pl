@@ -5,12 +5,11 @@ use strict;
 use warnings;
 use CivitasCluster;
 use Test::More;
-use Time::HiRes qw(sleep time);
 use IPC::Run;
 
 my $cluster = CivitasCluster->new(
 	workers => 2,
-	conf => "citus.recover_2pc_interval = -1\ncitus.node_connection_timeout = 3000\nrestart_after_crash = on\n");
+	conf => "citus.recover_2pc_interval = -1\nrestart_after_crash = on\n");
 my $coordinator = $cluster->node(0);
 $cluster->sql(q{CREATE TABLE t (k int CONSTRAINT t_key PRIMARY KEY, v text)});
 $cluster->sql(q{SELECT create_distributed_table('t', 'k', shard_count => 4)});
@@ -27,25 +26,6 @@ is(scalar @{ $keys[1] }, 100, 'both workers have shards');
 
 my $used = 0;
 sub next_keys { $used++; return ($keys[0][$used], $keys[1][$used]); }
-
-sub wait_until
-{
-	my ($what, $condition) = @_;
-	for (1 .. 300)
-	{
-		return 1 if $condition->();
-		sleep 0.1;
-	}
-	fail("waiting until $what");
-	return 0;
-}
-
-sub wait_for_server
-{
-	my ($i) = @_;
-	wait_until("node $i accepts connections",
-		sub { $cluster->node($i)->psql('postgres', 'SELECT 1', stdout => \my $out, stderr => \my $err) == 0 });
-}
 
 sub rows { my @wanted = @_; return $cluster->sql('SELECT count(*) FROM t WHERE k IN (' . join(',', @wanted) . ')'); }
 
@@ -102,11 +82,11 @@ for my $case (
 {
 	my ($point, $expected) = @$case;
 	my @k = next_keys();
+	my $position = $cluster->log_position(0);
 	my ($code) = $cluster->try(0, "SET citus.debug_point = '$point:crash'; " . two_inserts(@k));
 	isnt($code, 0, "crash at $point: the client loses its connection");
-	wait_for_server(0);
-	$cluster->sql('SELECT recover_prepared_transactions()');
-	is($cluster->prepared_transactions, 0, "crash at $point: nothing left prepared");
+	$cluster->wait_for_restart(0, $position);
+	ok($cluster->settle, "crash at $point: nothing left prepared");
 	is(rows(@k), $expected, "crash at $point: " . ($expected ? 'committed' : 'rolled back'));
 	$cluster->sql('SELECT recover_prepared_transactions()');
 	is(records(), 0, "crash at $point: no record left");
@@ -120,38 +100,33 @@ for my $point ('before_commit', 'prepare_sent', 'prepared')
 	my ($code, $out, $err) = $cluster->try(0, "SET citus.debug_point = '$point:error'; " . two_inserts(@k));
 	like($err, qr/debug point $point/, "error at $point is reported");
 	is(rows(@k), 0, "error at $point: rolled back");
-	is($cluster->prepared_transactions, 0, "error at $point: nothing left prepared");
+	ok($cluster->wait_until("error at $point: its parts are undone", sub { $cluster->prepared_transactions == 0 }),
+		"error at $point: nothing left prepared");
 }
 
 # --- a worker crashes while the coordinator stands at a step ----------------------------------------
 
+# A session that stands at a point of its commit.
 sub start_waiting
 {
 	my ($point, @k) = @_;
-	unlink $coordinator->data_dir . '/citus_debug_continue';
-	my %run = (out => '', err => '');
-	$run{handle} = IPC::Run::start(
-		[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d', $coordinator->connstr('postgres'),
-			'-c', "SET citus.debug_point = '$point:wait'", '-c', two_inserts(@k) ],
-		'<', \undef, '>', \$run{out}, '2>', \$run{err}, IPC::Run::timeout(90));
-	return \%run;
+	$cluster->prepare_to_hold;
+	my $session = $cluster->session(0);
+	$session->feed("\\set ON_ERROR_STOP on\nSET citus.debug_point = '$point:wait';\n" . two_inserts(@k));
+	$cluster->wait_for_point($point);
+	return $session;
 }
 
 sub let_go
 {
-	my ($run) = @_;
-	open my $file, '>', $coordinator->data_dir . '/citus_debug_continue' or die $!;
-	close $file;
-	$run->{handle}->finish;
-	unlink $coordinator->data_dir . '/citus_debug_continue';
+	my ($session) = @_;
+	$cluster->let_go;
+	$session->finish;
+	$cluster->prepare_to_hold;
 }
-
-# The other nodes' sessions hold their parts of the transaction prepared.
-sub wait_for_prepared { wait_until('both parts are prepared', sub { $cluster->prepared_transactions == 2 }); }
 
 my @k = next_keys();
 my $run = start_waiting('prepared', @k);
-wait_for_prepared();
 is($cluster->sql('SELECT recover_prepared_transactions()'), 0, 'recovery leaves a running transaction alone');
 is($cluster->prepared_transactions, 2, '... and its parts prepared');
 let_go($run);
@@ -161,7 +136,7 @@ for my $point ('prepared', 'committed')
 {
 	@k = next_keys();
 	$run = start_waiting($point, @k);
-	wait_for_prepared();
+	is($cluster->prepared_transactions, 2, "worker killed at $point: both parts are prepared");
 	$cluster->node(2)->stop('immediate');
 	let_go($run);
 	like($run->{err}, qr/WARNING:  08006: could not finish the committed transaction on node/,
@@ -175,9 +150,6 @@ for my $point ('prepared', 'committed')
 
 @k = next_keys();
 $run = start_waiting('before_commit', @k);
-wait_until('both wrote', sub { $cluster->node(2)->safe_psql('postgres',
-			q{SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%' AND state = 'idle in transaction'}) > 0 });
-sleep 0.3;
 $cluster->node(2)->stop('immediate');
 let_go($run);
 like($run->{err}, qr/ERROR:  08006/, 'worker killed before the commit: error');
@@ -191,39 +163,32 @@ for my $call ('pg_cancel_backend', 'pg_terminate_backend')
 {
 	@k = next_keys();
 	$run = start_waiting('committed', @k);
-	wait_for_prepared();
-	sleep 0.3;
-	$cluster->sql("SELECT $call(pid) FROM pg_stat_activity WHERE query LIKE '%INSERT INTO t VALUES ($k[0]%' AND pid <> pg_backend_pid()");
+	$cluster->sql(sprintf "SELECT $call(%d)", $cluster->held('committed'));
 	let_go($run);
 	unlike($run->{err}, qr/ERROR|PANIC/, "$call after the commit: no error for what is committed");
+	ok($cluster->wait_until("$call: the parts are finished", sub { $cluster->prepared_transactions == 0 }),
+		"$call after the commit: nothing left prepared");
 	is(rows(@k), 2, "$call after the commit: both rows");
-	is($cluster->prepared_transactions, 0, "$call after the commit: nothing left prepared");
 }
 
 # The postmaster dies while the session waits for a frozen worker to finish its part.
 {
 	@k = next_keys();
 	$run = start_waiting('committed', @k);
-	wait_for_prepared();
-	sleep 0.3;
-	my $worker = (split /\n/, PostgreSQL::Test::Utils::slurp_file($cluster->node(2)->data_dir . '/postmaster.pid'))[0];
-	my @frozen = ($worker, split ' ', `ps -o pid= --ppid $worker`);
+	my @frozen = $cluster->processes(2);
 	kill 'STOP', @frozen;
-	open my $file, '>', $coordinator->data_dir . '/citus_debug_continue' or die $!;
-	close $file;
-	sleep 1;
-	kill 'KILL', (split /\n/, PostgreSQL::Test::Utils::slurp_file($coordinator->data_dir . '/postmaster.pid'))[0];
-	$run->{handle}->finish;
+	$cluster->let_go;
+	$cluster->wait_until('the session goes on', sub { !$cluster->held });
+	kill 'KILL', $cluster->postmaster(0);
+	$run->finish;
 	kill 'CONT', @frozen;
-	unlink $coordinator->data_dir . '/citus_debug_continue';
+	$cluster->prepare_to_hold;
 	unlike($run->{err}, qr/ERROR|PANIC/, 'postmaster killed after the commit: no error for what is committed');
 	# Until the processes of the dead server have let go of its shared memory.
 	my $start = "pg_ctl -w -D '" . $coordinator->data_dir . "' -l '" . $coordinator->logfile . "' start >/dev/null 2>&1";
-	wait_until('the dead server is gone', sub { system($start) == 0 });
-	wait_for_server(0);
-	$cluster->sql('SELECT recover_prepared_transactions()');
+	$cluster->wait_until('the dead server is gone', sub { system($start) == 0 });
+	ok($cluster->settle, 'postmaster killed after the commit: nothing left prepared');
 	is(rows(@k), 2, 'postmaster killed after the commit: both rows');
-	is($cluster->prepared_transactions, 0, 'postmaster killed after the commit: nothing left prepared');
 	unlike(PostgreSQL::Test::Utils::slurp_file($coordinator->logfile), qr/PANIC|cannot abort transaction/, 'no panic in the log');
 }
 
@@ -246,9 +211,10 @@ is(rows(@k), 2, 'worker back: works again');
 $coordinator->append_conf('postgresql.conf', 'citus.recover_2pc_interval = 500');
 $coordinator->reload;
 @k = next_keys();
+my $position = $cluster->log_position(0);
 $cluster->try(0, "SET citus.debug_point = 'committed:crash'; " . two_inserts(@k));
-wait_for_server(0);
-wait_until('the background worker has recovered', sub { $cluster->prepared_transactions == 0 });
+$cluster->wait_for_restart(0, $position);
+$cluster->wait_until('the background worker has recovered', sub { $cluster->prepared_transactions == 0 });
 is(rows(@k), 2, 'recovered in the background');
 $cluster->sql('CREATE DATABASE other');
 $cluster->sql('DROP DATABASE other');
@@ -263,19 +229,17 @@ $cluster->sql("INSERT INTO t VALUES ($k[0], 'x')");
 like($err, qr/ERROR:  23505: duplicate key value violates unique constraint "t_key"/, '23505 as on one server');
 like($err, qr/TABLE NAME:  t$/m, '... with the table');
 like($err, qr/CONSTRAINT NAME:  t_key$/m, '... and the constraint');
-($code, $out, $err) = $cluster->try(0, "SET statement_timeout = 500; SELECT pg_sleep(10) FROM t WHERE k = $k[0]");
+($code, $out, $err) = $cluster->try(0, "SET statement_timeout = 500; SELECT pg_sleep(600) FROM t WHERE k = $k[0]");
 like($err, qr/ERROR:  57014/, '57014 as on one server');
-wait_until('the cancelled statement ended on the worker', sub {
+$cluster->wait_until('the cancelled statement ended on the worker', sub {
 	$cluster->node(1)->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()}) == 0 });
 
-my $conflict = IPC::Run::start(
-	[ 'psql', '-X', '-q', '-v', 'VERBOSITY=verbose', '-d', $coordinator->connstr('postgres'),
-		'-c', "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT v FROM t WHERE k = $k[0]; SELECT pg_sleep(2); UPDATE t SET v = 'z' WHERE k = $k[0]; COMMIT" ],
-	'<', \undef, '>', \my $conflict_out, '2>', \my $conflict_err, IPC::Run::timeout(60));
-sleep 0.8;
+my $conflict = $cluster->session(0);
+$conflict->run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT v FROM t WHERE k = $k[0]");
 $cluster->sql("UPDATE t SET v = 'other' WHERE k = $k[0]");
+$conflict->run("UPDATE t SET v = 'z' WHERE k = $k[0]");
 $conflict->finish;
-like($conflict_err, qr/ERROR:  40001/, '40001 as on one server');
+like($conflict->{err}, qr/ERROR:  40001/, '40001 as on one server');
 
 # --- a pipeline is one transaction ------------------------------------------------------------------
 
@@ -288,7 +252,7 @@ close $pipeline;
 for my $mode (qw(extended prepared))
 {
 	IPC::Run::run([ 'pgbench', '-n', '-t', 1, '-M', $mode, '-f', $script, $coordinator->connstr('postgres') ],
-		'<', \undef, '>', \my $bench_out, '2>', \my $bench_err, IPC::Run::timeout(30));
+		'<', \undef, '>', \my $bench_out, '2>', \my $bench_err, IPC::Run::timeout(200));
 	like($bench_err, qr/duplicate key/, "$mode pipeline: the second statement fails");
 	is(rows($k[0]), 0, "$mode pipeline: the first one is rolled back with it");
 }
@@ -297,7 +261,7 @@ for my $mode (qw(extended prepared))
 
 ($code, $out, $err) = $cluster->try(0, "SELECT count(*) FROM t WHERE k = $k[0];\n"
 	  . "\\! psql -XAtq -d '" . $cluster->node(1)->connstr('postgres')
-	  . "' -c \"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%'\" >/dev/null\n"
+	  . "' -c \"SELECT pg_terminate_backend(pid, 100000) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%'\" >/dev/null\n"
 	  . "SELECT count(*) FROM t WHERE k = $k[0];");
 is($code, 0, 'a kept session that its server closed is replaced') or diag($err);
 

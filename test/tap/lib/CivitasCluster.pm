@@ -89,7 +89,7 @@ sub everywhere { my ($self, $sql) = @_; return map { $_->safe_psql('postgres', $
 
 sub session { my ($self, $i) = @_; return CivitasSession->new($self->node($i)); }
 
-# Waits until a condition holds. If it never does the test fails, with what all servers were doing.
+# Waits until a condition holds. If it never does the test ends, with what all servers were doing.
 sub wait_until
 {
 	my ($self, $what, $condition) = @_;
@@ -106,7 +106,7 @@ sub wait_until
 			WHERE pid <> pg_backend_pid() AND backend_type !~ 'writer|checkpointer'}, stdout => \my $out, stderr => \my $err, timeout => 20);
 		diag($node->name . ":\n" . ($out // '') . ($err // ''));
 	}
-	return 0;
+	die "in vain\n";
 }
 
 # --- debug points of processes of node $i, the coordinator if none is named ---
@@ -119,12 +119,22 @@ sub prepare_to_hold
 	return;
 }
 
-# Waits until $count processes stand at a point.
+# The processes that stand at a point, or at any.
+sub held
+{
+	my ($self, $point, $i) = @_;
+	$point //= '*';
+	my @files = glob $self->node($i // 0)->data_dir . "/citus_debug_at.$point.*";
+	return map { /(\d+)$/ } @files;
+}
+
+# Waits until one stands there; its pid.
 sub wait_for_point
 {
-	my ($self, $point, $i, $count) = @_;
-	my $folder = $self->node($i // 0)->data_dir;
-	return $self->wait_until("$point is reached", sub { (my @there = glob "$folder/citus_debug_at.$point.*") >= ($count // 1) });
+	my ($self, $point, $i) = @_;
+	my $pid;
+	$self->wait_until("$point is reached", sub { ($pid) = $self->held($point, $i); defined $pid });
+	return $pid;
 }
 
 sub let_go
@@ -179,8 +189,8 @@ sub settle
 	my ($self) = @_;
 	my $open = q{SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%' AND (xact_start IS NOT NULL OR state = 'active')};
 	$self->wait_until('no session between nodes is in a transaction', sub { !grep { $_ > 0 } $self->everywhere($open) });
-	$self->wait_until('nothing is prepared', sub { $self->everywhere('SELECT recover_prepared_transactions()'); $self->prepared_transactions == 0 });
-	return;
+	return $self->wait_until('nothing is prepared',
+		sub { $self->everywhere('SELECT recover_prepared_transactions()'); $self->prepared_transactions == 0 });
 }
 
 # Prepared transactions left on the nodes that run, in all.
