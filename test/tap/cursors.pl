@@ -105,7 +105,8 @@ is(changed_behind(
 		sub { my ($more, @rest) = $client->fetch('p', 0); @rest }),
 	"$rows rows, 0 of them changed", 'a portal outside of a transaction block');
 $client->sync;
-is(join(',', $cluster->everywhere(q{SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'})), '0,0,0',
+ok($cluster->wait_until('no transaction is open', sub {
+	!grep { $_ > 0 } $cluster->everywhere(q{SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'}) }),
 	'no transaction is left open');
 
 done_testing();

@@ -6,7 +6,7 @@
 #   my ($more, @rows) = $client->fetch('p', 10);          # Execute with a row limit; whether it was suspended
 #   $client->sync;                                        # ends the implicit transaction, if there is one
 #
-# Over the server's Unix socket, trusted, as this user to database postgres. Every read is bounded by a minute.
+# Over the server's Unix socket, trusted, as this user to database postgres. Every read is bounded by minutes.
 package ProtocolClient;
 
 use strict;
@@ -45,7 +45,7 @@ sub message { my ($type, $body) = @_; return $type . pack('N', 4 + length $body)
 sub read_message
 {
 	my ($self) = @_;
-	my $end = time + 60;
+	my $end = time + 170;
 	for (;;)
 	{
 		if (length $self->{pending} >= 5)
@@ -58,7 +58,7 @@ sub read_message
 				return ($type, $body);
 			}
 		}
-		croak 'no answer within a minute' if time > $end;
+		croak 'no answer within minutes' if time > $end;
 		next if !IO::Select->new($self->{socket})->can_read(1);
 		sysread $self->{socket}, $self->{pending}, 65536, length $self->{pending} or croak 'connection closed';
 	}
