@@ -62,7 +62,7 @@ EXECUTE get(101); EXECUTE get(102); EXECUTE get(NULL); EXECUTE get(-5);
 PREPARE upd(int, numeric) AS UPDATE items SET price = $2 WHERE id = $1 RETURNING price;
 EXECUTE upd(101, 1); EXECUTE upd(101, 2); EXECUTE upd(101, 3); EXECUTE upd(101, 4); EXECUTE upd(101, 5);
 EXECUTE upd(101, 6.25); EXECUTE upd(102, NULL);
-PREPARE del(int[]) AS DELETE FROM items WHERE id = ANY ($1) RETURNING id;
+PREPARE del(int[]) AS DELETE FROM items WHERE id = ANY ($1) RETURNING id IN (101, 102) AS deleted;
 EXECUTE del('{101,102,NULL}');
 DEALLOCATE ALL;
 
