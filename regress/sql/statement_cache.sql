@@ -20,6 +20,17 @@ SELECT v FROM t WHERE id = 4000;
 SELECT v FROM t WHERE 3 = id;
 SELECT v FROM t WHERE 4 = id;
 SELECT v FROM t WHERE 5 = id;
+-- The third of a shape does without planning; so does the next, until names change.
+SET client_min_messages TO debug2;
+SELECT w, d FROM t WHERE id = 1;
+SELECT w, d FROM t WHERE id = 2;
+SELECT w, d FROM t WHERE id = 3;
+SELECT w, d FROM t WHERE id = 4;
+ALTER TABLE t RENAME COLUMN d TO e;
+SELECT w, e AS d FROM t WHERE id = 5;
+SELECT w, v FROM t WHERE id = 5 AND v = 50;
+SET client_min_messages TO warning;
+ALTER TABLE t RENAME COLUMN e TO d;
 -- Constants of other types, out of range, null.
 SELECT v FROM t WHERE id = 5::smallint;
 SELECT v FROM t WHERE id = 6::smallint;

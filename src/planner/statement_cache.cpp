@@ -478,7 +478,11 @@ PlannedStmt *plan_with_cache(Query *query, int options, ParamListInfo params,
 	{
 		PlannedStmt *known = instantiate(entry, query, &shape);
 		if (known != nullptr)
+		{
+			ereport(DEBUG2,
+					(errmsg_internal("the plan of a statement of this shape is used again")));
 			return known;
+		}
 	}
 	PlannedStmt *statement = make(query, text, options, params);
 	if (entry == nullptr && seen_before(key))
