@@ -5,8 +5,6 @@ use strict;
 use warnings;
 use CivitasCluster;
 use Test::More;
-use Time::HiRes qw(sleep time);
-use IPC::Run;
 
 my $rows = 40000;
 my $cluster = CivitasCluster->new(workers => 2);
@@ -83,26 +81,6 @@ sub reset_table
 	$cluster->sql('SET client_min_messages = warning; ' . $call->{setup}) if $call;
 }
 
-# Runs the call in a background psql while $during happens after $delay seconds.
-sub run_with
-{
-	my ($call, $delay, $during) = @_;
-	my ($out, $err) = ('', '');
-	my $handle = IPC::Run::start(
-		[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $cluster->node(0)->connstr('postgres'),
-			'-c', "SET application_name = 'under_test'", '-c', $call->{call} ],
-		'<', \undef, '>', \$out, '2>', \$err, IPC::Run::timeout(300));
-	sleep $delay;
-	$during->();
-	$handle->finish;
-	return $err;
-}
-
-my $cancel = sub {
-	$cluster->node(0)->psql('postgres',
-		q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'under_test' AND state = 'active'});
-};
-
 for my $call (@calls)
 {
 	# A worker that is down before the call: an error that names it, nothing changed.
@@ -130,13 +108,13 @@ for my $call (@calls)
 	for my $delay (0.1)
 	{
 		reset_table($call);
-		run_with($call, $delay, $cancel);
+		$cluster->run_beside($call->{call}, $delay, sub { $cluster->cancel_tested });
 		check_state("$call->{name}, cancel after $delay s", $call);
 	}
 
 	# A worker crashes in the middle.
 	reset_table($call);
-	run_with($call, 0.15, sub { $cluster->node(1)->stop('immediate') });
+	$cluster->run_beside($call->{call}, 0.15, sub { $cluster->node(1)->stop('immediate') });
 	$cluster->node(1)->start;
 	check_state("$call->{name}, worker crash", $call);
 	is($cluster->try(0, 'SELECT 1') + 0, 0, "$call->{name}, worker crash: coordinator answers");

@@ -5,8 +5,6 @@ use strict;
 use warnings;
 use CivitasCluster;
 use Test::More;
-use Time::HiRes qw(sleep);
-use IPC::Run;
 
 my $cluster = CivitasCluster->new(workers => 2);
 my $port = $cluster->node(2)->port;
@@ -90,19 +88,6 @@ sub check_again
 	check_state("$label, made again");
 }
 
-sub run_with
-{
-	my ($call, $delay, $during) = @_;
-	my ($out, $err) = ('', '');
-	my $handle = IPC::Run::start(
-		[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $cluster->node(0)->connstr('postgres'),
-			'-c', "SET application_name = 'under_test'", '-c', $call->{call} ],
-		'<', \undef, '>', \$out, '2>', \$err, IPC::Run::timeout(300));
-	sleep $delay;
-	$during->();
-	$handle->finish;
-}
-
 for my $call (@calls)
 {
 	for my $timeout (5, 60)
@@ -113,13 +98,10 @@ for my $call (@calls)
 		check_state("$call->{name}, timeout $timeout ms");
 	}
 	start_from($call);
-	run_with($call, 0.1, sub {
-		$cluster->node(0)->psql('postgres',
-			q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'under_test' AND state = 'active'});
-	});
+	$cluster->run_beside($call->{call}, 0.1, sub { $cluster->cancel_tested });
 	check_state("$call->{name}, cancel");
 	start_from($call);
-	run_with($call, 0.1, sub { $cluster->node(2)->stop('immediate') });
+	$cluster->run_beside($call->{call}, 0.1, sub { $cluster->node(2)->stop('immediate') });
 	$cluster->node(2)->start;
 	check_again("$call->{name}, node crash", $call);
 }

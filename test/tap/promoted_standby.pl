@@ -92,7 +92,8 @@ $_->safe_psql('postgres', 'CREATE DATABASE other') for @node;
 $_->safe_psql('other', 'CREATE EXTENSION citus') for @node;
 $node[0]->safe_psql('other', sprintf(q{SELECT citus_set_coordinator_host('127.0.0.1', %d)}, $node[0]->port));
 $node[0]->safe_psql('other', sprintf(q{SELECT citus_add_node('127.0.0.1', %d)}, $_->port)) for @node[ 1, 2 ];
-my @other = map { $_->[0] } make_table('other');
+my @other_keys = make_table('other');
+my @other = map { $_->[0] } @other_keys;
 my @mine = next_keys();
 # Both stand prepared without a record when the server goes down, and both with one.
 for my $case ([ 'prepared', 0 ], [ 'committed', 2 ])
@@ -113,7 +114,7 @@ for my $case ([ 'prepared', 0 ], [ 'committed', 2 ])
 	is($node[0]->safe_psql('other', 'SELECT recover_prepared_transactions()'), 0, 'nothing is left');
 }
 $position = $cluster->log_position(0);
-$node[0]->psql('other', "SET citus.debug_point = 'committed:crash'; " . two_inserts(map { $_ + 10_000 } @other), stdout => \my $o, stderr => \my $e);
+$node[0]->psql('other', "SET citus.debug_point = 'committed:crash'; " . two_inserts(map { $_->[1] } @other_keys), stdout => \my $o, stderr => \my $e);
 $cluster->wait_for_restart(0, $position);
 $node[0]->append_conf('postgresql.conf', 'citus.recover_2pc_interval = 500');
 $node[0]->reload;

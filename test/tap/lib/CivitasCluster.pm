@@ -18,6 +18,7 @@ use strict;
 use warnings;
 use Carp;
 use CivitasSession;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -88,6 +89,31 @@ sub try
 sub everywhere { my ($self, $sql) = @_; return map { $_->safe_psql('postgres', $sql) } @{ $self->{nodes} }; }
 
 sub session { my ($self, $i) = @_; return CivitasSession->new($self->node($i)); }
+
+# Runs a statement on the coordinator while $during is called, $delay seconds after its start: where it is by then is up to
+# chance. What psql complained about.
+sub run_beside
+{
+	my ($self, $sql, $delay, $during) = @_;
+	my ($out, $err) = ('', '');
+	my $handle = IPC::Run::start(
+		[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $self->node(0)->connstr('postgres'),
+			'-c', "SET application_name = 'under_test'", '-c', $sql ],
+		'<', \undef, '>', \$out, '2>', \$err, IPC::Run::timeout(300));
+	sleep $delay;
+	$during->();
+	$handle->finish;
+	return $err;
+}
+
+# Cancels what run_beside() has started, if it is not over.
+sub cancel_tested
+{
+	my ($self) = @_;
+	$self->node(0)->psql('postgres',
+		q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'under_test' AND state = 'active'});
+	return;
+}
 
 # Waits until a condition holds. If it never does the test ends, with what all servers were doing.
 sub wait_until
