@@ -90,11 +90,8 @@ unlink $1 if $output =~ /the whole log is (\S+)/;
 close $squatter;
 
 # The real thing.
-my $begun = time;
 ($status, $output) = quickstart('--port', $port, '--build-dir', $build);
 is($status, 0, 'quickstart') or BAIL_OUT($output);
-
-cmp_ok(time - $begun, '<', 300, 'quickstart, already built, takes no more than minutes');
 note $1 if $output =~ /(Ready after \d+ s)/;
 like($output, qr/3 nodes agree with the plain tables/, 'says that the answers were checked');
 like($output, qr/connect\s+\S+psql/, 'says how to connect');
