@@ -277,6 +277,22 @@ END
 $$;
 REVOKE ALL ON FUNCTION citus_internal.finish_task(bigint, text, boolean, integer) FROM PUBLIC;
 
+-- A task should run and no process runs it. Where this server was restarted meanwhile that is no fault of the task: it starts
+-- anew at once, and the attempt is not counted. A process that crashed leaves the server's start what it was.
+CREATE FUNCTION citus_internal.interrupt_task(task bigint, pause integer) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE pg_dist_background_task t
+    SET status = 'runnable', pid = NULL, not_before = NULL
+    WHERE t.task_id = task AND t.status = 'running' AND t.not_before < pg_postmaster_start_time();
+    IF NOT FOUND THEN
+        PERFORM citus_internal.finish_task(task, 'interrupted: the process that ran the task has gone', true, pause);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION citus_internal.interrupt_task(bigint, integer) FROM PUBLIC;
+
 -- Tasks become runnable, or never will; jobs get the state that follows from their tasks'.
 CREATE FUNCTION citus_internal.settle_jobs() RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -362,7 +378,9 @@ BEGIN
             WHERE max_per_node <= (
                 SELECT count(*) FROM pg_dist_background_task r
                 WHERE r.status IN ('running', 'cancelling') AND node = ANY (r.nodes_involved)));
-        UPDATE pg_dist_background_task t SET status = 'running', pid = NULL WHERE t.task_id = task.task_id;
+        -- Until the task has ended not_before says which start of this server it began after: see interrupt_task().
+        UPDATE pg_dist_background_task t SET status = 'running', pid = NULL, not_before = pg_postmaster_start_time()
+        WHERE t.task_id = task.task_id;
         UPDATE pg_dist_background_job j
         SET state = CASE j.state WHEN 'scheduled' THEN 'running' ELSE j.state END,
             started_at = coalesce(j.started_at, clock_timestamp())

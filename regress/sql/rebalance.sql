@@ -157,6 +157,34 @@ SELECT citus_job_cancel(:job);
 RESET client_min_messages;
 \set VERBOSITY default
 
+-- A task that lost its process: to a restart of the server, which costs it no attempt, or not; while being cancelled.
+BEGIN;
+SELECT make_job('rebalance_owner', 'SELECT 1') AS job \gset
+UPDATE pg_dist_background_task SET status = 'running', not_before = pg_postmaster_start_time() - interval '1 minute' WHERE job_id = :job;
+SELECT citus_internal.interrupt_task(task_id, 1000) FROM pg_dist_background_task WHERE job_id = :job;
+SELECT status, retry_count, message, not_before FROM pg_dist_background_task WHERE job_id = :job;
+UPDATE pg_dist_background_task SET status = 'running', not_before = pg_postmaster_start_time() WHERE job_id = :job;
+SELECT citus_internal.interrupt_task(task_id, 1000) FROM pg_dist_background_task WHERE job_id = :job;
+SELECT status, retry_count, message, not_before > now() FROM pg_dist_background_task WHERE job_id = :job;
+UPDATE pg_dist_background_task SET status = 'cancelling', not_before = pg_postmaster_start_time() - interval '1 minute' WHERE job_id = :job;
+SELECT citus_internal.interrupt_task(task_id, 1000) FROM pg_dist_background_task WHERE job_id = :job;
+SELECT status FROM pg_dist_background_task WHERE job_id = :job;
+ROLLBACK;
+
+-- Tasks of one colocation group follow one another unless they need not.
+BEGIN;
+SET LOCAL client_min_messages TO warning;
+SELECT citus_set_node_property('localhost', :worker2, 'shouldhaveshards', false);
+SELECT citus_rebalance_start('by_shard_count', drain_only => true, shard_transfer_mode => 'block_writes') AS job \gset
+SELECT count(*) > 1 AS tasks, count(*) FILTER (WHERE status = 'runnable') < count(*) AS some_wait FROM pg_dist_background_task WHERE job_id = :job;
+ROLLBACK;
+BEGIN;
+SET LOCAL client_min_messages TO warning;
+SELECT citus_set_node_property('localhost', :worker2, 'shouldhaveshards', false);
+SELECT citus_rebalance_start('by_shard_count', drain_only => true, shard_transfer_mode => 'block_writes', parallel_transfer_colocated_shards => true) AS job \gset
+SELECT count(*) > 1 AS tasks, count(*) FILTER (WHERE status = 'runnable') < count(*) AS some_wait FROM pg_dist_background_task WHERE job_id = :job;
+ROLLBACK;
+
 -- A task that fails for good takes along those that depend on it, not the others.
 BEGIN;
 SELECT make_job(current_user::regrole, 'SELECT 1/0', 'SELECT 2') AS job \gset

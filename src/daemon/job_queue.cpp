@@ -14,7 +14,8 @@
  * - One queue a database: it holds JobLock::Queue. An executor holds JobLock::Task of its task, so
  * that a new queue knows which tasks of an earlier one still run.
  * - A task is `running` before its executor is registered; a task that is `running` without an
- * executor was interrupted and is tried again. So jobs survive a restart.
+ * executor was interrupted and is tried again. So jobs survive a restart, which costs a task none
+ * of its attempts.
  * - Only the queue settles, so that two tasks that end at the same moment cannot overlook each
  * other.
  * - "There may be work" is set after the commit that made it, and cleared before the queue looks.
@@ -287,11 +288,8 @@ void settle_interrupted(const Queue& queue)
 		if (is_ours(queue, task_id) || is_held(task_id))
 			continue;
 		pg::Str sql;
-		sql.raw("SELECT citus_internal.finish_task(")
-			.num(task_id)
-			.raw(", 'interrupted: the process that ran the task has gone', true, ")
-			.num(first_retry_pause())
-			.raw(")");
+		sql.raw("SELECT citus_internal.interrupt_task(").num(task_id).raw(", ");
+		sql.num(first_retry_pause()).ch(')');
 		cluster::job_sql(sql.c_str());
 	}
 }

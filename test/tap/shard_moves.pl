@@ -223,12 +223,35 @@ like($err, qr/55006/, 'no table joins the group');
 ($code, $out, $err) = $cluster->try(0, sprintf q{SET lock_timeout = 500; SELECT citus_remove_node('127.0.0.1', %d)}, $cluster->node(2)->port);
 like($err, qr/55P03/, 'no node leaves');
 is($cluster->sql('SELECT count(*) FROM get_rebalance_progress()'), 2, 'the progress of both shards is shown');
+is($cluster->sql(q{SELECT DISTINCT operation_type, status, source_shard_size > 0, target_shard_size > 0, source_lsn >= target_lsn, sourceport <> targetport
+	FROM get_rebalance_progress()}), 'move|Copying Data|t|t|t|t', '... with phase, sizes and positions');
 is($cluster->sql('CALL citus_cleanup_orphaned_resources(); SELECT count(*) > 0 FROM pg_dist_cleanup'), 't', 'records of a running move are left alone');
 let_go($mover);
 is($mover->{err}, '', 'the move ends well') or diag($mover->{err});
 ok(agree(), '... and the rows are right');
 $cluster->sql('CALL citus_cleanup_orphaned_resources()');
 $cluster->sql('DROP TABLE late');
+
+# --- a full disk ----------------------------------------------------------------------------------------------
+
+sub set_percent_free
+{
+	my ($percent) = @_;
+	my $setting = 'citus.desired_percent_disk_available_after_move';
+	$cluster->sql("ALTER SYSTEM SET $setting = $percent");
+	$coordinator->reload;
+	wait_until("$setting is $percent", sub { $cluster->sql("SHOW $setting") eq $percent });
+}
+
+my $place = group();
+set_percent_free('100');
+($code, $out, $err) = $cluster->try(0, move_sql('auto'));
+like($err, qr/53100: +not enough disk space on node/, 'a move that would fill the disk is refused');
+is(group(), $place, '... and the shard is where it was');
+is($cluster->sql('SELECT count(*) FROM pg_dist_cleanup'), 0, '... with nothing made');
+set_percent_free('0');
+($code, $out, $err) = $cluster->try(0, move_sql('auto'));
+is($err, '', 'the check can be turned off');
 
 # --- kills at each step ---------------------------------------------------------------------------------------
 
