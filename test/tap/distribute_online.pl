@@ -6,7 +6,6 @@ use warnings;
 use CivitasCluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep);
 use IPC::Run;
 
 my $cluster = CivitasCluster->new(
@@ -14,19 +13,6 @@ my $cluster = CivitasCluster->new(
 	conf => "citus.recover_2pc_interval = 1000\ncitus.defer_shard_delete_interval = -1\nrestart_after_crash = on\nfsync = off\n");
 my $coordinator = $cluster->node(0);
 my $dir = $coordinator->basedir;
-my $continue = $coordinator->data_dir . '/citus_debug_continue';
-
-sub wait_until
-{
-	my ($what, $condition) = @_;
-	for (1 .. 900)
-	{
-		return 1 if $condition->();
-		sleep 0.1;
-	}
-	fail("waiting until $what");
-	return 0;
-}
 
 # What every statement is carried out on: the table that becomes distributed, and one that stays as it is.
 sub both
@@ -72,31 +58,19 @@ sub write_batch
 	$cluster->sql("BEGIN; UPDATE items SET n = -1; SAVEPOINT a; DELETE FROM items; ROLLBACK");
 }
 
-# Starts it, to stand at a step until the file $continue is there.
+# Starts it, to stand at a step until it is let go.
 sub start_at
 {
 	my ($point) = @_;
-	unlink $continue;
+	$cluster->prepare_to_hold;
 	my %run = (out => '', err => '');
 	$run{handle} = IPC::Run::start([ 'psql', '-X', '-q', '-d', $coordinator->connstr('postgres'), '-c', "SET application_name = 'distributor'",
 			'-c', "SET citus.debug_point = '$point:wait'", '-c',
 			"SELECT create_distributed_table_concurrently('items', 'k', shard_count => 6, colocate_with => 'none')" ],
-		'<', \undef, '>', \$run{out}, '2>', \$run{err}, IPC::Run::timeout(120));
-	# It stands there when nothing else of it has been at work for a while.
-	wait_until("it stands at $point", sub {
-		return 0 if $cluster->sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'distributor' AND wait_event = 'Extension'
-			AND state = 'active' AND state_change < clock_timestamp() - interval '1 s'}) eq '0';
-		for my $node (@{ $cluster->{nodes} })
-		{
-			return 0 if $node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%'
-				AND backend_type = 'client backend' AND (state = 'active' OR state_change > clock_timestamp() - interval '300 ms')}) ne '0';
-		}
-		return 1;
-	});
+		'<', \undef, '>', \$run{out}, '2>', \$run{err}, IPC::Run::timeout(300));
+	$cluster->wait_for_point($point);
 	return \%run;
 }
-
-sub go_on { open my $file, '>', $continue or die $!; close $file; }
 
 sub leftovers
 {
@@ -127,14 +101,14 @@ for my $point ('online_published', 'online_caught_up')
 	is($cluster->sql(q{SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = 'items'::regclass}), '0', "$point: the table is local yet");
 	my ($code, $out, $err) = $cluster->try(0, q{SET lock_timeout = 100; ALTER TABLE items ADD COLUMN other int});
 	like($err, qr/lock timeout/, '... and DDL on it waits');
-	go_on();
+	$cluster->let_go;
 	$run->{handle}->finish;
 	is($run->{err}, '', "$point: distributed");
 	is($cluster->sql(q{SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = 'items'::regclass}), '6', '... into shards');
 	same($point, 0, 1);
 	write_batch(1);
 	same("$point, written afterwards", 0, 1);
-	wait_until('all is cleaned up', sub { leftovers() eq '0 ' });
+	$cluster->wait_until('all is cleaned up', sub { leftovers() eq '0 ' });
 	is(leftovers(), '0 ', '... and nothing is left behind');
 }
 
@@ -153,7 +127,7 @@ for my $case ([ 'online_indexed', 'node 1' ], [ 'online_switched', 'session' ])
 	else
 	{
 		$cluster->node(1)->stop('immediate');
-		go_on();
+		$cluster->let_go;
 	}
 	$run->{handle}->finish;
 	isnt($run->{err}, '', "$victim killed at $point: an error");
@@ -161,13 +135,13 @@ for my $case ([ 'online_indexed', 'node 1' ], [ 'online_switched', 'session' ])
 	is($cluster->sql(q{SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = 'items'::regclass}), '0', '... and the table is local');
 	write_batch();
 	same("$victim killed at $point", 0);
-	wait_until('all is cleaned up', sub { leftovers() eq '0 ' });
+	$cluster->wait_until('all is cleaned up', sub { leftovers() eq '0 ' });
 	is(leftovers(), '0 ', '... and nothing is left behind');
 }
 
 # --- while clients write -------------------------------------------------------------------------------
 
-unlink $continue;
+$cluster->prepare_to_hold;
 $cluster->sql('CREATE TABLE log (k int NOT NULL); UPDATE items SET n = 0');
 my $keys = $cluster->sql('SELECT count(*) FROM items WHERE k BETWEEN 1 AND 400');
 open my $script, '>', "$dir/writer.sql" or die $!;
@@ -187,11 +161,11 @@ for my $mode ('prepared', 'simple')
 	push @clients, \%run;
 }
 my $logged = sub { return $cluster->sql('SELECT count(*) FROM log') };
-wait_until('clients write', sub { $logged->() > 100 });
+$cluster->wait_until('clients write', sub { $logged->() > 100 });
 my ($code, $out, $err) = $cluster->try(0, q{SELECT create_distributed_table_concurrently('items', 'k')});
 is($err, '', 'distributed while clients write');
 my $before = $logged->();
-wait_until('clients write on', sub { $logged->() > $before + 100 });
+$cluster->wait_until('clients write on', sub { $logged->() > $before + 100 });
 # An interrupted client says so; what it did before that must have been without errors.
 $_->{handle}->signal('INT') for @clients;
 for my $client (@clients)
@@ -199,7 +173,9 @@ for my $client (@clients)
 	eval { $client->{handle}->finish };
 	unlike($client->{err}, qr/ERROR|FATAL|abort/, 'no client error');
 }
-wait_until('no client is left', sub { $cluster->sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench'}) eq '0' });
+$cluster->wait_until('no client is left', sub {
+	$cluster->sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()}) eq '0' });
+$cluster->settle;
 is($cluster->sql('SELECT sum(n) FROM items'), $logged->(), 'every write is there, once');
 is($cluster->sql('SELECT count(*) FROM items WHERE k BETWEEN 1 AND 400'), $keys, '... and every row');
 is($cluster->sql('SELECT count(*) FROM items i WHERE n <> (SELECT count(*) FROM log l WHERE l.k = i.k)'), '0', '... as it should be');
