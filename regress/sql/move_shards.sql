@@ -220,6 +220,14 @@ SELECT citus_move_shard_placement(shardid, n.nodeid, (SELECT min(nodeid) FROM pg
     FROM pg_dist_shard JOIN pg_dist_placement p USING (shardid) JOIN pg_dist_node n USING (groupid) WHERE logicalrelid = 'single'::regclass;
 SELECT count(*) FROM single;
 
+-- what is recorded for a node that has left is forgotten; a record of a placement that is in use does it no harm
+INSERT INTO pg_dist_cleanup (operation_id, object_type, object_name, node_group_id, policy_type)
+    SELECT nextval('pg_dist_operationid_seq'), type, name, 2147483647, policy FROM (VALUES (1, 'moving.gone_1', 1), (1, 'moving.old_2', 2), (3, 'a_slot', 0), (4, 'a_publication', 0)) r(type, name, policy)
+    UNION ALL SELECT nextval('pg_dist_operationid_seq'), 1, 'moving.single_' || shardid, groupid, 2 FROM pg_dist_shard JOIN pg_dist_placement USING (shardid) WHERE logicalrelid = 'single'::regclass;
+CALL citus_cleanup_orphaned_resources();
+SELECT count(*) FROM pg_dist_cleanup WHERE node_group_id = 2147483647 OR object_name LIKE 'moving.single%';
+SELECT count(*) FROM single;
+
 -- nothing is left behind
 CALL citus_cleanup_orphaned_resources();
 SELECT count(*) FROM pg_dist_cleanup;
