@@ -297,6 +297,10 @@ bool next_row(Execution *execution, TupleTableSlot *slot)
 	}
 	if (execution->materialized)
 		return false;
+	/* A store that was read to its end does not show what is added to it later: the rows that
+	 * yield_session() puts aside, behind those of local tasks. */
+	if (execution->store)
+		tuplestore_clear(execution->store);
 
 	MemoryContextReset(execution->row_context);
 	MemoryContext old = MemoryContextSwitchTo(execution->row_context);

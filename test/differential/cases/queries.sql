@@ -139,3 +139,8 @@ SELECT v::int FROM a WHERE k = 3;
 SELECT (SELECT k FROM b) FROM a;
 SELECT nothing FROM a;
 SELECT g FROM a GROUP BY v;
+-- a subplan that asks nodes while the rows of local and remote shards stream past it
+SELECT a.k, (SELECT min(b.k) FROM b WHERE b.j = a.g) FROM a JOIN b c ON a.k = c.k JOIN (VALUES (1), (4)) z(k) ON z.k = a.k;
+SELECT a.k, (SELECT min(b.k) FROM b WHERE b.j = a.g) FROM a JOIN b c ON a.k = c.k JOIN (VALUES (2), (5)) z(k) ON z.k = a.k;
+SELECT a.k, (SELECT min(b.k) FROM b WHERE b.j = a.g) FROM a JOIN b c ON a.k = c.k JOIN (VALUES (3), (7), (11)) z(k) ON z.k = a.k;
+SELECT a.k, (SELECT count(*) FROM o WHERE o.k = a.g) FROM a JOIN b c ON a.k = c.k JOIN (SELECT i FROM generate_series(1, 20) i) z(k) ON z.k = a.k;
