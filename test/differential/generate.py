@@ -22,10 +22,35 @@ TABLES = {
     "u1": [("k", "int"), ("a", "int"), ("b", "text")],
     "u2": [("a", "int"), ("x", "bigint"), ("n", "text")],
 }
+# Columns whose values are like those of no other one.
+UNLIKE = {"d", "f", "y", "c"}
 DISTRIBUTED = ("t1", "t2", "t3", "pt", "u1")
 COLOCATED = ("t1", "t2", "pt", "u1")
 # Tables whose first column is unique.
 KEYED = ("u1", "u2")
+# Tables whose distribution column changes. The values differ where it is unique.
+MOVING = ("t1", "t2", "t3", "pt", "u1")
+# Values that the tables hold, in ascending order, and others.
+VALUES = {
+    "int": ["0", "1", "2", "3", "4", "5", "6", "7", "8", "10", "13", "17", "21"],
+    "bigint": ["0", "1", "4", "7", "12", "20", "1000", "3000000000", "5000000000", "9000000000"],
+    "text": ["a", "ab", "b", "bc", "c", "ca", "d", "xy"],
+    "numeric": ["0.00", "0.50", "0.75", "1.50", "2.00", "2.50", "3.25", "4.00"],
+    "timestamptz": [f"2024-0{month}-1{day} 0{day}:30:00+00" for month in range(1, 8) for day in (1, 7)],
+    "bool": ["false", "true"],
+    "float8": ["0", "1.5", "4.5", "6", "7.5", "9"],
+    "date": ["2024-01-06", "2024-01-11", "2024-01-21", "2024-02-10", "2024-03-01", "2024-03-31", "2024-04-20", "2024-05-20", "2024-06-29"],
+}
+STRANGE = {
+    "int": ["99", "-1", "2147483647"],
+    "bigint": ["-7", "9223372036854775807"],
+    "text": ["", "ü", "Zed", "it''s", "x1", "%"],
+    "numeric": ["-3.25", "100.00", "NaN"],
+    "timestamptz": ["infinity", "2024-09-19 09:30:00+00"],
+    "bool": ["true"],
+    "float8": ["-2.25", "1e10", "NaN", "Infinity"],
+    "date": ["2024-09-19", "1999-12-31"],
+}
 TYPES = ("int", "text", "numeric", "timestamptz", "bool", "float8", "date", "bigint")
 ORDERED = ("int", "text", "numeric", "timestamptz", "date", "bigint", "float8")
 
@@ -58,23 +83,26 @@ class Generator:
             self.parameters = parameters
             return f"${len(parameters)}"
         rnd = self.rnd
-        if self.chance(0.06):
+        if self.chance(0.02):
             return f"NULL::{type_}"
-        if type_ == "int":
-            return str(rnd.choice([0, 1, 2, 2, 3, 3, 4, 5, 5, 6, 7, 8, 10, 13, 17, 21, 99, -1]))
+        return self.printed(type_, rnd.choice(VALUES[type_] if self.chance(0.93) else STRANGE[type_]))
+
+    @staticmethod
+    def printed(type_, value):
+        if type_ in ("int", "bool"):
+            return value
         if type_ == "bigint":
-            return f"({rnd.choice([0, 1, 3, 1000, 5000000000, -7])})::bigint"
-        if type_ == "text":
-            return "'" + rnd.choice(["", "a", "b", "abc", "ü", "Zed", "it''s", "x1", "%"]) + "'::text"
-        if type_ == "numeric":
-            return rnd.choice(["0.00", "1.50", "(-3.25)", "100.00", "2.50"]) + "::numeric"
-        if type_ == "float8":
-            return rnd.choice(["0", "1.5", "(-2.25)", "1e10", "'NaN'", "'Infinity'"]) + "::float8"
-        if type_ == "bool":
-            return rnd.choice(["true", "false"])
-        if type_ == "date":
-            return f"'2024-0{rnd.randint(1, 9)}-1{rnd.randint(0, 9)}'::date"
-        return f"'2024-0{rnd.randint(1, 9)}-1{rnd.randint(0, 9)} 0{rnd.randint(0, 9)}:30:00+00'::timestamptz"
+            return f"({value})::bigint"
+        if type_ in ("numeric", "float8") and value[0] not in "-NI":
+            return f"{value}::{type_}"
+        return f"'{value}'::{type_}"
+
+    def bounds(self, type_):
+        """Two literals, the smaller one first."""
+        if self.chance(0.05):
+            return self.literal(type_), self.literal(type_)
+        first, last = sorted(self.rnd.sample(range(len(VALUES[type_])), 2))
+        return self.printed(type_, VALUES[type_][first]), self.printed(type_, VALUES[type_][last])
 
     def leaf(self, scope, type_):
         fitting = [column for column in scope if column.type == type_]
@@ -117,28 +145,32 @@ class Generator:
     def predicate(self, scope, depth=2):
         rnd = self.rnd
         if depth > 0 and self.chance(0.3):
-            return (f"({self.predicate(scope, depth - 1)} {rnd.choice(['AND', 'OR'])} "
+            return (f"({self.predicate(scope, depth - 1)} {rnd.choice(['AND', 'OR', 'OR'])} "
                     f"{self.predicate(scope, depth - 1)})")
         if depth > 0 and self.chance(0.08):
             return f"NOT ({self.predicate(scope, depth - 1)})"
         type_ = rnd.choice([column.type for column in scope] or ["int"])
-        left = self.leaf(scope, type_)
+        fitting = [column.sql for column in scope if column.type == type_]
+        left = rnd.choice(fitting) if fitting and self.chance(0.98) else self.literal(type_)
         kind = rnd.random()
         if type_ == "bool":
-            return f"{left} IS {rnd.choice(['TRUE', 'NOT TRUE', 'FALSE', 'NULL', 'NOT NULL'])}"
+            return f"{left} IS {rnd.choice(['TRUE', 'NOT TRUE', 'FALSE', 'NOT FALSE', 'NULL', 'NOT NULL'])}"
         if kind < 0.12:
-            return f"{left} IS {rnd.choice(['', 'NOT '])}NULL"
+            return f"{left} IS {rnd.choice(['', 'NOT ', 'NOT '])}NULL"
         if kind < 0.25:
-            values = ", ".join(self.literal(type_) for _ in range(rnd.randint(1, 4)))
-            return f"{left} {rnd.choice(['', '', 'NOT '])}IN ({values})"
+            values = ", ".join(self.literal(type_) for _ in range(rnd.randint(1, 6)))
+            return f"{left} {rnd.choice(['', 'NOT '])}IN ({values})"
         if kind < 0.32 and type_ == "text":
             return f"{left} LIKE {rnd.choice(['a%', '%b%', '_', '%']).__repr__()}"
         if kind < 0.42:
-            return f"{left} BETWEEN {self.literal(type_)} AND {self.literal(type_)}"
+            low, high = self.bounds(type_)
+            return f"{left} BETWEEN {low} AND {high}"
         if kind < 0.48:
             return f"{left} IS {rnd.choice(['', 'NOT '])}DISTINCT FROM {self.leaf(scope, type_)}"
-        operator = rnd.choice(["=", "=", "<", ">", "<=", ">=", "<>", "<>"])
+        operator = rnd.choice(["=", "<", ">", "<=", ">=", "<=", ">=", "<>", "<>", "<>"])
         right = self.expr(scope, type_, depth - 1) if self.chance(0.5) else self.literal(type_)
+        if right == left:
+            operator = "="
         return f"{left} {operator} {right}"
 
     # --- FROM --------------------------------------------------------------------------------
@@ -169,14 +201,18 @@ class Generator:
         keys = [(l, r) for l in left for r in right if l.type == r.type and
                 l.sql.endswith(".k") and r.sql.endswith(".k")]
         pairs = [(l, r) for l in left for r in right if l.type == r.type and l.type != "bool"]
-        if keys and self.chance(0.7):
+        if not keys or not self.chance(0.8):
+            # Columns that have values in common, mostly.
+            alike = [(l, r) for l, r in pairs if not {part.sql.split(".")[-1] for part in (l, r)} & UNLIKE]
+            pairs = alike if alike and self.chance(0.9) else pairs
+        if keys and self.chance(0.8):
             l, r = rnd.choice(keys)
         elif pairs:
             l, r = rnd.choice(pairs)
         else:
             return None
         condition = f"{l.sql} = {r.sql}"
-        if self.chance(0.12):
+        if self.chance(0.08):
             condition += f" AND {self.predicate(left + right, 0)}"
         return condition
 
@@ -285,6 +321,12 @@ class Generator:
         kind = rnd.choice(["count(*)", "rank()", "dense_rank()", "row_number()"])
         return f"{kind} OVER (PARTITION BY {partition} ORDER BY {order})", "bigint"
 
+    def pinned(self, type_):
+        """A condition for a distribution column: one shard, or a few."""
+        if self.chance(0.6):
+            return f"= {self.literal(type_)}"
+        return f"IN ({', '.join(self.literal(type_) for _ in range(self.rnd.randint(2, 5)))})"
+
     def where(self, scope, depth, probability=0.4):
         parts = []
         if self.chance(probability):
@@ -293,7 +335,7 @@ class Generator:
             keyed = [c for c in scope if c.sql.endswith((".k", ".id"))]
             if keyed:
                 column = self.rnd.choice(keyed)
-                parts.append(f"{column.sql} = {self.literal(column.type)}")
+                parts.append(f"{column.sql} {self.pinned(column.type)}")
         if depth > 0 and self.chance(0.18):
             parts.append(self.sublink(scope, depth))
         return " WHERE " + " AND ".join(f"({part})" for part in parts) if parts else ""
@@ -335,7 +377,7 @@ class Generator:
                 tail = " GROUP BY " + ", ".join(str(i + 1) for i in range(len(keys)))
                 if len(keys) == 2 and self.chance(0.15):
                     tail = f" GROUP BY {rnd.choice(['ROLLUP', 'CUBE'])} ({keys[0][0]}, {keys[1][0]})"
-            if self.chance(0.2):
+            if self.chance(0.15):
                 tail += f" HAVING {rnd.choice(['count(*) > 1', self.aggregate(scope)[0] + ' IS NOT NULL'])}"
         else:
             count = rnd.randint(1, 4)
@@ -356,8 +398,8 @@ class Generator:
             directions = [rnd.choice(["", " DESC", " NULLS FIRST"]) for _ in outputs]
             sql += " ORDER BY " + ", ".join(f"{i + 1}{direction}" for i, direction in enumerate(directions))
             if self.chance(0.6):
-                sql += f" LIMIT {rnd.randint(0, 12)}"
-                if self.chance(0.3):
+                sql += f" LIMIT {0 if self.chance(0.03) else rnd.randint(1, 12)}"
+                if self.chance(0.2):
                     sql += f" OFFSET {rnd.randint(0, 5)}"
         return sql, [type_ for _, type_ in outputs]
 
@@ -368,7 +410,7 @@ class Generator:
         for _ in range(rnd.randint(2, 3)):
             from_, scope = self.from_clause(depth - 1)
             arms.append(f"SELECT {self.expr(scope, type_, 1)} AS c0 FROM {from_}{self.where(scope, 0)}")
-        operator = rnd.choice(["UNION", "UNION ALL", "INTERSECT", "EXCEPT"])
+        operator = rnd.choice(["UNION", "UNION", "UNION ALL", "UNION ALL", "INTERSECT", "EXCEPT"])
         return f" {operator} ".join(f"({arm})" for arm in arms), [type_]
 
     # --- DML ---------------------------------------------------------------------------------
@@ -395,14 +437,26 @@ class Generator:
             target = ", ".join(column for column, _ in columns)
             return f"INSERT INTO {name} ({target}) VALUES {', '.join(rows)}{returning}"
         where = f" WHERE {self.predicate(scope, 1)}"
-        if self.chance(0.5) and name != "r1":
-            where += f" AND {scope[0].sql} = {self.literal(columns[0][1])}"
+        if self.chance(0.4) and name != "r1":
+            where = f" WHERE {scope[0].sql} {self.pinned(columns[0][1])}"
+            where += f" AND {self.predicate(scope, 0)}" if self.chance(0.3) else ""
         if kind < 0.75:
             column, type_ = rnd.choice(columns[1:])
             if name == "pt":
                 column, type_ = "z", "int"
-            return f"UPDATE {name} SET {column} = {self.expr(scope, type_, 1)}{where}{returning}"
-        return f"DELETE FROM {name}{where} AND {self.predicate(scope, 0)}{returning}"
+            return f"UPDATE {name} SET {self.moved(name, scope)}{column} = {self.expr(scope, type_, 1)}{where}{returning}"
+        where += f" AND {self.predicate(scope, 0)}" if self.chance(0.2) else ""
+        return f"DELETE FROM {name}{where}{returning}"
+
+    def moved(self, name, scope):
+        """Now and then an UPDATE sets the distribution column too, so that rows move to other shards."""
+        if name not in MOVING or not self.chance(0.3):
+            return ""
+        column, type_ = TABLES[name][0]
+        if name in KEYED:
+            return f"{column} = {name}.{column} + 1000, "
+        fallback = self.printed(type_, VALUES[type_][1])
+        return f"{column} = coalesce({self.expr(scope, type_, 1)}, {fallback}), "
 
     def general_write(self):
         """UPDATE and DELETE whose rows or values depend on other tables. What is assigned is the same
@@ -423,18 +477,18 @@ class Generator:
             returning = returning.replace(" *", f" {name}.*")
             if self.chance(0.5):
                 return f"DELETE FROM {name} USING {item} WHERE {condition}{returning}"
-            return f"UPDATE {name} SET {column} = {value} FROM {item} WHERE {condition}{returning}"
+            return f"UPDATE {name} SET {self.moved(name, scope)}{column} = {value} FROM {item} WHERE {condition}{returning}"
         subquery = self.scalar_subquery([c for c in scope if c.type != "bool"])
         where = f" WHERE {self.sublink(scope, 1)}" if self.chance(0.6) else f" WHERE {self.predicate(scope, 1)}"
         if subquery and subquery[1] in [t for c, t in columns[1:]]:
             column = rnd.choice([c for c, t in columns[1:] if t == subquery[1]])
             if name == "pt" and column == "g":
                 return f"DELETE FROM pt{where}{returning}"
-            return f"UPDATE {name} SET {column} = {subquery[0]}{where}{returning}"
+            return f"UPDATE {name} SET {self.moved(name, scope)}{column} = {subquery[0]}{where}{returning}"
         if self.chance(0.3):
             where += " AND random() >= 0"
         return rnd.choice([f"DELETE FROM {name}{where}{returning}",
-                           f"UPDATE {name} SET {column} = {value}{where}{returning}"])
+                           f"UPDATE {name} SET {self.moved(name, scope)}{column} = {value}{where}{returning}"])
 
     def locking(self):
         """Row locks on distributed tables, over joins of every kind."""
@@ -526,7 +580,7 @@ class Generator:
             return f"DELETE FROM {name}{where} RETURNING {name}.*", columns
         if kind < 0.7:
             column, type_ = columns[-1]
-            return f"UPDATE {name} SET {column} = {self.expr(scope, type_, 1)}{where} RETURNING {name}.*", columns
+            return f"UPDATE {name} SET {self.moved(name, scope)}{column} = {self.expr(scope, type_, 1)}{where} RETURNING {name}.*", columns
         values = [str(rnd.randint(100, 140)) if columns[0][1] == "int" else f"'n{rnd.randint(1, 40)}'"]
         values += ["'2024-02-02'::date" if name == "pt" and column == "g" else self.literal(t) for column, t in columns[1:]]
         return f"INSERT INTO {name} VALUES ({', '.join(values)}) RETURNING {name}.*", columns
