@@ -257,6 +257,8 @@ COMMENT ON PROCEDURE pg_catalog.citus_cleanup_orphaned_shards() IS
 	'The same as citus_cleanup_orphaned_resources(), under its older name.';
 COMMENT ON FUNCTION pg_catalog.citus_local_disk_space_stats() IS
 	'Available and total bytes of the file system that holds this server''s data directory.';
+COMMENT ON FUNCTION citus_internal.visible_in_view(boolean,text) IS
+	'True, or the error that ON CONFLICT DO UPDATE meets a row that the view does not show.';
 COMMENT ON FUNCTION citus_internal.unreferenced(boolean,text,text,text,text,text[]) IS
 	'True, or the error of a foreign key whose referenced row would move to another shard.';
 COMMENT ON FUNCTION citus_internal.row_left(oid,tid,tid) IS

@@ -33,6 +33,9 @@ CREATE FUNCTION citus_internal.row_left(shard oid, "row" tid, found tid) RETURNS
 CREATE FUNCTION citus_internal.check_option(holds boolean, view_name text, "row" text[]) RETURNS boolean
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'citus_check_option';
+CREATE FUNCTION citus_internal.visible_in_view(holds boolean, view_name text) RETURNS boolean
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_visible_in_view';
 
 CREATE FUNCTION citus_internal.shell_oid(shard oid, names text[], oids oid[]) RETURNS oid
     LANGUAGE C STABLE STRICT PARALLEL SAFE

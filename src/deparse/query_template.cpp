@@ -158,6 +158,21 @@ void ask_for_column_prefixes(Query *query)
 	query->rtable = lappend(query->rtable, unused);
 }
 
+/* An INSERT through a view has another "excluded", of the view, which would take the name away. */
+void leave_one_excluded(Query *query)
+{
+	ListCell *cell;
+	foreach (cell, query->onConflict ? query->rtable : NIL)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		if (foreach_current_index(cell) + 1 == query->onConflict->exclRelIndex ||
+			rte->eref == nullptr || strcmp(rte->eref->aliasname, "excluded") != 0)
+			continue;
+		rte->eref = makeAlias("unused", rte->eref->colnames);
+		rte->alias = nullptr;
+	}
+}
+
 /* Gives every sharded table that is printed a unique alias, in all levels of the query. */
 bool name_tables(Node *node, void *context)
 {
@@ -182,6 +197,7 @@ bool name_tables(Node *node, void *context)
 				name_table(*static_cast<Namer *>(context), rte);
 		}
 		ask_for_column_prefixes(query);
+		leave_one_excluded(query);
 		return pg::walk_query(query, name_tables, context);
 	}
 	return pg::walk_children(node, name_tables, context);

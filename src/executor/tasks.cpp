@@ -250,7 +250,7 @@ void place_tasks(Execution *execution, pg::Vec<Task>& models)
 [[noreturn]] void raise_null_key(const Execution *execution)
 {
 	const plan::RemoteQuery *query = execution->query;
-	const char *column = strVal(list_nth(query->insert_columns, query->distribution_position));
+	const char *column = get_attname(query->anchor, execution->anchor->distribution_attno, false);
 	ereport(ERROR,
 			(errcode(ERRCODE_NOT_NULL_VIOLATION),
 			 errmsg("null value in distribution column \"%s\" of relation \"%s\" is not allowed",

@@ -65,22 +65,62 @@ Expr *row_as_texts(const Query *query)
 	return reinterpret_cast<Expr *>(array);
 }
 
+Expr *holds(const WithCheckOption *option)
+{
+	return make_ands_explicit(make_ands_implicit(reinterpret_cast<Expr *>(option->qual)));
+}
+
 Expr *check_call(const Query *query, const WithCheckOption *option)
 {
 	Oid types[] = {BOOLOID, TEXTOID, TEXTARRAYOID};
 	const Oid function = LookupFuncName(
 		list_make2(makeString(pstrdup("citus_internal")), makeString(pstrdup("check_option"))), 3,
 		types, false);
-	Const *view = makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
-							CStringGetTextDatum(option->relname), false, false);
-	Node *holds = reinterpret_cast<Node *>(
-		make_ands_explicit(make_ands_implicit(reinterpret_cast<Expr *>(option->qual))));
 	return reinterpret_cast<Expr *>(
-		makeFuncExpr(function, BOOLOID, list_make3(holds, view, row_as_texts(query)), InvalidOid,
-					 DEFAULT_COLLATION_OID, COERCE_EXPLICIT_CALL));
+		makeFuncExpr(function, BOOLOID,
+					 list_make3(holds(option), text_constant(option->relname), row_as_texts(query)),
+					 InvalidOid, DEFAULT_COLLATION_OID, COERCE_EXPLICIT_CALL));
+}
+
+/*
+ * ON CONFLICT DO UPDATE through a view changes rows only that the view shows: they are looked at
+ * before its WHERE is.
+ */
+void check_conflicting_row(OnConflictExpr *conflict, const WithCheckOption *option)
+{
+	if (has_local_objects(option->qual) || has_sequence_function(option->qual))
+		raise_unsupported("The view uses functions that cannot run on the nodes.");
+	Oid types[] = {BOOLOID, TEXTOID};
+	const Oid function = LookupFuncName(
+		list_make2(makeString(pstrdup("citus_internal")), makeString(pstrdup("visible_in_view"))),
+		2, types, false);
+	Expr *visible = reinterpret_cast<Expr *>(
+		makeFuncExpr(function, BOOLOID, list_make2(holds(option), text_constant(option->relname)),
+					 InvalidOid, DEFAULT_COLLATION_OID, COERCE_EXPLICIT_CALL));
+	if (conflict->onConflictWhere)
+	{
+		CaseWhen *when = makeNode(CaseWhen);
+		when->expr = visible;
+		when->result = make_ands_explicit(
+			make_ands_implicit(reinterpret_cast<Expr *>(conflict->onConflictWhere)));
+		when->location = -1;
+		CaseExpr *choice = makeNode(CaseExpr);
+		choice->casetype = BOOLOID;
+		choice->args = list_make1(when);
+		choice->defresult = reinterpret_cast<Expr *>(makeBoolConst(false, false));
+		choice->location = -1;
+		visible = reinterpret_cast<Expr *>(choice);
+	}
+	conflict->onConflictWhere = reinterpret_cast<Node *>(visible);
 }
 
 } // namespace
+
+Const *text_constant(const char *value)
+{
+	return makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum(value), false,
+					 false);
+}
 
 void add_check_options(Query *query)
 {
@@ -89,9 +129,13 @@ void add_check_options(Query *query)
 	foreach (cell, query->withCheckOptions)
 	{
 		const WithCheckOption *option = lfirst_node(WithCheckOption, cell);
+		if (pg::is_view_conflict_check(option))
+		{
+			check_conflicting_row(query->onConflict, option);
+			continue;
+		}
 		if (option->kind != WCO_VIEW_CHECK)
-			raise_unsupported("The statement is checked by a row security policy, or updates on "
-							  "conflict through a view.");
+			raise_unsupported("The statement is checked by a row security policy.");
 		calls = lappend(calls, check_call(query, option));
 	}
 	query->withCheckOptions = NIL;
@@ -171,6 +215,17 @@ static const char *joined(ArrayType *array)
 		list.raw(index > 0 ? ", " : "")
 			.raw(nulls[index] ? "null" : TextDatumGetCString(values[index]));
 	return list.c_str();
+}
+
+/* visible_in_view(holds boolean, view_name text): true, or the error. */
+PG_FUNCTION_INFO_V1(citus_visible_in_view);
+PGDLLEXPORT Datum citus_visible_in_view(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) || !PG_GETARG_BOOL(0))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("conflicting row is not visible through view \"%s\"",
+							   PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1)))));
+	PG_RETURN_DATUM(BoolGetDatum(true));
 }
 
 /* unreferenced(referenced, table, constraint, referencing table, columns, values): true, or the

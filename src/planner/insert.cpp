@@ -446,10 +446,10 @@ PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int
 		return plan_general(query, facts, text, options, params, "it inserts into a local table");
 	}
 	const catalog::Table& table = catalog::get_table(rte->relid);
+	check_conflict_action(query, facts, table);
 	add_check_options(query);
 	if (writes_in_with(query))
 		return plan_steps(query, facts, text, options, params);
-	check_conflict_action(query, facts, table);
 	if (returning_stays_here(query))
 		return plan_returning_here(query, facts, text, options, params);
 

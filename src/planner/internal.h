@@ -223,6 +223,8 @@ List *row_columns(const RangeTblEntry *rte, int varno);
 
 /* Turns the check options of views into a column of RETURNING that the client does not get. */
 void add_check_options(Query *query);
+/* A constant of type text. */
+Const *text_constant(const char *value);
 bool is_check_option(const TargetEntry *entry);
 /* Whether the statement has a RETURNING of the client's. */
 bool returns_to_client(const Query *query);

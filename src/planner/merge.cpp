@@ -498,7 +498,7 @@ PlannedStmt *plan_merge(Query *query, const Facts& facts, const char *text, int 
 	if (query->withCheckOptions != NIL || facts.security_quals)
 		raise_unsupported("MERGE meets a row security policy.");
 	if (writes_in_with(query))
-		raise_unsupported("WITH changes data in a MERGE.");
+		return plan_steps(query, facts, text, options, params);
 	const RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
 	const char *reason = "its target is a local table";
 	if (deparse::is_sharded_rte(rte))

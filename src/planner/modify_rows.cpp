@@ -586,7 +586,9 @@ PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::T
 	Facts own = facts;
 	own.range_tables = NIL;
 	add_range_tables(statement, query, own);
-	return write_rows(statement, query, remote, parameters.exprs, rte->relid);
+	statement = write_rows(statement, query, remote, parameters.exprs, rte->relid);
+	complete_moves(remote);
+	return statement;
 }
 
 } // namespace civitas::planner

@@ -8,6 +8,9 @@
  *     DELETE FROM shard USING (VALUES ..) found_rows WHERE ctid = .. RETURNING found_rows.*
  *     WITH found_rows AS (VALUES ..) INSERT INTO shard SELECT .. FROM found_rows RETURNING ..
  *
+ * Both run in the session that has the rows locked, and so in the name of who updates: who moves
+ * rows needs the rights to delete and insert, too.
+ *
  * A row that is gone meanwhile, changed by an earlier part of the statement, arrives nowhere. The
  * columns of other tables that RETURNING reads are in found_rows, too; there the rows are inserted
  * one by one, so that it has one row.
@@ -154,12 +157,6 @@ Expr *is_referenced(RowColumns *columns, Oid relid, const ReferencingKey& key, L
 	exists->subselect = reinterpret_cast<Node *>(query);
 	exists->location = -1;
 	return reinterpret_cast<Expr *>(exists);
-}
-
-Const *text_constant(const char *value)
-{
-	return makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum(value), false,
-					 false);
 }
 
 /* citus_internal.unreferenced(referenced, table, constraint, referencing, columns, values): true,
@@ -404,30 +401,17 @@ Query *arriving_statement(const Query *update, const RowColumns& columns, const 
 	return query;
 }
 
-plan::RemoteQuery *make_move(const plan::RemoteQuery *remote, Query *query, int position, Oid role)
+plan::RemoteQuery *make_move(const plan::RemoteQuery *remote, Query *query, int position)
 {
 	auto *move = static_cast<plan::RemoteQuery *>(copyObjectImpl(remote));
 	move->command = query->commandType;
 	move->distribution_position = position;
 	move->returns_rows = query->returningList != NIL;
-	move->run_as = role;
 	move->binary_results = binary_capable(query->returningList);
 	const deparse::QueryTemplate text = deparse::make_query_template(query);
 	move->pieces = text.pieces;
 	move->holes = text.holes;
 	return move;
-}
-
-/* Who may update the table may move its rows, without the right to delete and insert any. */
-Oid role_for_moves(const Query *update)
-{
-	RangeTblEntry *rte =
-		static_cast<RangeTblEntry *>(copyObjectImpl(rt_fetch(TARGET, update->rtable)));
-	Relation relation = table_open(rte->relid, NoLock);
-	rte->checkAsUser = relation->rd_rel->relowner;
-	table_close(relation, NoLock);
-	rte->requiredPerms = ACL_SELECT | ACL_INSERT | ACL_DELETE;
-	return role_for_shards(list_make1(rte), reinterpret_cast<Node *>(update->returningList));
 }
 
 } // namespace
@@ -442,17 +426,22 @@ void plan_moves(plan::RemoteQuery *remote, const Query *update, const RowColumns
 		if (entry->resno == target.distribution_attno)
 			remote->moved_position = reinterpret_cast<const Var *>(entry->expr)->varattno - 1;
 	}
-	const Oid role = role_for_moves(update);
-	plan::RemoteQuery *leave = make_move(remote, leaving_statement(update, columns, moves),
-										 remote->distribution_position, role);
+	plan::RemoteQuery *leave =
+		make_move(remote, leaving_statement(update, columns, moves), remote->distribution_position);
 	leave->relations = list_concat(list_make1_oid(target.relid), moves.referencing);
 	bool reads_row;
-	plan::RemoteQuery *arrive =
-		make_move(remote, arriving_statement(update, columns, moves, &reads_row),
-				  remote->moved_position, role);
+	plan::RemoteQuery *arrive = make_move(
+		remote, arriving_statement(update, columns, moves, &reads_row), remote->moved_position);
 	arrive->relations = list_make1_oid(target.relid);
 	arrive->row_by_row = reads_row;
 	remote->moves = list_make2(leave, arrive);
+}
+
+void complete_moves(const plan::RemoteQuery *remote)
+{
+	ListCell *cell;
+	foreach (cell, remote->moves)
+		static_cast<plan::RemoteQuery *>(lfirst(cell))->run_as = remote->run_as;
 }
 
 } // namespace civitas::planner

@@ -44,4 +44,7 @@ Moves prepare_moves(RowColumns *columns, List *assignments, const RangeTblEntry 
 void plan_moves(plan::RemoteQuery *remote, const Query *update, const RowColumns& columns,
 				const catalog::Table& target, const Moves& moves);
 
+/* The moves run in the name that the UPDATE runs in. */
+void complete_moves(const plan::RemoteQuery *remote);
+
 } // namespace civitas::planner

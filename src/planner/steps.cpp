@@ -370,7 +370,12 @@ void avoid_hazards(Planning *planning, int position)
 	const Oid target = target_of(part.query);
 	if (OidIsValid(target) && part.query->commandType != CMD_INSERT &&
 		changed_before(planning, position, target))
+	{
+		if (part.query->commandType == CMD_MERGE)
+			raise_unsupported("MERGE changes a table that WITH changes.",
+							  "Use several statements in one transaction.");
 		part.early.store = new_store();
+	}
 	Hazards hazards = {planning, position, part.query};
 	find_hazards(reinterpret_cast<Node *>(part.query), &hazards);
 }

@@ -289,6 +289,13 @@ inline void explain_one_plan(PlannedStmt *plan, ExplainState *es, const char *sq
 #endif
 }
 
+/* Whether ON CONFLICT DO UPDATE meets a view's conditions; added as the last kind by minor
+ * releases. */
+inline bool is_view_conflict_check(const WithCheckOption *option)
+{
+	return option->kind > WCO_RLS_MERGE_DELETE_CHECK;
+}
+
 /* Whether the current user may call a function. 16 made the check generic. */
 #if PG_VERSION_NUM >= 160000
 inline bool may_execute(Oid function)

@@ -66,7 +66,12 @@ SELECT tableoid::regclass::text, count(*) FROM t GROUP BY 1;
 UPDATE t SET n = 1 FROM o WHERE o.k = t.k RETURNING t.tableoid::regclass::text;
 WITH d AS (UPDATE pos SET n = -1 WHERE k = 1 RETURNING k) SELECT * FROM d;
 WITH d AS (UPDATE t SET k = 7 WHERE k = 7 RETURNING k) SELECT * FROM d;
---0A000
 INSERT INTO plain AS x VALUES (1, 'a', 2) ON CONFLICT (k) DO UPDATE SET n = x.n + 1 RETURNING *;
---0A000
 INSERT INTO pos AS x VALUES (3, 'a', 2) ON CONFLICT (k) DO UPDATE SET n = x.n + 1 RETURNING *;
+INSERT INTO t VALUES (701, 'hidden', -1), (702, 'shown', 1);
+INSERT INTO plain AS x VALUES (701, 'a', 2) ON CONFLICT (k) DO UPDATE SET n = x.n + 1 RETURNING *;
+INSERT INTO plain AS x VALUES (701, 'a', 2), (702, 'b', 3) ON CONFLICT (k) DO UPDATE SET n = x.n + 1 WHERE x.k > 701 RETURNING *;
+INSERT INTO pos AS x SELECT i, 'sel', 4 FROM generate_series(700, 703) i ON CONFLICT (k) DO UPDATE SET n = excluded.n * 2 WHERE x.v <> 'hidden' RETURNING *;
+INSERT INTO pos AS x VALUES (702, 'b', 3) ON CONFLICT (k) DO UPDATE SET n = -5;
+INSERT INTO pos AS x VALUES (701, 'b', 3) ON CONFLICT (k) DO NOTHING;
+SELECT * FROM t WHERE k >= 700 ORDER BY k;
