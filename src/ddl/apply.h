@@ -12,9 +12,6 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-/* Whether another node of the cluster opened this session. */
-bool is_internal_session();
-
 /* Runs a statement's text on shell and local shards. names: for the indexes and constraints that
  * the statement leaves unnamed, in their order in the statement (C strings). */
 void apply_statement(const char *sql, List *names);

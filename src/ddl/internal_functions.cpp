@@ -36,15 +36,9 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-bool is_internal_session()
-{
-	return application_name != nullptr &&
-		   strncmp(application_name, "citus_internal gpid=", 20) == 0;
-}
-
 static void require_internal()
 {
-	if (!is_internal_session() && !superuser())
+	if (!txn::is_internal_session() && !superuser())
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("this function is for the nodes of the cluster to call")));
 }

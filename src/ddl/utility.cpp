@@ -538,7 +538,7 @@ static void utility_hook(PlannedStmt *statement, const char *sql, bool read_only
 			SetQueryCompletion(completion, CMDTAG_COPY, rows);
 		return;
 	}
-	if (is_internal_session())
+	if (txn::is_internal_session())
 	{
 		run_plain(call);
 		return;

@@ -94,6 +94,7 @@ struct Worker
 	int wait_position; /* in the wait set, or -1 */
 	uint32 wait_events;
 	int64 opened_us;
+	int wait_report; /* number of the last report of waits that was taken (processor_wait.cpp) */
 };
 CIVITAS_SERVER_STATE(Worker);
 
@@ -290,6 +291,16 @@ bool uses_session(const Execution *execution, const remote::Session *session);
 void discard_many(Execution *execution);
 
 void run_local_task(Execution *execution, Task& task);
+
+/* --- processor_wait.cpp ---------------------------------------------------------------------- */
+
+void processor_wait_init();
+/* What the session's backend last said of its waits for a processor, %; -1 where that was report
+ * `*number`. */
+int processor_wait(remote::Session *session, int *number);
+/* What executions of this backend have seen of the node. */
+flow::Experience experience_of(NodeId node);
+void keep_experience(NodeId node, const flow::Experience& experience);
 
 /* --- shard_locks.cpp -------------------------------------------------------------------------- */
 

@@ -128,6 +128,7 @@ Worker *add_worker(Execution *execution, int node, remote::Session *session)
 	worker.node = node;
 	worker.state = Worker::Idle;
 	worker.wait_position = -1;
+	processor_wait(session, &worker.wait_report);
 	const bool reused = PQtransactionStatus(remote::connection(session)) == PQTRANS_IDLE;
 	pg::call_core([&] { worker.flow_session = flow::add_session(many->flow, node, reused); });
 	remote::set_claimed(session, true);
@@ -274,8 +275,8 @@ void begin_phase(Execution *execution)
 		task_nodes[index] = node_index(many, task.groups[0]);
 	}
 	pg::call_core([&] {
-		for (int index = 0; index < many->nodes.size(); index++)
-			flow::add_node(many->flow);
+		for (const ManyNode& node : many->nodes)
+			flow::add_node(many->flow, experience_of(node.endpoint.node_id));
 	});
 	hold_sessions(execution);
 	for (int index = 0; index < count; index++)
@@ -510,7 +511,12 @@ void task_ended(Execution *execution, Worker& worker)
 		worker.state = Worker::Idle;
 		worker.readable = false;
 	}
-	pg::call_core([&] { flow::task_done(many->flow, number, now_us()); });
+	const int waited = processor_wait(worker.session, &worker.wait_report);
+	pg::call_core([&] {
+		if (waited >= 0)
+			flow::processor_waited(many->flow, worker.flow_session, waited, now_us());
+		flow::task_done(many->flow, number, now_us());
+	});
 }
 
 enum class Read
@@ -771,6 +777,17 @@ bool is_connecting(const Many *many)
 	return false;
 }
 
+/* For the next execution. */
+void keep_experiences(Many *many)
+{
+	for (int index = 0; index < many->nodes.size(); index++)
+	{
+		flow::Experience experience;
+		pg::call_core([&] { experience = flow::experience(many->flow, index); });
+		keep_experience(many->nodes[index].endpoint.node_id, experience);
+	}
+}
+
 void give_back_sessions(Many *many)
 {
 	for (Worker& worker : many->workers)
@@ -794,7 +811,10 @@ void give_back_sessions(Many *many)
 		FreeWaitEventSet(many->wait_set);
 	many->wait_set = nullptr;
 	if (many->flow)
+	{
+		keep_experiences(many);
 		flow::destroy(many->flow);
+	}
 	many->flow = nullptr;
 }
 

@@ -222,6 +222,7 @@ const CustomScanMethods remote_scan_methods = {
 void scan_init()
 {
 	register_settings();
+	processor_wait_init();
 	RegisterCustomScanMethods(&remote_scan_methods);
 	txn::session_wanted_hook = yield_session;
 	RegisterCustomScanMethods(&insert_select_methods);

@@ -98,7 +98,8 @@ void register_settings()
 		"citus.executor_slow_start_interval",
 		"Time between two sessions that a statement opens to the same node.",
 		"A statement opens another one only when its tasks would keep those it has busy for longer "
-		"than this. 0 opens one a task at once, up to citus.max_adaptive_executor_pool_size.",
+		"than this and than opening one costs, and when the node has processors to spare. 0 opens "
+		"one a task at once, up to citus.max_adaptive_executor_pool_size.",
 		&slow_start_interval, 10, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
 }
 

@@ -16,9 +16,36 @@
 
 namespace civitas::flow {
 
-int Flow::add_node()
+namespace {
+
+/* Who waits for a processor for more than this share of the time would share it with one more
+ * session, which gets nothing done sooner and takes from others. */
+constexpr int BUSY_PERCENT = 25;
+/* How long a node that was found busy is taken to be so without further news, us. */
+constexpr std::int64_t BUSY_TIME = 1000000;
+
+/* A session that takes long to open is waited for before the next, for so many intervals at most.
+ */
+constexpr int OPEN_INTERVALS = 10;
+
+/* The new value counts for a quarter; the first for all. */
+template <typename Number> Number averaged(Number before, Number now)
+{
+	return before + (now - before) / 4;
+}
+
+/* When a node is thought to have a processor for another session. */
+std::int64_t busy_until(const Experience& seen)
+{
+	return seen.told_at != 0 && seen.processor_wait > BUSY_PERCENT ? seen.told_at + BUSY_TIME : 0;
+}
+
+} // namespace
+
+int Flow::add_node(const Experience& experience)
 {
 	nodes_.emplace_back();
+	nodes_.back().experience = experience;
 	return static_cast<int>(nodes_.size()) - 1;
 }
 
@@ -54,7 +81,13 @@ void Flow::start(std::int64_t now)
 {
 	now_ = now;
 	for (NodeEntry& node : nodes_)
+	{
 		node.last_open = now;
+		/* The clock may have been set back since. */
+		node.experience.told_at = std::min(node.experience.told_at, now);
+		/* What opening a session costs is only seen by opening some. */
+		node.experience.open_cost -= node.experience.open_cost / 8;
+	}
 }
 
 /* Puts a waiting task where a session will find it. */
@@ -84,6 +117,9 @@ void Flow::session_ready(int session)
 		return;
 	entry.state = SessionState::Idle;
 	ready_.push_back(session);
+	std::int64_t& cost = nodes_[entry.node].experience.open_cost;
+	const std::int64_t took = std::max<std::int64_t>(1, now_ - entry.since);
+	cost = cost == 0 ? took : averaged(cost, took);
 }
 
 void Flow::remove_session(int session)
@@ -208,6 +244,17 @@ void Flow::task_done(int task)
 	ready_.push_back(entry.session);
 }
 
+/* One answer says little: a task may be held up on an idle machine and run through on a busy one.
+ */
+void Flow::processor_waited(int session, int percent)
+{
+	Experience& seen = nodes_[sessions_[session].node].experience;
+	percent = std::clamp(percent, 0, 100);
+	const bool fresh = seen.told_at != 0 && now_ - seen.told_at <= BUSY_TIME;
+	seen.processor_wait = fresh ? averaged(seen.processor_wait, percent) : percent;
+	seen.told_at = now_;
+}
+
 void Flow::stop()
 {
 	stopped_ = true;
@@ -304,10 +351,17 @@ bool Flow::may_open(const NodeEntry& node) const
 }
 
 /*
+ * How long the tasks there are must keep a node's sessions busy for another one to be worth it.
+ * Beside one session another saves half of the time that it then takes, so twice what it costs.
+ */
+std::int64_t Flow::open_threshold(const NodeEntry& node) const
+{
+	return std::max(limits_.open_interval, 2 * node.experience.open_cost);
+}
+
+/*
  * When a node that may have another session should get it; -1: not before something else happens.
- * A session costs about the interval, so it is worth it when the tasks there are would keep those
- * that exist busy for longer. While nothing runs yet nothing is known: the first session comes
- * first.
+ * While nothing runs yet nothing is known: the first session comes first.
  */
 std::int64_t Flow::open_time(const NodeEntry& node) const
 {
@@ -332,11 +386,13 @@ std::int64_t Flow::open_time(const NodeEntry& node) const
 		return std::max(now_, node.not_before);
 	if (begun < 0)
 		return -1;
-	const std::int64_t due = node.last_open + limits_.open_interval;
+	const std::int64_t pause = limits_.open_interval * (connecting > 0 ? OPEN_INTERVALS : 1);
+	const std::int64_t due = std::max(node.last_open + pause, busy_until(node.experience));
+	const std::int64_t threshold = open_threshold(node);
 	const std::int64_t work = task_time(node) *
 							  static_cast<std::int64_t>(node.waiting.size() + running) /
 							  static_cast<std::int64_t>(node.sessions.size());
-	return work > limits_.open_interval ? due : std::max(due, begun + limits_.open_interval);
+	return work > threshold ? due : std::max(due, begun + threshold);
 }
 
 bool Flow::open_one(Action *action)
@@ -349,6 +405,7 @@ bool Flow::open_one(Action *action)
 			continue;
 		SessionEntry entry;
 		entry.node = static_cast<int>(index);
+		entry.since = now_;
 		sessions_.push_back(std::move(entry));
 		const int session = static_cast<int>(sessions_.size()) - 1;
 		node.sessions.push_back(session);
@@ -414,9 +471,9 @@ void destroy(Flow *flow) noexcept
 	delete flow;
 }
 
-int add_node(Flow *flow)
+int add_node(Flow *flow, const Experience& experience)
 {
-	return flow->add_node();
+	return flow->add_node(experience);
 }
 
 int add_session(Flow *flow, int node, bool reused)
@@ -464,6 +521,12 @@ void task_done(Flow *flow, int task, std::int64_t now)
 	flow->task_done(task);
 }
 
+void processor_waited(Flow *flow, int session, int percent, std::int64_t now)
+{
+	flow->set_time(now);
+	flow->processor_waited(session, percent);
+}
+
 void tick(Flow *flow, std::int64_t now)
 {
 	flow->set_time(now);
@@ -492,6 +555,11 @@ bool finished(const Flow *flow)
 int session_count(const Flow *flow)
 {
 	return flow->session_count();
+}
+
+Experience experience(const Flow *flow, int node)
+{
+	return flow->experience(node);
 }
 
 } // namespace civitas::flow

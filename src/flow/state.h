@@ -54,7 +54,7 @@ struct SessionEntry
 	bool used = false;	  /* finished a task in this execution */
 	SessionState state = SessionState::Connecting;
 	std::deque<int> tasks;	/* assigned, the one that runs first */
-	std::int64_t since = 0; /* when that one began to run */
+	std::int64_t since = 0; /* when that one began to run; before that, when it was opened */
 	std::deque<int> bound;
 };
 
@@ -69,6 +69,7 @@ struct NodeEntry
 	std::int64_t last_spent = 0;
 	int done = 0;
 	bool refused = false; /* a session could not be opened: no more beside those that there are */
+	Experience experience = {};
 };
 
 class Flow
@@ -76,7 +77,7 @@ class Flow
 public:
 	explicit Flow(const Limits& limits) : limits_(limits) {}
 
-	int add_node();
+	int add_node(const Experience& experience);
 	int add_session(int node, bool reused);
 	int add_task(std::vector<int> nodes, int bound_session, bool retry);
 	void start(std::int64_t now);
@@ -85,11 +86,13 @@ public:
 	void session_denied(int session);
 	void session_lost(int session, bool rows_seen);
 	void task_done(int task);
+	void processor_waited(int session, int percent);
 	void set_time(std::int64_t now) { now_ = now; }
 	void stop();
 	Action next_action();
 	std::int64_t wait_time(std::int64_t now) const;
 	bool finished() const { return unfinished_ == 0; }
+	const Experience& experience(int node) const { return nodes_[node].experience; }
 	int session_count() const { return static_cast<int>(sessions_.size()); }
 
 private:
@@ -101,6 +104,7 @@ private:
 	bool close_one(Action *action);
 	bool may_open(const NodeEntry& node) const;
 	std::int64_t open_time(const NodeEntry& node) const;
+	std::int64_t open_threshold(const NodeEntry& node) const;
 	std::int64_t task_time(const NodeEntry& node) const;
 	std::size_t quota(const SessionEntry& session) const;
 

@@ -30,11 +30,16 @@ constexpr const char INTERNAL_PREFIX[] = "citus_internal gpid=";
 
 } // namespace
 
+bool is_internal_session()
+{
+	return application_name != nullptr &&
+		   strncmp(application_name, INTERNAL_PREFIX, sizeof(INTERNAL_PREFIX) - 1) == 0;
+}
+
 int64 global_pid()
 {
 	/* A session of another node acts for the backend that opened it. */
-	if (application_name != nullptr &&
-		strncmp(application_name, INTERNAL_PREFIX, sizeof(INTERNAL_PREFIX) - 1) == 0)
+	if (is_internal_session())
 		return strtoll(application_name + sizeof(INTERNAL_PREFIX) - 1, nullptr, 10);
 	int64 node = 0;
 	if (IsTransactionState() && catalog::extension_installed())

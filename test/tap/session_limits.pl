@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use CivitasCluster;
+use ProtocolClient;
 use Test::More;
 use Time::HiRes qw(sleep);
 use IPC::Run;
@@ -139,6 +140,20 @@ is(sessions_after("$at_once; SET citus.max_cached_conns_per_worker = 3; $count",
 is(sessions_after("SET citus.max_cached_conns_per_worker = 0; $count", 1), 0, 'or none');
 is($cluster->sql("SET citus.max_cached_connection_lifetime = 200; $count; SELECT pg_sleep(0.5); $sessions"), "1000\n\n0", 'an old one is not kept');
 is($cluster->sql("SET citus.max_cached_connection_lifetime = -1; $count; SELECT pg_sleep(0.5); $sessions"), "1000\n\n1", 'unless age does not matter');
+
+# Nodes say how long tasks waited for a processor; whoever asks opens no more sessions where they did.
+my $report = 'citus_processor_wait';
+my $asking = ProtocolClient->new($cluster->node(1), application_name => 'citus_internal gpid=10000000000');
+my $other = ProtocolClient->new($cluster->node(1), application_name => 'psql');
+$_->query('SELECT pg_sleep(0.01)') for $asking, $other;
+SKIP: {
+	skip 'the kernel does not tell', 2 if !-r '/proc/self/schedstat';
+	like($asking->parameter($report), qr/^1 \d+$/, 'a node tells the other how long a statement waited for a processor');
+	$asking->query('SELECT pg_sleep(0.01)');
+	like($asking->parameter($report), qr/^2 \d+$/, 'each time');
+}
+is($other->parameter($report), undef, 'and nobody else');
+undef $_ for $asking, $other;
 limit_to(2);
 is(sessions_after("$at_once; BEGIN; $count", 2), 2, 'sessions that are not needed are not opened where there is no room');
 no_session_is_left('... nor remembered');

@@ -320,9 +320,152 @@ TEST(Flow, ManyQuickTasksAskForMoreSessions)
 	{
 		task_done(flow.get(), task, 50 * (task + 1));
 		for (const Action& action : actions(flow.get()))
-			opened += action.kind == ActionKind::Open;
+		{
+			if (action.kind != ActionKind::Open)
+				continue;
+			opened++;
+			session_ready(flow.get(), action.session, 50 * (task + 1));
+		}
 	}
 	EXPECT_EQ(opened, 2) << "one each interval: 1960 tasks would take 98 intervals";
+}
+
+/* 40 tasks of 10,000 us, one session, an interval of 1,000: how many are opened within 100,000. */
+static int opened_with(const Experience& experience, int wait_percent, Experience *after = nullptr)
+{
+	FlowPtr flow(create(Limits{16, 1000, 64}));
+	const int node = add_node(flow.get(), experience);
+	const int session = add_session(flow.get(), node, true);
+	for (int index = 0; index < 40; index++)
+		task_on(flow.get(), {node});
+	const std::int64_t begin = 5000000;
+	start(flow.get(), begin);
+	int opened = 0;
+	std::map<int, std::int64_t> ends; /* of running tasks */
+	for (std::int64_t now = begin; now < begin + 100000; now += 500)
+	{
+		tick(flow.get(), now);
+		for (const Action& action : actions(flow.get()))
+		{
+			opened += action.kind == ActionKind::Open;
+			if (action.kind == ActionKind::Open)
+				session_ready(flow.get(), action.session, now + 300);
+			if (action.kind == ActionKind::Assign)
+				ends[action.task] = now + 10000;
+		}
+		for (auto task = ends.begin(); task != ends.end();)
+		{
+			if (task->second > now)
+			{
+				++task;
+				continue;
+			}
+			if (wait_percent >= 0)
+				processor_waited(flow.get(), session, wait_percent, now);
+			task_done(flow.get(), task->first, now);
+			task = ends.erase(task);
+		}
+	}
+	if (after)
+		*after = civitas::flow::experience(flow.get(), node);
+	return opened;
+}
+
+TEST(Flow, SessionsAreOpenedWhereProcessorsAreFree)
+{
+	EXPECT_EQ(opened_with({}, -1), 15) << "nothing is known";
+	EXPECT_EQ(opened_with({}, 0), 15);
+	/* The first task takes 10 intervals, and the node says nothing before its end. */
+	EXPECT_LE(opened_with({}, 80), 10);
+}
+
+TEST(Flow, SessionThatTakesLongToOpenIsWaitedFor)
+{
+	FlowPtr flow = make(8);
+	const int node = add_node(flow.get());
+	add_session(flow.get(), node, false);
+	for (int index = 0; index < 20; index++)
+		task_on(flow.get(), {node});
+	start(flow.get(), 0);
+	actions(flow.get());
+	tick(flow.get(), 10);
+	ASSERT_EQ(actions(flow.get()).size(), 1u);
+	EXPECT_EQ(wait_time(flow.get(), 10), 100);
+	tick(flow.get(), 109);
+	EXPECT_TRUE(actions(flow.get()).empty());
+	tick(flow.get(), 110);
+	EXPECT_EQ(actions(flow.get()).size(), 1u) << "but not for ever";
+}
+
+TEST(Flow, BusyNodeIsRemembered)
+{
+	Experience after;
+	opened_with({}, 80, &after);
+	EXPECT_EQ(after.processor_wait, 80);
+	EXPECT_EQ(opened_with({0, 80, 4990000}, 80), 0);
+	EXPECT_EQ(opened_with({0, 80, 4990000}, -1), 0) << "no news: it is as it was";
+	EXPECT_EQ(opened_with({0, 80, 3000000}, -1), 15) << "that was long ago";
+	EXPECT_EQ(opened_with({0, 80, 9000000}, -1), 0) << "the clock was set back";
+}
+
+TEST(Flow, NodeThatBecomesIdleGetsSessionsAgain)
+{
+	Experience after;
+	EXPECT_GT(opened_with({0, 80, 4990000}, 0, &after), 1);
+	EXPECT_LT(after.processor_wait, 25);
+}
+
+TEST(Flow, WaitOfABusyNodeEnds)
+{
+	FlowPtr flow(create(Limits{16, 1000, 1}));
+	const int node = add_node(flow.get(), {0, 80, 5000000});
+	add_session(flow.get(), node, true);
+	task_on(flow.get(), {node});
+	task_on(flow.get(), {node});
+	start(flow.get(), 5000000);
+	EXPECT_EQ(actions(flow.get()).size(), 1u);
+	tick(flow.get(), 5002000);
+	EXPECT_TRUE(actions(flow.get()).empty());
+	EXPECT_EQ(wait_time(flow.get(), 5002000), 998000);
+	tick(flow.get(), 6000000);
+	ASSERT_EQ(actions(flow.get()).size(), 1u) << "one task that lasts brings no news";
+}
+
+TEST(Flow, SessionsAreOpenedWhereTheyPay)
+{
+	/* 400,000 us of work in all: half of it is saved by a second session. */
+	EXPECT_GT(opened_with({50000, 0, 0}, -1), 1);
+	EXPECT_EQ(opened_with({500000, 0, 0}, -1), 0);
+}
+
+TEST(Flow, CostOfSessionsIsSeenAndForgotten)
+{
+	FlowPtr flow(create(Limits{16, 1000, 1}));
+	const int node = add_node(flow.get());
+	task_on(flow.get(), {node});
+	start(flow.get(), 0);
+	const int session = actions(flow.get())[0].session;
+	session_ready(flow.get(), session, 8000);
+	Experience seen = civitas::flow::experience(flow.get(), node);
+	EXPECT_EQ(seen.open_cost, 8000);
+	for (int run = 0; run < 100; run++)
+	{
+		FlowPtr next(create(Limits{16, 1000, 1}));
+		add_node(next.get(), seen);
+		start(next.get(), run);
+		seen = civitas::flow::experience(next.get(), 0);
+	}
+	EXPECT_LT(seen.open_cost, 10);
+}
+
+TEST(Flow, NoIntervalAsksNoExperience)
+{
+	FlowPtr flow(create(Limits{4, 0, 1}));
+	const int node = add_node(flow.get(), {1000000, 99, 5000000});
+	for (int index = 0; index < 4; index++)
+		task_on(flow.get(), {node});
+	start(flow.get(), 5000000);
+	EXPECT_EQ(actions(flow.get()).size(), 4u);
 }
 
 TEST(Flow, QueueGrowsWithExperience)

@@ -121,6 +121,9 @@ void run_on_nodes(std::span<const NodeCommand> commands);
  * node in turn. */
 void run_outside_transaction(const catalog::Node& node, const char *sql);
 
+/* Whether another node of the cluster opened this session. */
+bool is_internal_session();
+
 /* --- for the background ---------------------------------------------------------------------- */
 
 /* Finishes what crashes left prepared on other nodes; returns how many parts. In a transaction. A

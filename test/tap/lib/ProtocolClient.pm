@@ -1,10 +1,11 @@
 # ProtocolClient: a client that speaks PostgreSQL's protocol itself, for what psql cannot do: portals that are read in parts.
 #
-#   my $client = ProtocolClient->new($node);
+#   my $client = ProtocolClient->new($node, application_name => 'x');   # startup parameters may follow
 #   my @rows = $client->query('SELECT ...');              # each row a list reference; dies on an error
 #   $client->open_portal('p', 'SELECT ...');              # Parse and Bind
 #   my ($more, @rows) = $client->fetch('p', 10);          # Execute with a row limit; whether it was suspended
 #   $client->sync;                                        # ends the implicit transaction, if there is one
+#   $client->parameter('TimeZone');                       # the parameter status that the server reported last
 #
 # Over the server's Unix socket, trusted, as this user to database postgres. Every read is bounded by minutes.
 package ProtocolClient;
@@ -17,12 +18,12 @@ use IO::Socket::UNIX;
 
 sub new
 {
-	my ($class, $node) = @_;
+	my ($class, $node, %startup) = @_;
 	my $path = $node->host . '/.s.PGSQL.' . $node->port;
 	my $socket = IO::Socket::UNIX->new(Type => SOCK_STREAM, Peer => $path) or croak "no connection to $path: $!";
-	my $self = bless { socket => $socket, pending => '' }, $class;
+	my $self = bless { socket => $socket, pending => '', parameters => {} }, $class;
 	my $user = getpwuid $>;
-	my $options = pack 'Z*Z*Z*Z*x', 'user', $user, 'database', 'postgres';
+	my $options = pack '(Z*)*x', user => $user, database => 'postgres', %startup;
 	$self->write(pack('NN', 8 + length $options, 196608) . $options);
 	$self->read_until('Z');
 	return $self;
@@ -76,6 +77,11 @@ sub read_until
 		{
 			push @rows, [ unpack 'x2(N/a)*', $body ];
 		}
+		if ($type eq 'S')
+		{
+			my ($name, $value) = unpack 'Z*Z*', $body;
+			$self->{parameters}{$name} = $value;
+		}
 		if ($type eq 'E')
 		{
 			my %field = map { (substr($_, 0, 1), substr $_, 1) } split /\0/, $body;
@@ -93,6 +99,8 @@ sub query
 	$self->write(message('Q', "$sql\0"));
 	return $self->read_until('Z');
 }
+
+sub parameter { my ($self, $name) = @_; return $self->{parameters}{$name}; }
 
 sub open_portal
 {
