@@ -7,6 +7,7 @@ use warnings;
 use CivitasCluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 use IPC::Run;
 
 my $cluster = CivitasCluster->new(workers => 2,
@@ -49,32 +50,60 @@ my $idle = sub { running(0) + running(1) + running(2) == 0 };
 
 # --- a client that goes away -----------------------------------------------------------------------
 
+# Its server looks for it twice a second and tells the other nodes at once, so a second is enough for all of it. A machine
+# with other things to do may be late now and then: what counts is that it can be done, so one of many tries is in time.
+my ($in_time, $tries) = (1, 20);
+
+# Kills a client; returns how long it took until nothing of it ran any more.
+sub vanish
+{
+	my ($name, $client, $gone) = @_;
+	$client->{handle}->signal('KILL');
+	my $start = time;
+	$cluster->wait_until("$name has stopped", $gone);
+	my $took = time - $start;
+	eval { $client->{handle}->finish };
+	return $took;
+}
+
+sub stops_in_time
+{
+	my ($name, $attempt) = @_;
+	my @took;
+	push @took, $attempt->($name) while @took < $tries && (!@took || $took[-1] >= $in_time);
+	return cmp_ok($took[-1], '<', $in_time, "client killed: $name ends on all nodes after " . join ', ', map { sprintf '%.2f s', $_ } @took);
+}
+
 for my $case ([ 0, $work, 'a query' ], [ 1, $work, 'a query on a worker' ], [ 0, "BEGIN; UPDATE t SET v = 1 WHERE k = $key[1]; $work", 'a transaction' ])
 {
-	my ($node, $sql, $name) = @$case;
-	my $run = start_psql($node, $sql);
-	$cluster->wait_until("$name runs", $busy);
-	$run->{handle}->signal('KILL');
-	ok($cluster->wait_until("$name has stopped", $idle), "client killed: $name stops on all nodes");
-	eval { $run->{handle}->finish };
-	$cluster->wait_until("$name: no transaction open", sub {
-		$cluster->node(1)->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'}) == 0 });
+	my ($node, $sql, $what) = @$case;
+	stops_in_time($what, sub {
+		my ($name) = @_;
+		my $run = start_psql($node, $sql);
+		$cluster->wait_until("$name runs", $busy);
+		my $took = vanish($name, $run, $idle);
+		$cluster->wait_until("$name: no transaction open", sub {
+			$cluster->node(1)->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'}) == 0 });
+		return $took;
+	});
 }
 is($cluster->sql("SELECT v FROM t WHERE k = $key[1]"), 0, 'client killed: its transaction is rolled back');
 
 {
 	my $holder = $cluster->session(0);
 	$holder->run("BEGIN; UPDATE t SET v = 2 WHERE k = $key[2]");
-	my $waiting = start_psql(0, "UPDATE t SET v = 3 WHERE k = $key[2]");
 	my $waits = sub { $cluster->node(2)->safe_psql('postgres', q{SELECT count(*) FROM pg_locks WHERE NOT granted}) > 0 };
-	$cluster->wait_until('the second one waits', $waits);
-	$waiting->{handle}->signal('KILL');
-	ok($cluster->wait_until('it waits no more', sub { !$waits->() }), 'client killed: a wait for a row lock ends');
-	eval { $waiting->{handle}->finish };
+	stops_in_time('a wait for a row lock', sub {
+		my ($name) = @_;
+		my $waiting = start_psql(0, "UPDATE t SET v = 3 WHERE k = $key[2]");
+		$cluster->wait_until("$name begins", $waits);
+		return vanish($name, $waiting, sub { !$waits->() });
+	});
 	$holder->run('ROLLBACK');
 	$holder->finish;
 }
 
+is(join(',', $cluster->everywhere('SHOW client_connection_check_interval')), '500ms,500ms,500ms', 'sessions of clients look for them');
 is($cluster->sql(q{SELECT string_agg(DISTINCT result, ',') FROM run_command_on_workers('SHOW client_connection_check_interval')}), '500ms',
 	'sessions between nodes look for a lost peer');
 is($cluster->sql(q{SELECT string_agg(DISTINCT result, ',') FROM run_command_on_workers('SHOW tcp_keepalives_idle')}), '15',
