@@ -65,8 +65,9 @@ $$;
 
 -- --- waits ----------------------------------------------------------------------------------------
 
--- Who waits for whom on this node, for at least min_wait. A backend of a distributed transaction has its initiator's
--- global pid as vertex, other sessions are vertices of their own; the gpids are those of the initiators.
+-- Who waits for whom on this node, for at least min_wait. A backend of a distributed transaction has the global pid of who
+-- began it as vertex, other sessions are vertices of their own; the gpids are those of the backends that they work for. The
+-- two differ for what began in a session of run_command_on_workers() and the like.
 CREATE FUNCTION citus_internal.wait_edges(min_wait interval,
         OUT waiting_vertex bigint, OUT waiting_gpid bigint, OUT waiting_number bigint, OUT waiting_stamp timestamptz,
         OUT waiting_pid integer,
@@ -88,7 +89,7 @@ AS $$
         WHERE a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
           AND EXISTS (SELECT FROM waits)),
     known AS MATERIALIZED (
-        SELECT b.pid, coalesce(t.global_pid, b.gpid) AS gpid,
+        SELECT b.pid, b.gpid,
             coalesce(t.global_pid, citus_calculate_gpid((SELECT id FROM self), b.leader)) AS vertex,
             coalesce(t.transaction_number, 0) AS number, t.transaction_stamp AS stamp
         FROM backends b LEFT JOIN get_all_active_transactions() t ON t.process_id = b.leader

@@ -1,7 +1,7 @@
 -- Commands on nodes, each in a session and a transaction of its own: src/cluster/node_tasks.cpp.
 
 CREATE FUNCTION citus_internal.run_commands(node_ids integer[], commands text[], parallel boolean,
-        OUT place integer, OUT success boolean, OUT connected boolean, OUT result text)
+        may_wait boolean DEFAULT false, OUT place integer, OUT success boolean, OUT connected boolean, OUT result text)
     RETURNS SETOF record
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_run_commands';
@@ -24,7 +24,7 @@ AS $$
     SELECT n.nodename, n.nodeport, r.success, r.result
     FROM citus_internal.run_commands(
             ARRAY(SELECT nodeid FROM nodes ORDER BY place),
-            ARRAY(SELECT command FROM nodes), parallel) r
+            ARRAY(SELECT command FROM nodes), parallel, true) r
         JOIN nodes n USING (place)
     ORDER BY place
 $$;
@@ -62,7 +62,7 @@ AS $$
                                    give_warning_for_connection_errors)
     FROM citus_internal.run_commands(
             ARRAY(SELECT nodeid FROM nodes ORDER BY place),
-            ARRAY(SELECT command FROM nodes), parallel) r
+            ARRAY(SELECT command FROM nodes), parallel, true) r
         JOIN nodes n USING (place)
     ORDER BY place
 $$;
@@ -80,7 +80,7 @@ AS $$
     SELECT n.nodeid, r.success,
         citus_internal.node_answer(n.nodeid, r.success, r.connected, r.result,
                                    give_warning_for_connection_errors)
-    FROM node n, citus_internal.run_commands(ARRAY(SELECT nodeid FROM node), ARRAY[command], false) r
+    FROM node n, citus_internal.run_commands(ARRAY(SELECT nodeid FROM node), ARRAY[command], false, true) r
 $$;
 
 CREATE FUNCTION pg_catalog.run_command_on_placements(table_name regclass, command text,
@@ -102,7 +102,7 @@ AS $$
     SELECT t.nodename, t.nodeport, t.shardid, r.success, r.result
     FROM citus_internal.run_commands(
             ARRAY(SELECT nodeid FROM tasks ORDER BY place),
-            ARRAY(SELECT tasks.command FROM tasks ORDER BY place), parallel) r
+            ARRAY(SELECT tasks.command FROM tasks ORDER BY place), parallel, true) r
         JOIN tasks t USING (place)
     ORDER BY place
 $$;
@@ -126,7 +126,7 @@ AS $$
     SELECT t.shardid, r.success, r.result
     FROM citus_internal.run_commands(
             ARRAY(SELECT nodeid FROM tasks ORDER BY place),
-            ARRAY(SELECT tasks.command FROM tasks ORDER BY place), parallel) r
+            ARRAY(SELECT tasks.command FROM tasks ORDER BY place), parallel, true) r
         JOIN tasks t USING (place)
     ORDER BY place
 $$;
@@ -167,7 +167,7 @@ BEGIN
     SELECT t.nodename, t.nodeport, t.shardid1, t.shardid2, r.success, r.result
     FROM citus_internal.run_commands(
             ARRAY(SELECT t.nodeid FROM tasks t ORDER BY t.place),
-            ARRAY(SELECT t.command FROM tasks t ORDER BY t.place), parallel) r
+            ARRAY(SELECT t.command FROM tasks t ORDER BY t.place), parallel, true) r
         JOIN tasks t ON t.place = r.place
     ORDER BY t.place;
 END

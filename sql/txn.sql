@@ -17,6 +17,17 @@ CREATE FUNCTION pg_catalog.assign_distributed_transaction_id(
 COMMENT ON FUNCTION pg_catalog.assign_distributed_transaction_id(integer, bigint, timestamp with time zone)
     IS 'makes the current transaction a part of a distributed transaction';
 
+CREATE FUNCTION citus_internal.join_transaction(
+        initiator_node_identifier integer,
+        transaction_number bigint,
+        transaction_stamp timestamp with time zone,
+        global_pid bigint)
+    RETURNS void
+    LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'assign_distributed_transaction_id';
+COMMENT ON FUNCTION citus_internal.join_transaction(integer, bigint, timestamp with time zone, bigint)
+    IS 'the same, for a transaction that another backend began than the one that it works for';
+
 CREATE FUNCTION pg_catalog.get_current_transaction_id(
         OUT database_id oid,
         OUT process_id integer,

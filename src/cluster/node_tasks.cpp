@@ -39,6 +39,7 @@ bool is_node_error(const ErrorData *error)
 {
 	return error->sqlerrcode != ERRCODE_QUERY_CANCELED &&
 		   error->sqlerrcode != ERRCODE_ADMIN_SHUTDOWN &&
+		   error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED &&
 		   error->sqlerrcode != ERRCODE_OUT_OF_MEMORY;
 }
 
@@ -306,8 +307,9 @@ void cluster_init()
 
 CIVITAS_PG_BEGIN
 
-/* run_commands(node_ids int[], commands text[], parallel): a row for each, in order. Node 0 is this
- * server. */
+/* run_commands(node_ids int[], commands text[], parallel, may_wait): a row for each, in order. Node
+ * 0 is this server. Where the commands may wait for locks, for those of this transaction too, it
+ * enters the list of those that can be chosen to end a deadlock. */
 PG_FUNCTION_INFO_V1(citus_internal_run_commands);
 PGDLLEXPORT Datum citus_internal_run_commands(PG_FUNCTION_ARGS)
 {
@@ -343,6 +345,8 @@ PGDLLEXPORT Datum citus_internal_run_commands(PG_FUNCTION_ARGS)
 		task.sql = TextDatumGetCString(commands[i]);
 		tasks.push(task);
 	}
+	if (PG_GETARG_BOOL(3))
+		txn::begin_distributed_transaction();
 	run_tasks({tasks.data(), static_cast<size_t>(count)}, PG_GETARG_BOOL(2));
 
 	for (int i = 0; i < count; i++)

@@ -100,8 +100,7 @@ pg::Vec<commit::Victim> search(MemoryContext context)
 {
 	pg::Vec<commit::Victim> victims(context);
 	const pg::Vec<commit::WaitEdge> first = ask_nodes(context);
-	/* A deadlock across nodes needs waits of two transactions. */
-	if (first.size() < 2)
+	if (first.empty())
 		return victims;
 	commit::Victim *found =
 		static_cast<commit::Victim *>(palloc(sizeof(commit::Victim) * first.size()));

@@ -142,16 +142,23 @@ const DistributedId& ensure_distributed_id()
 {
 	if (own_slot == nullptr)
 	{
-		const int64 gpid = global_pid();
+		/* A session of another node that runs a command on its own begins a transaction of its own:
+		 * its initiator has others, which may wait for this one. */
+		const int64 gpid = own_global_pid();
 		fill_slot({MyDatabaseId, MyProcPid, node_of(gpid), true, next_transaction_number(),
 				   GetCurrentTransactionStartTimestamp(), gpid});
 	}
 	return own_slot->id;
 }
 
-void join_distributed_transaction(int32 initiator, uint64 number, TimestampTz stamp)
+void join_distributed_transaction(int32 initiator, uint64 number, TimestampTz stamp, int64 gpid)
 {
-	fill_slot({MyDatabaseId, MyProcPid, initiator, false, number, stamp, global_pid()});
+	fill_slot({MyDatabaseId, MyProcPid, initiator, false, number, stamp, gpid});
+}
+
+void begin_distributed_transaction()
+{
+	ensure_distributed_id();
 }
 
 void clear_distributed_id()

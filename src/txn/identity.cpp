@@ -36,11 +36,8 @@ bool is_internal_session()
 		   strncmp(application_name, INTERNAL_PREFIX, sizeof(INTERNAL_PREFIX) - 1) == 0;
 }
 
-int64 global_pid()
+int64 own_global_pid()
 {
-	/* A session of another node acts for the backend that opened it. */
-	if (is_internal_session())
-		return strtoll(application_name + sizeof(INTERNAL_PREFIX) - 1, nullptr, 10);
 	int64 node = 0;
 	if (IsTransactionState() && catalog::extension_installed())
 	{
@@ -49,6 +46,14 @@ int64 global_pid()
 			node = self->node_id;
 	}
 	return node * NODE_FACTOR + MyProcPid;
+}
+
+int64 global_pid()
+{
+	/* A session of another node acts for the backend that opened it. */
+	if (is_internal_session())
+		return strtoll(application_name + sizeof(INTERNAL_PREFIX) - 1, nullptr, 10);
+	return own_global_pid();
 }
 
 int32 node_of(int64 gpid)
@@ -105,8 +110,8 @@ PGDLLEXPORT Datum citus_pid_for_gpid(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(static_cast<int32>(pid));
 }
 
-/* assign_distributed_transaction_id(node, number, stamp): the transaction here is a part of that
- * one. */
+/* assign_distributed_transaction_id(node, number, stamp), citus_internal.join_transaction(the same,
+ * gpid): the transaction here is a part of that one, which that backend began. */
 PGDLLEXPORT Datum assign_distributed_transaction_id(PG_FUNCTION_ARGS)
 {
 	if (txn::distributed_id() != nullptr)
@@ -115,8 +120,9 @@ PGDLLEXPORT Datum assign_distributed_transaction_id(PG_FUNCTION_ARGS)
 	if (PG_GETARG_INT64(1) <= 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the number of a distributed transaction must be positive")));
+	const int64 gpid = PG_NARGS() > 3 ? PG_GETARG_INT64(3) : txn::global_pid();
 	txn::join_distributed_transaction(PG_GETARG_INT32(0), PG_GETARG_INT64(1),
-									  PG_GETARG_TIMESTAMPTZ(2));
+									  PG_GETARG_TIMESTAMPTZ(2), gpid);
 	PG_RETURN_VOID();
 }
 

@@ -139,13 +139,25 @@ void append_begin(pg::Str *sql)
 		sql->raw(" DEFERRABLE");
 }
 
+/* The sessions of a backend are called after the one that it works for; where that is another one
+ * they must be told who began the transaction. */
+bool began_by_another(const DistributedId& id)
+{
+	return id.gpid != global_pid();
+}
+
 /* Tells a node which distributed transaction its part belongs to. */
 char *assign_id_statement()
 {
 	const DistributedId& id = ensure_distributed_id();
+	const char *stamp = timestamptz_to_str(id.stamp);
+	if (began_by_another(id))
+		return psprintf("SELECT citus_internal.join_transaction(%d," UINT64_FORMAT
+						",'%s'," INT64_FORMAT ")",
+						id.initiator, id.number, stamp, id.gpid);
 	return psprintf("SELECT pg_catalog.assign_distributed_transaction_id(%d," UINT64_FORMAT
 					",'%s')",
-					id.initiator, id.number, timestamptz_to_str(id.stamp));
+					id.initiator, id.number, stamp);
 }
 
 void push_savepoint(Participant *participant, SubTransactionId id)
@@ -279,15 +291,21 @@ static void queue_id(remote::Session *session)
 	const uint32 initiator = pg_hton32(static_cast<uint32>(id.initiator));
 	const uint64 number = pg_hton64(id.number);
 	const uint64 stamp = pg_hton64(static_cast<uint64>(id.stamp));
-	const Oid types[] = {INT4OID, INT8OID, TIMESTAMPTZOID};
-	const char *values[] = {reinterpret_cast<const char *>(&initiator),
-							reinterpret_cast<const char *>(&number),
-							reinterpret_cast<const char *>(&stamp)};
-	const int lengths[] = {sizeof(initiator), sizeof(number), sizeof(stamp)};
-	const int formats[] = {1, 1, 1};
-	remote::queue_hidden_prepared(session,
-								  "SELECT pg_catalog.assign_distributed_transaction_id($1, $2, $3)",
-								  {3, types, values, lengths, formats});
+	const uint64 gpid = pg_hton64(static_cast<uint64>(id.gpid));
+	const Oid types[] = {INT4OID, INT8OID, TIMESTAMPTZOID, INT8OID};
+	const char *values[] = {
+		reinterpret_cast<const char *>(&initiator), reinterpret_cast<const char *>(&number),
+		reinterpret_cast<const char *>(&stamp), reinterpret_cast<const char *>(&gpid)};
+	const int lengths[] = {sizeof(initiator), sizeof(number), sizeof(stamp), sizeof(gpid)};
+	const int formats[] = {1, 1, 1, 1};
+	if (began_by_another(id))
+		remote::queue_hidden_prepared(session,
+									  "SELECT citus_internal.join_transaction($1, $2, $3, $4)",
+									  {4, types, values, lengths, formats});
+	else
+		remote::queue_hidden_prepared(
+			session, "SELECT pg_catalog.assign_distributed_transaction_id($1, $2, $3)",
+			{3, types, values, lengths, formats});
 }
 
 void end_participant(Participant *participant)

@@ -94,7 +94,7 @@ struct DistributedId
 	bool is_initiator;
 	uint64 number;
 	TimestampTz stamp; /* when the transaction began */
-	int64 gpid;		   /* of the initiator */
+	int64 gpid;		   /* of the backend that began it */
 };
 CIVITAS_SERVER_STATE(DistributedId);
 
@@ -180,7 +180,7 @@ void distributed_id_init();
 const DistributedId *distributed_id();
 /* Same; a new one where there is none. */
 const DistributedId& ensure_distributed_id();
-void join_distributed_transaction(int32 initiator, uint64 number, TimestampTz stamp);
+void join_distributed_transaction(int32 initiator, uint64 number, TimestampTz stamp, int64 gpid);
 void clear_distributed_id();
 /* Whether this backend's transaction was chosen to end a deadlock; `forget`: it will be told. */
 bool must_give_way(bool forget);
@@ -191,7 +191,9 @@ bool make_give_way(int pid, uint64 number);
 void deadlock_init();
 
 /* identity.cpp */
+/* Of the backend that this one works for, and of this one itself. */
 int64 global_pid();
+int64 own_global_pid();
 /* The node id in a global pid. */
 int32 node_of(int64 gpid);
 int32 pid_of(int64 gpid);

@@ -90,6 +90,52 @@ cmp_ok($fastest, '<', 5 * $interval, 'the search comes every second');
 	$_->finish for $old, $young;
 }
 
+# --- commands on nodes -----------------------------------------------------------------------------
+
+# Each command of one call is a transaction of its own, which its node begins: two of them wait for each other.
+{
+	my ($gate_a, $gate_b) = ($keys{1}[1], $keys{2}[1]);
+	my ($holder, $caller) = (session(0), session(0));
+	$holder->run('BEGIN; ' . update($gate_a) . '; ' . update($gate_b));
+	my ($on_a, $on_b) = map { join ' ', map { update($_) . ';' } @$_ } [ $a, $gate_a, $b ], [ $b, $gate_b, $a ];
+	$caller->feed(<<"SQL");
+SELECT success, result FROM run_command_on_workers(\$c\$ DO \$do\$ BEGIN
+	CASE (SELECT groupid FROM pg_dist_local_group) WHEN 1 THEN $on_a WHEN 2 THEN $on_b ELSE NULL; END CASE; END \$do\$ \$c\$) ORDER BY result;
+\\echo end
+SQL
+	for my $node (1, 2)
+	{
+		my $waits = sub { $cluster->node($node)->safe_psql('postgres', 'SELECT count(*) FROM pg_locks WHERE NOT granted') > 0 };
+		$cluster->wait_until("the command on node $node has its first row and waits", $waits);
+	}
+	$holder->run('COMMIT');
+	$cluster->wait_until('the deadlock is over', sub { all_said_end($caller) });
+	like($caller->{out}, qr/^t\|DO\nt\|DO\nf\|.*deadlock.*\nend/, 'commands on nodes: one gives way, the others end') or diag $caller->{err};
+	$_->finish for $holder, $caller;
+}
+
+# A transaction waits for a command of its own, which waits for another transaction that does the same; and for one that
+# waits for itself.
+{
+	$cluster->sql('CREATE TABLE local2 (k int)');
+	my ($old, $young) = (session(0), session(0));
+	my $read = sub { "SELECT success FROM run_command_on_coordinator('SELECT count(*) FROM $_[0]');\nCOMMIT;\n\\echo end" };
+	$old->run('BEGIN; LOCK TABLE local');
+	$young->run('BEGIN; LOCK TABLE local2');
+	$old->feed($read->('local2'));
+	$young->feed($read->('local'));
+	$cluster->wait_until('the deadlock is over', sub { all_said_end($old, $young) });
+	is($old->{err}, '', 'waits for commands: the older commits');
+	like($young->{err}, qr/ERROR:  40P01: .*deadlock/, 'waits for commands: the younger gives way');
+	my $alone = session(0);
+	$alone->run('BEGIN; LOCK TABLE local');
+	$alone->feed($read->('local'));
+	$cluster->wait_until('it gives way', sub { all_said_end($alone) });
+	like($alone->{err}, qr/ERROR:  40P01: .*deadlock/, 'a transaction that waits for itself gives way');
+	$_->finish for $old, $young, $alone;
+	is(join(',', $cluster->everywhere('SELECT count(*) FROM get_all_active_transactions()')), '0,0,0,0', 'no transaction is remembered');
+}
+
 # --- an exception block goes on --------------------------------------------------------------------
 
 {

@@ -88,6 +88,12 @@ void note_local_write();
 bool statement_is_whole_transaction();
 
 /*
+ * This backend is about to wait for others that are no part of its transaction but may wait for it:
+ * as a distributed transaction it can be chosen to end a deadlock.
+ */
+void begin_distributed_transaction();
+
+/*
  * Placement affinity: inside a transaction, a shard group stays with the session that wrote to (or
  * locked) it. key is (colocation id, shard index) or (0, shard id) for reference tables. null: free
  * to choose.
