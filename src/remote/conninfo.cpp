@@ -127,12 +127,6 @@ const config_enum_entry message_levels[] = {
 	{"debug", DEBUG2, true},	 {"log", LOG, false},		{"notice", NOTICE, false},
 	{"warning", WARNING, false}, {"error", ERROR, false},	{nullptr, 0, false}};
 
-/* The node must notice, too, when we are gone, also while it works for us. No user time-out there:
- * we may leave its rows unread for long (a cursor), and it would take that for a loss. */
-constexpr const char SERVER_OPTIONS[] =
-	"-c client_connection_check_interval=500 -c tcp_keepalives_idle=15 "
-	"-c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
-
 constexpr int MAX_PARAMETERS = 48;
 
 /* Keyword/value arrays for PQconnectStartParams. Values are palloc'ed. */
@@ -231,8 +225,6 @@ PGconn *start_libpq_connect(const Session *session)
 	parameters.count = 0;
 	add_endpoint(&parameters, {session->node_id, session->host, session->port, session->user,
 							   session->database, session->authinfo, session->replication});
-	if (WaitEventSetCanReportClosed())
-		parameters.add("options", SERVER_OPTIONS);
 	parameters.add("client_encoding", GetDatabaseEncodingName());
 	if (session->replication)
 		parameters.add("replication", "database");

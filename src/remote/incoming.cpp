@@ -1,10 +1,15 @@
 /*
- * read_ahead.cpp: one system call less for each statement that another node sends.
+ * incoming.cpp: sessions that other nodes open here.
  *
- * OpenSSL reads a TLS record in two steps, its header and its body. In sessions that other nodes
- * open it may read ahead instead: the server asks OpenSSL before it waits for the socket, so what
- * was read ahead is never overlooked. In the sessions that this node opens it must not: there the
- * socket is asked first.
+ * They must notice when the other node is gone, also while they work for it. That is set here, when
+ * they begin, and not asked for by who connects: a pooler in between takes no such request. There
+ * is no user time-out: the other node may leave rows unread for long (a cursor), and it would take
+ * that for a loss.
+ *
+ * One system call less for each statement: OpenSSL reads a TLS record in two steps, its header and
+ * its body. In these sessions it may read ahead instead: the server asks OpenSSL before it waits
+ * for the socket, so what was read ahead is never overlooked. In the sessions that this node opens
+ * it must not: there the socket is asked first.
  */
 #include "civitas/pg/server.h"
 
@@ -16,6 +21,8 @@
 CIVITAS_PG_BEGIN
 #include "libpq/auth.h"
 #include "libpq/libpq-be.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
 CIVITAS_PG_END
 
 #ifdef USE_OPENSSL
@@ -24,36 +31,42 @@ CIVITAS_PG_END
 
 namespace civitas::remote {
 
-#ifdef USE_OPENSSL
-
 namespace {
 
 constexpr const char INTERNAL_SESSION_PREFIX[] = "citus_internal gpid=";
 
 ClientAuthentication_hook_type previous_authentication;
 
+void set(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_USERSET, PGC_S_CLIENT);
+}
+
 void authenticated(Port *port, int status)
 {
 	if (previous_authentication != nullptr)
 		previous_authentication(port, status);
-	if (status == STATUS_OK && port->ssl_in_use && port->application_name != nullptr &&
+	if (status != STATUS_OK || port->application_name == nullptr ||
 		strncmp(port->application_name, INTERNAL_SESSION_PREFIX,
-				sizeof(INTERNAL_SESSION_PREFIX) - 1) == 0)
+				sizeof(INTERNAL_SESSION_PREFIX) - 1) != 0)
+		return;
+	if (WaitEventSetCanReportClosed())
+		set("client_connection_check_interval", "500");
+	set("tcp_keepalives_idle", "15");
+	set("tcp_keepalives_interval", "5");
+	set("tcp_keepalives_count", "3");
+#ifdef USE_OPENSSL
+	if (port->ssl_in_use)
 		SSL_set_read_ahead(port->ssl, 1);
+#endif
 }
 
 } // namespace
 
-void read_ahead_init()
+void incoming_init()
 {
 	previous_authentication = ClientAuthentication_hook;
 	ClientAuthentication_hook = authenticated;
 }
-
-#else
-
-void read_ahead_init() {}
-
-#endif
 
 } // namespace civitas::remote

@@ -544,7 +544,7 @@ void session_init()
 {
 	conninfo_init();
 	certificate_init();
-	read_ahead_init();
+	incoming_init();
 	room_init();
 }
 

@@ -203,6 +203,8 @@ void log_command(const Session *session, const char *sql);
 
 /* certificate.cpp */
 void certificate_init();
-void read_ahead_init();
+
+/* incoming.cpp */
+void incoming_init();
 
 } // namespace civitas::remote
