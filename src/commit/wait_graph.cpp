@@ -55,15 +55,16 @@ std::vector<WaitEdge> in_both(std::span<const WaitEdge> first, std::span<const W
 class Builder
 {
 public:
-	void add(const WaitEdge& edge)
+	explicit Builder(const std::vector<WaitEdge>& edges)
 	{
-		const int from = vertex(edge.waiting);
-		const int to = vertex(edge.blocking);
-		/* Outside of a transaction a session gives up its locks by itself. */
-		if (from != to || graph_[from].number != 0)
-			graph_[from].targets.push_back(to);
-		if (edge.waiting.initiator != edge.waiting.vertex)
-			graph_[index(edge.waiting.initiator)].targets.push_back(from);
+		for (const WaitEdge& edge : edges)
+		{
+			vertex(edge.waiting);
+			vertex(edge.blocking);
+		}
+		for (const WaitEdge& edge : edges)
+			if (runs(edge.waiting) && runs(edge.blocking))
+				add(edge);
 	}
 
 	Graph take()
@@ -78,6 +79,24 @@ public:
 	}
 
 private:
+	/* What an earlier transaction of the backend, or of one before it with the same process id, has
+	 * left prepared waits for nobody: recovery ends it. */
+	bool runs(const Waiter& waiter)
+	{
+		return waiter.number == 0 || waiter.number == graph_[index(waiter.vertex)].number;
+	}
+
+	void add(const WaitEdge& edge)
+	{
+		const int from = vertex(edge.waiting);
+		const int to = vertex(edge.blocking);
+		/* Outside of a transaction a session gives up its locks by itself. */
+		if (from != to || graph_[from].number != 0)
+			graph_[from].targets.push_back(to);
+		if (edge.waiting.initiator != edge.waiting.vertex)
+			graph_[index(edge.waiting.initiator)].targets.push_back(from);
+	}
+
 	int index(std::int64_t name)
 	{
 		const auto [place, added] = places_.try_emplace(name, static_cast<int>(graph_.size()));
@@ -209,10 +228,7 @@ int youngest(const Graph& graph, const std::vector<int>& component)
 int find_victims(std::span<const WaitEdge> first, std::span<const WaitEdge> second,
 				 std::span<Victim> out)
 {
-	Builder builder;
-	for (const WaitEdge& edge : in_both(first, second))
-		builder.add(edge);
-	Graph graph = builder.take();
+	Graph graph = Builder(in_both(first, second)).take();
 
 	std::vector<Victim> victims;
 	for (bool again = true; again;)

@@ -103,6 +103,20 @@ TEST(WaitGraph, BothLooksMustAgree)
 	EXPECT_EQ(victims({forth, back}, {forth, wait(next, transaction(1))}), Names{});
 }
 
+TEST(WaitGraph, WhatAnEarlierTransactionLeftWaitsForNobody)
+{
+	/* 2 waits for what a backend that is gone left prepared; 1 got its process id, and waits for 2.
+	 */
+	Waiter left = transaction(1);
+	left.number--;
+	left.stamp = 0;
+	EXPECT_EQ(victims({wait(transaction(1), transaction(2)), wait(transaction(2), left)}), Names{});
+	EXPECT_EQ(victims({wait(transaction(2), left), wait(transaction(1), transaction(2))}), Names{});
+	/* A node that was not told of a transaction speaks of the one that runs. */
+	EXPECT_EQ(victims({wait(session(1, 1), transaction(2)), wait(transaction(2), transaction(1))}),
+			  Names{2});
+}
+
 TEST(WaitGraph, InitiatorWaitsForItsSession)
 {
 	/* 5 runs a single statement on another node, outside of a transaction there. */
