@@ -113,6 +113,8 @@ BEGIN
     LOOP
         BEGIN
             PERFORM set_config('lock_timeout', '100ms', true);
+            -- One at a time: a partition must not be dropped on its own while its parent takes it along.
+            LOCK TABLE pg_dist_cleanup IN SHARE UPDATE EXCLUSIVE MODE;
             EXECUTE format('DROP TABLE IF EXISTS %s CASCADE', name);
             RETURN;
         -- internal_error: the table that it is a partition of was dropped at the same moment.
