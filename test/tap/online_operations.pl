@@ -112,9 +112,9 @@ sub kill_process
 	my ($i, $victim, $run) = @_;
 	my $pid = $cluster->node($i)->safe_psql('postgres', sprintf "SELECT pid FROM pg_stat_activity WHERE $process{$victim} LIMIT 1", $run->{pid});
 	return 0 if $pid eq '';
+	my $position = $cluster->log_position($i);
 	kill 'KILL', $pid;
-	# The server ends all sessions and starts again.
-	$cluster->wait_until("$victim is gone", sub { !kill 0, $pid });
+	$cluster->wait_for_restart($i, $position);
 	return 1;
 }
 
@@ -128,7 +128,7 @@ sub kill_at
 	my $target = $shard->{group} % 3 + 1;
 	my $sql = $kind eq 'move' ? move_sql(0, 'auto') : split_sql(0);
 	$target = ($shard->{group} + 1) % 3 + 1 if $kind eq 'split';
-	my $run = $cluster->start_at($point, $sql);
+	my $run = ShardTraffic::start_at($cluster, $point, $sql);
 	my %where = (mover => 0, coordinator => 0, sender => $shard->{group}, source => $shard->{group}, applier => $target, target => $target);
 	my $i = $where{$victim};
 	my $what = "$kind, $victim killed at $point";
@@ -138,10 +138,10 @@ sub kill_at
 	}
 	else
 	{
-		$cluster->node($i)->kill9;
+		$cluster->kill_server($i);
 	}
-	$cluster->let_go($run);
-	$process{$victim} ? $cluster->wait_for_server($i) : $cluster->start_again($i);
+	ShardTraffic::let_go($cluster, $run);
+	$cluster->node($i)->start if !$process{$victim};
 	$traffic->tend;
 	my $ended = $run->{err} eq '' ? 'succeeded' : 'failed';
 	my $after = $cluster->sql('SELECT count(*), sum(shardid * groupid) FROM pg_dist_placement');

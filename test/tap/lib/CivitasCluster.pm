@@ -135,6 +135,16 @@ sub wait_until
 	die "in vain\n";
 }
 
+# A file beside the coordinator's data, by its path.
+sub write_file
+{
+	my ($self, $name, $text) = @_;
+	my $path = $self->node(0)->basedir . "/$name";
+	unlink $path;
+	append_to_file($path, $text);
+	return $path;
+}
+
 # --- debug points of processes of node $i, the coordinator if none is named ---
 
 sub prepare_to_hold

@@ -41,6 +41,67 @@ SQL
 	return $self;
 }
 
+# --- any load -----------------------------------------------------------------------------------------
+
+# Starts pgbench clients for some seconds: [ node, script, clients, mode, transactions a second ]. Ends with end_load().
+sub start_load
+{
+	my ($cluster, $seconds, @clients) = @_;
+	my @load;
+	for my $client (@clients)
+	{
+		my ($node, $script, $count, $mode, $rate) = @$client;
+		my $name = $cluster->node(0)->basedir . '/bench' . @load;
+		push @load, { name => $name, handle => IPC::Run::start(
+			[ 'pgbench', '-n', '-c', $count, '-j', 1, '-T', $seconds, '-M', $mode, '-R', $rate, '-f', $script, '-l', '--log-prefix', $name,
+				$cluster->node($node)->connstr('postgres') ], '<', \undef, '>', "$name.out", '2>', "$name.err", IPC::Run::timeout(180)) };
+	}
+	return \@load;
+}
+
+# Waits for the clients: what they were told that is no success, how many transactions, the longest in ms.
+sub end_load
+{
+	my ($load) = @_;
+	my ($errors, $transactions, $longest) = ('', 0, 0);
+	for my $client (@$load)
+	{
+		$client->{handle}->finish;
+		$errors .= slurp_file("$client->{name}.err") =~ s/^pgbench \(.*\n//r;
+		$errors .= "failed transactions\n" if slurp_file("$client->{name}.out") !~ /number of failed transactions: 0 /;
+		for my $log (glob "$client->{name}.[0-9]*")
+		{
+			my @times = map { my @field = split / /; $field[2] - ($field[6] // 0) } split /\n/, slurp_file($log);
+			$transactions += @times;
+			$longest = max($longest, map { $_ / 1000 } @times);
+		}
+	}
+	return ($errors, $transactions, $longest);
+}
+
+# --- operations that stop at a debug point ------------------------------------------------------------
+
+# Starts SQL on the coordinator, in {pid}, that stands at the point when this returns. Ends with let_go().
+sub start_at
+{
+	my ($cluster, $point, $sql) = @_;
+	my %run = (out => '', err => '');
+	$cluster->prepare_to_hold;
+	$run{handle} = IPC::Run::start([ 'psql', '-X', '-q', '-v', 'VERBOSITY=verbose', '-d', $cluster->node(0)->connstr('postgres'),
+			'-c', "SET citus.debug_point = '$point:wait'", '-c', $sql ],
+		'<', \undef, '>', \$run{out}, '2>', \$run{err}, IPC::Run::timeout(400));
+	$run{pid} = $cluster->wait_for_point($point);
+	return \%run;
+}
+
+# It goes on, to its end.
+sub let_go
+{
+	my ($cluster, $run) = @_;
+	$cluster->let_go;
+	$run->{handle}->finish;
+}
+
 # --- writers ------------------------------------------------------------------------------------------
 
 # The transactions of a run: what each inserts, changes and deletes, as [key, id].
@@ -270,18 +331,19 @@ sub disagreement
 			HAVING count(*) <> $keys OR count(DISTINCT k) <> $keys});
 }
 
-# What operations have left behind after clean-up, on all nodes: waits for what needs a moment.
-sub leftovers
+sub leftovers { my ($self) = @_; return leftovers_of($self->{cluster}, qw(counters log kinds)); }
+
+# What operations on tables have left behind after clean-up, on all nodes: waits for what needs a moment.
+sub leftovers_of
 {
-	my ($self, @tables) = @_;
-	@tables = qw(counters log kinds) if !@tables;
+	my ($cluster, @tables) = @_;
 	my $names = join '|', @tables;
 	my $left;
 	for (1 .. 120)
 	{
-		$self->{cluster}->sql('SELECT recover_prepared_transactions(); CALL citus_cleanup_orphaned_resources()');
-		$left = $self->{cluster}->sql(q{SELECT 'record of ' || object_name FROM pg_dist_cleanup});
-		for my $node (@{ $self->{cluster}{nodes} })
+		$cluster->sql('SELECT recover_prepared_transactions(); CALL citus_cleanup_orphaned_resources()');
+		$left = $cluster->sql(q{SELECT 'record of ' || object_name FROM pg_dist_cleanup});
+		for my $node (@{ $cluster->{nodes} })
 		{
 			my $group = $node->safe_psql('postgres', 'SELECT groupid FROM pg_dist_local_group');
 			# Every shard's table is a placement, and every placement has its table.
