@@ -141,7 +141,7 @@ sub kill_at
 		$cluster->kill_server($i);
 	}
 	ShardTraffic::let_go($cluster, $run);
-	$cluster->node($i)->start if !$process{$victim};
+	$cluster->start_killed($i) if !$process{$victim};
 	$traffic->tend;
 	my $ended = $run->{err} eq '' ? 'succeeded' : 'failed';
 	my $after = $cluster->sql('SELECT count(*), sum(shardid * groupid) FROM pg_dist_placement');

@@ -207,6 +207,17 @@ sub kill_server
 	return;
 }
 
+# Starts a server that kill_server() ended: its postmaster counts as running while nobody has reaped it.
+sub start_killed
+{
+	my ($self, $i) = @_;
+	my $node = $self->node($i);
+	my $command = "pg_ctl -D '" . $node->data_dir . "' -l '" . $node->logfile . "' -w -t 120 start >/dev/null 2>&1 </dev/null";
+	$self->wait_until("node $i starts", sub { system($command) == 0 });
+	$node->_update_pid(1);
+	return;
+}
+
 # Waits until a server whose process crashed has restarted. $since: what log_position() was before the crash.
 sub log_position { my ($self, $i) = @_; return -s $self->node($i)->logfile; }
 
