@@ -437,7 +437,9 @@ class Generator:
             target = ", ".join(column for column, _ in columns)
             return f"INSERT INTO {name} ({target}) VALUES {', '.join(rows)}{returning}"
         where = f" WHERE {self.predicate(scope, 1)}"
-        if self.chance(0.4) and name != "r1":
+        if self.chance(0.4):
+            where = f"{where} OR {self.predicate(scope, 0)}"
+        elif self.chance(0.4) and name != "r1":
             where = f" WHERE {scope[0].sql} {self.pinned(columns[0][1])}"
             where += f" AND {self.predicate(scope, 0)}" if self.chance(0.3) else ""
         if kind < 0.75:
@@ -445,7 +447,6 @@ class Generator:
             if name == "pt":
                 column, type_ = "z", "int"
             return f"UPDATE {name} SET {self.moved(name, scope)}{column} = {self.expr(scope, type_, 1)}{where}{returning}"
-        where += f" AND {self.predicate(scope, 0)}" if self.chance(0.2) else ""
         return f"DELETE FROM {name}{where}{returning}"
 
     def moved(self, name, scope):
