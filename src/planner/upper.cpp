@@ -304,10 +304,13 @@ void add_final_aggregate(PlannerInfo *root, RelOptInfo *output, Path *states, Li
 	}
 	if (grouping_is_hashable(parse->groupClause))
 		add(states, AGG_HASHED);
-	if (grouping_is_sortable(parse->groupClause))
-		add(reinterpret_cast<Path *>(
-				create_sort_path(root, output, states, root->group_pathkeys, -1.0)),
-			AGG_SORTED);
+	if (!grouping_is_sortable(parse->groupClause))
+		return;
+	/* Rows that are grouped by constants only have no order to be brought into. */
+	if (root->group_pathkeys != NIL)
+		states = reinterpret_cast<Path *>(
+			create_sort_path(root, output, states, root->group_pathkeys, -1.0));
+	add(states, AGG_SORTED);
 }
 
 void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_rel,

@@ -44,6 +44,17 @@ SELECT g + 1 AS gg, count(*) FROM a GROUP BY gg HAVING count(*) FILTER (WHERE k 
 SELECT sum(n) FROM a HAVING count(*) > 1000;
 SELECT 1 FROM a HAVING true;
 SELECT max(k) + 1, min(v) || max(v), count(*) * 2.5 FROM a WHERE k > 1000;
+-- ... by sorting, also by what is constant
+SET enable_hashagg = off;
+SELECT g, count(*), sum(n) FROM a GROUP BY g;
+SELECT date '2024-09-19' AS d, sum(k) FROM a GROUP BY d;
+SELECT 'c' AS c, g % 2 AS odd, sum(j) FROM a JOIN b USING (k) GROUP BY c, odd;
+SELECT CASE WHEN false THEN v ELSE 'v' END AS c, round(stddev(a.k), 6), round(stddev(j), 6) FROM b RIGHT JOIN a ON a.k = b.k GROUP BY 1;
+SELECT g, sum(n) FROM a WHERE g = 3 GROUP BY g;
+SELECT DISTINCT 'c', 1 FROM a;
+SELECT DISTINCT g FROM a WHERE g = 3;
+SELECT count(*) FROM a GROUP BY ();
+RESET enable_hashagg;
 -- DISTINCT
 SELECT DISTINCT ON (g) g, k, v FROM a ORDER BY g, k DESC;
 SELECT DISTINCT ON (k) k, j, w FROM b ORDER BY k, j, w;
