@@ -122,8 +122,7 @@ bool is_isolated(ColocationId id)
 
 } // namespace
 
-/* --- pg_dist_node ------------------------------------------------------------------------------
- */
+/* --- pg_dist_node ----------------------------------------------------------------------------- */
 
 void insert_node(const Node& node)
 {
@@ -174,8 +173,7 @@ void set_local_group(GroupId group_id)
 	CommandCounterIncrement();
 }
 
-/* --- pg_dist_colocation ------------------------------------------------------------------------
- */
+/* --- pg_dist_colocation ----------------------------------------------------------------------- */
 
 void insert_colocation(const Colocation& colocation)
 {

@@ -323,8 +323,7 @@ void delete_placements_of_group(GroupId group_id)
 	CommandCounterIncrement();
 }
 
-/* --- pg_dist_object ----------------------------------------------------------------------------
- */
+/* --- pg_dist_object --------------------------------------------------------------------------- */
 
 bool object_is_distributed(Oid class_id, Oid object_id)
 {

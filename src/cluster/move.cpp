@@ -61,8 +61,7 @@ struct Request
 	bool copy; /* the source keeps its placement */
 };
 
-/* --- checks ------------------------------------------------------------------------------------
- */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 const char *verb(const Request& request)
 {
@@ -122,8 +121,7 @@ void check_placements(const Request& request, const catalog::Table& table, int i
 							   request.target.name, request.target.port, request.shard)));
 }
 
-/* --- the way -----------------------------------------------------------------------------------
- */
+/* --- the way ---------------------------------------------------------------------------------- */
 
 pg::Vec<ShardTransfer> plan_transfers(const Request& request, List *tables, int index)
 {
@@ -264,8 +262,7 @@ void transfer(const Request& request)
 	PG_END_TRY();
 }
 
-/* --- arguments ---------------------------------------------------------------------------------
- */
+/* --- arguments -------------------------------------------------------------------------------- */
 
 void begin()
 {

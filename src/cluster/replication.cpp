@@ -179,8 +179,7 @@ void publish(const Replication& replication, Stream& stream)
 	remote::release(result);
 }
 
-/* --- applying --------------------------------------------------------------------------------
- */
+/* --- applying --------------------------------------------------------------------------------- */
 
 /* "ARRAY[..]::type[]": what append(sql, transfer) writes of each transfer of the stream. */
 template <typename Append>

@@ -91,8 +91,7 @@ const char *run_as_owner_on_node(const catalog::Node& node, const char *sql)
 	return command.result;
 }
 
-/* --- arrays of tables and shards ---------------------------------------------------------------
- */
+/* --- arrays of tables and shards -------------------------------------------------------------- */
 
 char *source_name(const ShardTransfer& transfer)
 {
@@ -175,8 +174,7 @@ bool has_rows(const ShardTransfer& transfer)
 
 } // namespace
 
-/* --- steps -------------------------------------------------------------------------------------
- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 void record_targets(int64 operation, Transfers transfers)
 {
@@ -311,8 +309,7 @@ void ignore_foreign_keys(SwitchCommands *commands, Transfers transfers)
 	}
 }
 
-/* --- blocking writes ---------------------------------------------------------------------------
- */
+/* --- blocking writes -------------------------------------------------------------------------- */
 
 namespace {
 

@@ -136,8 +136,7 @@ void insert_metadata(Oid relid, const Distribution& distribution,
 	}
 }
 
-/* --- colocation --------------------------------------------------------------------------------
- */
+/* --- colocation ------------------------------------------------------------------------------- */
 
 static Oid first_table_of(ColocationId id)
 {
@@ -255,8 +254,7 @@ void choose_reference_colocation(Distribution *distribution)
 	distribution->colocation_id = colocation.id;
 }
 
-/* --- the flow ----------------------------------------------------------------------------------
- */
+/* --- the flow --------------------------------------------------------------------------------- */
 
 static void append_commands(pg::Str *sql, List *commands)
 {

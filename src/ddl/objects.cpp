@@ -35,8 +35,7 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-/* --- is it kept on every node? -------------------------------------------------------------------
- */
+/* --- is it kept on every node? ---------------------------------------------------------------- */
 
 /* Everything that rests on the object, and whether a table of the metadata is among it. */
 static constexpr const char *USED_BY_TABLES = R"(
@@ -161,8 +160,7 @@ static bool object_is_kept(ObjectType type, Node *object)
 	}
 }
 
-/* --- what a statement is about ------------------------------------------------------------------
- */
+/* --- what a statement is about ---------------------------------------------------------------- */
 
 static bool by_rename(Node *node)
 {
@@ -374,8 +372,7 @@ bool changes_cluster_object(Node *statement)
 	return kind != nullptr && kind->concerns(statement);
 }
 
-/* --- on the other nodes --------------------------------------------------------------------------
- */
+/* --- on the other nodes ----------------------------------------------------------------------- */
 
 /* Whether this node has the object of a GRANT that was run on the coordinator. */
 static bool exists_here(const GrantStmt *statement, Node *object)

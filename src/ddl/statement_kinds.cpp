@@ -23,8 +23,7 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-/* --- what a statement is about ------------------------------------------------------------------
- */
+/* --- what a statement is about ---------------------------------------------------------------- */
 
 static List *one(RangeVar *relation)
 {
@@ -169,8 +168,7 @@ static List *of_inheritance(Node *node)
 	return castNode(CreateStmt, node)->inhRelations;
 }
 
-/* --- which statements of a tag -------------------------------------------------------------------
- */
+/* --- which statements of a tag ---------------------------------------------------------------- */
 
 static bool drops_indexes(Node *node)
 {
@@ -220,8 +218,7 @@ static bool renames_other_part(Node *node)
 	return type == OBJECT_TRIGGER || type == OBJECT_RULE || type == OBJECT_POLICY;
 }
 
-/* --- the table -----------------------------------------------------------------------------------
- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 /* The first row whose tag and condition fit counts. */
 static constexpr StatementKind KINDS[] = {

@@ -66,8 +66,7 @@ char *statement_text(const UtilityCall& call)
 	return pnstrdup(call.sql + start, length);
 }
 
-/* --- the common flow ----------------------------------------------------------------------------
- */
+/* --- the common flow -------------------------------------------------------------------------- */
 
 /* TRUNCATE may list plain tables too, which other nodes do not have. */
 static char *truncate_text(const TruncateStmt *statement, List *tables)

@@ -274,8 +274,7 @@ bool opens_cursor(const ScanState *state);
 /* Starts it; `number` is that of the statement. */
 void open_cursor(Execution *execution, int64 number);
 
-/* --- single.cpp, many.cpp, local_execution.cpp -------------------------------------------------
- */
+/* --- single.cpp, many.cpp, local_execution.cpp ------------------------------------------------ */
 
 void start_single(Execution *execution);
 bool next_single(Execution *execution, Datum *values, bool *nulls);
@@ -336,16 +335,14 @@ void merge_add(Merge *merge, int task, Datum *values, bool *nulls);
 /* The next row in order; it stays valid until the next call. */
 bool next_merged(Merge *merge, Datum *values, bool *nulls);
 
-/* --- counting.cpp ------------------------------------------------------------------------------
- */
+/* --- counting.cpp ----------------------------------------------------------------------------- */
 
 /* Reports a run that begins to who counts them. */
 void count_run(ScanState *state, const Execution *execution);
 /* INSERT .. SELECT through this node, UPDATE and DELETE of rows found first. */
 void count_insert_select(const EState *estate);
 
-/* --- explain.cpp, settings.cpp ------------------------------------------------------------------
- */
+/* --- explain.cpp, settings.cpp ---------------------------------------------------------------- */
 
 void explain_scan(CustomScanState *node, List *ancestors, struct ExplainState *es);
 

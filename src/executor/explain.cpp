@@ -81,8 +81,7 @@ bool can_evaluate(ScanState *state)
 		   !contain_volatile_functions(expressions);
 }
 
-/* --- asking for the task's plan ------------------------------------------------------------------
- */
+/* --- asking for the task's plan --------------------------------------------------------------- */
 
 const char *format_name(ExplainFormat format)
 {

@@ -471,8 +471,7 @@ bool take_actions(Execution *execution)
 	}
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* The session is lost while it ran a task. Inside a remote transaction that is the end of ours. */
 void session_lost(Execution *execution, Worker& worker)
@@ -620,8 +619,7 @@ void advance(Execution *execution, Worker& worker)
 	}
 }
 
-/* --- waiting -----------------------------------------------------------------------------------
- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 uint32 wanted_events(const Worker& worker)
 {

@@ -244,8 +244,7 @@ void place_tasks(Execution *execution, pg::Vec<Task>& models)
 	}
 }
 
-/* --- INSERT .. VALUES --------------------------------------------------------------------------
- */
+/* --- INSERT .. VALUES ------------------------------------------------------------------------- */
 
 [[noreturn]] void raise_null_key(const Execution *execution)
 {

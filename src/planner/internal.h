@@ -57,8 +57,7 @@ bool through_views(List *range_tables);
 /* Uses functions, operators or types that the other nodes may not have. */
 bool has_local_objects(Node *node);
 
-/* --- inline_ctes.cpp ---------------------------------------------------------------------------
- */
+/* --- inline_ctes.cpp -------------------------------------------------------------------------- */
 
 /* WITH queries that PostgreSQL would plan as subqueries become subqueries. Changes the query. */
 void inline_ctes(Query *query);
@@ -229,8 +228,7 @@ bool is_check_option(const TargetEntry *entry);
 /* Whether the statement has a RETURNING of the client's. */
 bool returns_to_client(const Query *query);
 
-/* --- steps.cpp ---------------------------------------------------------------------------------
- */
+/* --- steps.cpp -------------------------------------------------------------------------------- */
 
 /* Whether a WITH query of the statement changes data. */
 bool writes_in_with(const Query *query);
@@ -252,8 +250,7 @@ PlannedStmt *plan_returning_here(Query *query, const Facts& facts, const char *t
 /* Makes a range table entry read the rows of a store, with the columns of a target list. */
 void name_store(RangeTblEntry *rte, const char *store, List *target_list);
 
-/* --- statement_cache.cpp -----------------------------------------------------------------------
- */
+/* --- statement_cache.cpp ---------------------------------------------------------------------- */
 
 /* make(), or its result for a statement that differs in constants only. */
 PlannedStmt *plan_with_cache(Query *query, int options, ParamListInfo params,

@@ -36,8 +36,7 @@ namespace {
 constexpr double ROUND_TRIP_COST = 25.0;
 constexpr double ROW_TRANSFER_COST = 0.1;
 
-/* --- the query ---------------------------------------------------------------------------------
- */
+/* --- the query -------------------------------------------------------------------------------- */
 
 /* Appends the range table entry that a JoinExpr needs to be printed; returns its columns as Vars.
  */
@@ -204,8 +203,7 @@ Query *build_query(PlannerInfo *root, RemoteRel *remote, List *clauses, List *ta
 	return query;
 }
 
-/* --- columns -----------------------------------------------------------------------------------
- */
+/* --- columns ---------------------------------------------------------------------------------- */
 
 void add_column(List **target_list, Node *expr, Index sort_group_ref)
 {
@@ -259,8 +257,7 @@ List *target_columns(PathTarget *target)
 	return result;
 }
 
-/* --- the plan ----------------------------------------------------------------------------------
- */
+/* --- the plan --------------------------------------------------------------------------------- */
 
 void split_clauses(List *clauses, List **shipped, List **local)
 {

@@ -48,8 +48,7 @@ namespace civitas::planner {
 
 namespace {
 
-/* --- partial aggregates as SQL ------------------------------------------------------------------
- */
+/* --- partial aggregates as SQL ---------------------------------------------------------------- */
 
 bool has_final_function(Oid aggregate)
 {
@@ -282,8 +281,7 @@ RemoteRel *derive(const RemoteRel *remote)
 	return copy;
 }
 
-/* --- stages ------------------------------------------------------------------------------------
- */
+/* --- stages ----------------------------------------------------------------------------------- */
 
 void add_final_aggregate(PlannerInfo *root, RelOptInfo *output, Path *states, List *having,
 						 double groups)

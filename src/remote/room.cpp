@@ -158,8 +158,7 @@ bool holds(const Holder& holder, int place)
 	return (holder.holds[place / 64] >> (place % 64) & 1) != 0;
 }
 
-/* --- with the lock held ------------------------------------------------------------------------
- */
+/* --- with the lock held ----------------------------------------------------------------------- */
 
 /* The place of an endpoint, made if there is none; -1 where all are in use. */
 int find_place(const Endpoint& endpoint)
