@@ -120,9 +120,21 @@ $node[0]->append_conf('postgresql.conf', 'citus.recover_2pc_interval = 500');
 $node[0]->reload;
 $cluster->wait_until('the background recovers every database', sub { $cluster->prepared_transactions == 0 });
 is($node[0]->safe_psql('other', 'SELECT count(*) FROM t'), 4, 'recovered in the background');
+
+# A database that has lost the extension is left alone, the others are not.
+my $dropped = $cluster->log_position(0);
+$node[0]->safe_psql('other', 'DROP TABLE t; DROP EXTENSION citus');
+my @going_on = next_keys();
+$position = $cluster->log_position(0);
+$cluster->try(0, "SET citus.debug_point = 'committed:crash'; " . two_inserts(@going_on));
+$cluster->wait_for_restart(0, $position);
+$cluster->wait_until('recovery goes on where the extension is', sub { $cluster->prepared_transactions == 0 });
+is(rows(@going_on), 2, 'recovered after DROP EXTENSION elsewhere');
+unlike(slurp_file($node[0]->logfile, $dropped), qr/ ERROR: /, '... where no background worker fails');
 $node[0]->append_conf('postgresql.conf', 'citus.recover_2pc_interval = -1');
 $node[0]->reload;
-$_->safe_psql('postgres', 'DROP DATABASE other WITH (FORCE)') for @node;
+$node[0]->safe_psql('postgres', 'DROP DATABASE other');
+$_->safe_psql('postgres', 'DROP DATABASE other WITH (FORCE)') for @node[1, 2];
 
 # --- the coordinator ---------------------------------------------------------------------------------------
 
