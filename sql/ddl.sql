@@ -93,7 +93,7 @@ CREATE FUNCTION citus_internal.leave_metadata(relation regclass) RETURNS void
 CREATE FUNCTION citus_internal.drop_table(relation regclass) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_drop_table';
-CREATE FUNCTION citus_internal.apply_ddl(statement text, names text[] DEFAULT NULL) RETURNS void
+CREATE FUNCTION citus_internal.apply_ddl(statement text, chosen text[] DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_apply_ddl';
 CREATE FUNCTION citus_internal.adjust_local_sequence(sequence regclass) RETURNS void

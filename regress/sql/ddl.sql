@@ -24,8 +24,6 @@ SELECT * FROM t WHERE id = 1;
 ALTER TABLE t DROP COLUMN id;
 ALTER TABLE t ALTER COLUMN id TYPE bigint;
 ALTER TABLE t ADD COLUMN s serial;
-ALTER TABLE t ADD COLUMN r float DEFAULT random();
-ALTER TABLE t ADD COLUMN w timestamptz DEFAULT now();
 
 -- constraints and indexes, named and not
 ALTER TABLE t ADD PRIMARY KEY (id);

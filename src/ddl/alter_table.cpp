@@ -2,9 +2,9 @@
  * alter_table.cpp: ALTER TABLE, action by action.
  *
  * An action is possible when running its text on every shard gives what one table would give. So
- * the distribution column keeps its type, and a new column's default must be the same value for all
- * rows: a constant or an immutable expression, since each shard would evaluate now() or random()
- * for itself.
+ * the distribution column keeps its type, and a new column's default cannot be volatile where rows
+ * have replicas, since each would get a value of its own. now() and its like are computed once: see
+ * new_defaults.cpp.
  */
 #include "alter_table.h"
 
@@ -41,14 +41,39 @@ static constexpr AlterTableType POSSIBLE[] = {
 			 hint != nullptr ? errhint("%s", hint) : 0));
 }
 
-/* A raw default expression that gives every row the same value. Column references cannot be in it.
- */
-static void check_default(Oid relid, Node *raw)
+static bool calls_nextval(Node *node, void *)
 {
+	if (node == nullptr)
+		return false;
+	if (IsA(node, FuncCall))
+	{
+		const List *name = castNode(FuncCall, node)->funcname;
+		if (strcmp(strVal(llast(name)), "nextval") == 0)
+			return true;
+	}
+	return pg::walk_raw_children(node, calls_nextval, nullptr);
+}
+
+static bool has_replicas(const catalog::Table& table)
+{
+	for (int index = 0; index < table.shard_count; index++)
+		if (table.shards[index].placement_count > 1)
+			return true;
+	return false;
+}
+
+/* The raw default of a new column. Column references cannot be in it. */
+static void check_default(const catalog::Table& table, Node *raw)
+{
+	if (calls_nextval(raw, nullptr))
+		refuse(table.relid, "adding a column with a default from a sequence",
+			   "Add the column without a default, and UPDATE the rows.");
 	ParseState *state = make_parsestate(nullptr);
-	Node *expression = transformExpr(state, raw, EXPR_KIND_COLUMN_DEFAULT);
-	if (contain_mutable_functions(expression))
-		refuse(relid, "adding a column with a default that is not constant",
+	Node *expression =
+		transformExpr(state, static_cast<Node *>(copyObjectImpl(raw)), EXPR_KIND_COLUMN_DEFAULT);
+	if (contain_volatile_functions(expression) &&
+		(table.kind == catalog::TableKind::Reference || has_replicas(table)))
+		refuse(table.relid, "adding a column with a volatile default",
 			   "Add the column without a default, UPDATE the rows, then set the default.");
 	free_parsestate(state);
 }
@@ -65,14 +90,13 @@ static bool is_serial(const TypeName *type)
 	return false;
 }
 
-static void check_add_column(Oid relid, const ColumnDef *column)
+static void check_add_column(const catalog::Table& table, const ColumnDef *column)
 {
+	const Oid relid = table.relid;
 	if (column->typeName != nullptr && is_serial(column->typeName))
 		refuse(relid, "adding a serial column",
 			   "Add a column without a default, and a sequence to it before the table is "
 			   "distributed.");
-	if (column->raw_default != nullptr)
-		check_default(relid, column->raw_default);
 	ListCell *cell;
 	foreach (cell, column->constraints)
 	{
@@ -80,21 +104,8 @@ static void check_add_column(Oid relid, const ColumnDef *column)
 		if (constraint->contype == CONSTR_IDENTITY)
 			refuse(relid, "adding an identity column", nullptr);
 		if (constraint->contype == CONSTR_DEFAULT)
-			check_default(relid, constraint->raw_expr);
+			check_default(table, constraint->raw_expr);
 	}
-}
-
-static bool calls_nextval(Node *node, void *)
-{
-	if (node == nullptr)
-		return false;
-	if (IsA(node, FuncCall))
-	{
-		const List *name = castNode(FuncCall, node)->funcname;
-		if (strcmp(strVal(llast(name)), "nextval") == 0)
-			return true;
-	}
-	return pg::walk_raw_children(node, calls_nextval, nullptr);
 }
 
 static void check_action(const catalog::Table& table, const AlterTableCmd *cmd)
@@ -111,7 +122,7 @@ static void check_action(const catalog::Table& table, const AlterTableCmd *cmd)
 	switch (cmd->subtype)
 	{
 	case AT_AddColumn:
-		check_add_column(table.relid, castNode(ColumnDef, cmd->def));
+		check_add_column(table, castNode(ColumnDef, cmd->def));
 		break;
 	case AT_DropColumn:
 		if (on_distribution_column)

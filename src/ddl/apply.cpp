@@ -1,9 +1,9 @@
 /*
  * apply.cpp: a statement's text, carried out on this node.
  *
- * The coordinator ran the statement on its own shell and shards and sends the text, with the names
- * that were chosen for unnamed objects. Here the same two things happen, in the order that the
- * statement's kind asks for.
+ * The coordinator ran the statement on its own shell and shards and sends the text, with what was
+ * chosen there: names of unnamed objects, values of defaults. Here the same two things happen, in
+ * the order that the statement's kind asks for.
  */
 #include "apply.h"
 
@@ -164,14 +164,15 @@ void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, Lis
 		name_partition_indexes(linitial_oid(tables));
 }
 
-void apply_statement(const char *sql, List *names)
+void apply_statement(const char *sql, List *chosen)
 {
 	Node *tree = parse_one(sql);
 	if (!localize_object_statement(tree))
 		return;
 	const StatementKind *kind = statement_kind(tree);
 	List *tables = kind == nullptr ? NIL : metadata_tables(*kind, tree);
-	fill_names(tree, names);
+	const int names = fill_names(tree, chosen);
+	fill_defaults(tree, list_copy_tail(chosen, names));
 	auto *shell = static_cast<Node *>(copyObjectImpl(tree));
 	if (tables != NIL && kind->reach == Reach::ShardsThenShell)
 		apply_to_shards(*kind, tree, sql, tables);

@@ -12,9 +12,10 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-/* Runs a statement's text on shell and local shards. names: for the indexes and constraints that
- * the statement leaves unnamed, in their order in the statement (C strings). */
-void apply_statement(const char *sql, List *names);
+/* Runs a statement's text on shell and local shards. chosen: names for the indexes and constraints
+ * that the statement leaves unnamed, in their order in the statement, then values of new columns'
+ * defaults (C strings). */
+void apply_statement(const char *sql, List *chosen);
 
 /* Drops the local shards of a table and its metadata; its colocation group is left, and returned.
  */

@@ -129,7 +129,7 @@ List *chosen_names(Node *statement, Oid relid, List *existing)
 	return names;
 }
 
-void fill_names(Node *statement, List *names)
+int fill_names(Node *statement, List *names)
 {
 	int next = 0;
 	each_unnamed(statement, [&](char, char **name) {
@@ -139,6 +139,7 @@ void fill_names(Node *statement, List *names)
 			*name = chosen[0] == '\0' ? nullptr : chosen;
 		}
 	});
+	return next;
 }
 
 } // namespace civitas::ddl

@@ -105,7 +105,7 @@ PG_FUNCTION_INFO_V1(citus_internal_apply_ddl);
 PGDLLEXPORT Datum citus_internal_apply_ddl(PG_FUNCTION_ARGS)
 {
 	require_internal();
-	List *names = NIL;
+	List *chosen = NIL;
 	if (!PG_ARGISNULL(1))
 	{
 		Datum *elements;
@@ -113,13 +113,13 @@ PGDLLEXPORT Datum citus_internal_apply_ddl(PG_FUNCTION_ARGS)
 		deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &elements,
 						  nullptr, &count);
 		for (int i = 0; i < count; i++)
-			names = lappend(names, TextDatumGetCString(elements[i]));
+			chosen = lappend(chosen, TextDatumGetCString(elements[i]));
 	}
 	/* The user has the notices and warnings of the coordinator. */
 	const int level = NewGUCNestLevel();
 	set_config_option("client_min_messages", "error", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 					  true, 0, false);
-	apply_statement(text_to_cstring(PG_GETARG_TEXT_PP(0)), names);
+	apply_statement(text_to_cstring(PG_GETARG_TEXT_PP(0)), chosen);
 	AtEOXact_GUC(true, level);
 	PG_RETURN_VOID();
 }

@@ -44,7 +44,16 @@ List *metadata_tables(const StatementKind& kind, Node *statement);
 List *existing_object_ids(Oid relid);
 /* The names that were chosen for what the statement left unnamed, in statement order: C strings. */
 List *chosen_names(Node *statement, Oid relid, List *existing);
+/* Puts them into a tree of the same statement; how many of the list were for it. */
+int fill_names(Node *statement, List *names);
+
+/* --- values of defaults that are the same for all rows (new_defaults.cpp) --- */
+
+/* An SQL expression for each ADD COLUMN with a default, in statement order: C strings, empty where
+ * the default stays as it is. To be called before the statement has run. Runs functions that the
+ * default names, as the caller. */
+List *default_values(Node *statement, Oid relid);
 /* Puts them into a tree of the same statement. */
-void fill_names(Node *statement, List *names);
+void fill_defaults(Node *statement, List *values);
 
 } // namespace civitas::ddl

@@ -6,8 +6,8 @@
  *   check (0A000 before anything changed)
  *   -> this node's shell, with the caller's own parse tree     \  in the order that
  *   -> this node's shards, with a renamed copy of the tree     /  the row's reach says
- *   -> every other node: citus_internal.apply_ddl(text, names chosen here), in the same distributed
- * transaction
+ *   -> every other node: citus_internal.apply_ddl(text, what was chosen here), in the same
+ * distributed transaction
  *
  * Everything else passes: suspended (part of such a change), parts of a bigger statement, sessions
  * that another node opened. Some statements need a hand afterwards (new partitions, schemas).
@@ -83,15 +83,15 @@ static char *truncate_text(const TruncateStmt *statement, List *tables)
 	return sql.raw(statement->behavior == DROP_CASCADE ? " CASCADE" : " RESTRICT").c_str();
 }
 
-char *apply_call(const char *text, List *names)
+char *apply_call(const char *text, List *chosen)
 {
 	pg::Str sql;
 	sql.raw("SELECT citus_internal.apply_ddl(").literal(text);
-	if (names != NIL)
+	if (chosen != NIL)
 	{
 		sql.raw(", ARRAY[");
 		ListCell *cell;
-		foreach (cell, names)
+		foreach (cell, chosen)
 			sql.raw(foreach_current_index(cell) > 0 ? ", " : "")
 				.literal(static_cast<char *>(lfirst(cell)));
 		sql.raw("]::pg_catalog.text[]");
@@ -237,6 +237,7 @@ static void run_on_metadata_tables(const UtilityCall& call, const StatementKind&
 		text = truncate_text(castNode(TruncateStmt, tree), tables);
 
 	List *existing = one_table ? existing_object_ids(linitial_oid(tables)) : NIL;
+	List *chosen = one_table ? default_values(tree, linitial_oid(tables)) : NIL;
 	if (kind.reach == Reach::ShardsThenShell)
 	{
 		lock_own_shells(tables);
@@ -249,20 +250,21 @@ static void run_on_metadata_tables(const UtilityCall& call, const StatementKind&
 	CommandCounterIncrement();
 	if (kind.reach != Reach::ShardsThenShell)
 		lock_shells_elsewhere(known_names, shell_lock_mode(tree));
-	List *names = NIL;
 	if (one_table)
 	{
 		ListCell *cell;
 		foreach (cell, tables)
 			check_altered(lfirst_oid(cell));
-		names = chosen_names(tree, linitial_oid(tables), existing);
+		List *names = chosen_names(tree, linitial_oid(tables), existing);
 		fill_names(tree, names);
+		fill_defaults(tree, chosen);
+		chosen = list_concat(names, chosen);
 	}
 	if (kind.reach != Reach::ShardsThenShell)
 		apply_to_shards(kind, tree, text, tables);
 	if (may_need_types(tree))
 		send_new_dependencies(tables);
-	txn::run_on_other_nodes(apply_call(text, names));
+	txn::run_on_other_nodes(apply_call(text, chosen));
 }
 
 /* --- statements that are about tables of the metadata by their effect

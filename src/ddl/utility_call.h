@@ -30,7 +30,7 @@ void run_plain(const UtilityCall& call);
 /* The statement's own text, without what stands before and after it in a multi-statement query. */
 char *statement_text(const UtilityCall& call);
 /* SQL that has another node carry out a statement; names: see apply.h. */
-char *apply_call(const char *text, List *names);
+char *apply_call(const char *text, List *chosen);
 
 /*
  * Locks the tables' shells on the other nodes, before anything there touches shards. A statement
@@ -38,6 +38,6 @@ char *apply_call(const char *text, List *names);
  * shards of one node before the shell of another would wait for it in a circle. names: qualified
  * and quoted; mode null or names NIL: nothing.
  */
-void lock_shells_elsewhere(List *names, const char *mode);
+void lock_shells_elsewhere(List *chosen, const char *mode);
 
 } // namespace civitas::ddl
