@@ -82,11 +82,12 @@ void take_snapshots(Execution *execution)
 
 } // namespace
 
+/* EXECUTE has a portal with a name, too, but reads it to its end: that one is not shown. */
 bool opens_cursor(const ScanState *state)
 {
 	return (state->eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && state->query->read_only &&
 		   state->query->command == CMD_SELECT && state->plan_parameters == nullptr &&
-		   ActivePortal != nullptr && ActivePortal->name[0] != '\0' &&
+		   ActivePortal != nullptr && ActivePortal->name[0] != '\0' && ActivePortal->visible &&
 		   list_length(ActivePortal->stmts) == 1 &&
 		   linitial(ActivePortal->stmts) == state->css.ss.ps.state->es_plannedstmt;
 }

@@ -105,6 +105,11 @@ is(changed_behind(
 		sub { my ($more, @rest) = $client->fetch('p', 0); @rest }),
 	"$rows rows, 0 of them changed", 'a portal outside of a transaction block');
 $client->sync;
+# EXECUTE reads its rows at once, so it asks for no snapshot first.
+my ($code, $out, $err) = $cluster->try(0,
+	"PREPARE p AS SELECT v FROM t WHERE k = $key; EXECUTE p;\nSET client_min_messages = log; SET citus.log_remote_commands = on;\nEXECUTE p;");
+is(join(' ', $err =~ /issuing\s+(\w+)/g), 'BEGIN SELECT SELECT COMMIT', 'EXECUTE sends its statement and what belongs to the transaction') or diag $err;
+
 ok($cluster->wait_until('no transaction is open', sub {
 	!grep { $_ > 0 } $cluster->everywhere(q{SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'}) }),
 	'no transaction is left open');
