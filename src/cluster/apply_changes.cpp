@@ -4,9 +4,10 @@
  * apply_changes() runs on the node that has the new shards. It streams the changes of the published
  * tables from a slot of the source, up to a mark, and carries out those whose row belongs into one
  * of the targets: all of them, or by the hash of the distribution column. That column is part of
- * every replica identity, so a change always tells it; updating it, which only a table that is not
- * distributed yet allows, takes the row from one target to another. The slot's snapshot was copied
- * before, so every change finds its row exactly once; one that does not is an error.
+ * every replica identity, so a change always tells it; updating it, as a statement on the table
+ * being distributed or on one shard may, takes the row from one target to another. The slot's
+ * snapshot was copied before, so every change finds its row exactly once; one that does not is an
+ * error.
  *
  * The coordinator calls it again and again in one transaction, the last time while writes are
  * blocked. The stream and all that was prepared live as long as that transaction: what a call
@@ -417,7 +418,7 @@ bool apply_row(Route *route, const Change& change)
 		run_change(route, from, change);
 		return true;
 	}
-	/* An update takes the row elsewhere: as long as a table is local, it can. */
+	/* The row's new key belongs to another target. */
 	if (from >= 0)
 		run_change(route, from, {Kind::Delete, nullptr, change.table_id, before, {}});
 	if (to >= 0)
@@ -427,7 +428,7 @@ bool apply_row(Route *route, const Change& change)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("the distribution column of a row with a long value was updated in "
-							"table %s while it was being distributed",
+							"table %s while it was distributed or split",
 							route->table->name),
 					 errhint("Try again, or set REPLICA IDENTITY FULL meanwhile.")));
 		run_change(route, to, {Kind::Insert, nullptr, change.table_id, {}, row});
