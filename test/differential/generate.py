@@ -87,6 +87,16 @@ class Generator:
             return f"NULL::{type_}"
         return self.printed(type_, rnd.choice(VALUES[type_] if self.chance(0.93) else STRANGE[type_]))
 
+    def key(self, type_):
+        """A literal for a distribution column in a new row: NULL is refused there (23502) and allowed in a plain table."""
+        count = len(self.parameters or [])
+        while True:
+            value = self.literal(type_)
+            given = self.parameters[count][1] if len(self.parameters or []) > count else value
+            if not given.startswith("NULL"):
+                return value
+            del (self.parameters or [])[count:]
+
     @staticmethod
     def printed(type_, value):
         if type_ in ("int", "bool"):
@@ -428,9 +438,7 @@ class Generator:
         if kind < 0.4:
             rows = []
             for _ in range(rnd.choice([1, 1, 1, 2, 5])):
-                values = [self.literal(type_) for _, type_ in columns]
-                if values[0].startswith("NULL"):
-                    values[0] = "1" if columns[0][1] == "int" else "'a'"
+                values = [self.key(columns[0][1])] + [self.literal(type_) for _, type_ in columns[1:]]
                 if name == "pt":
                     values[1] = "'2024-03-03'::date"
                 rows.append(f"({', '.join(values)})")
