@@ -66,7 +66,8 @@ CREATE FUNCTION citus_internal.hold_snapshot(statement_number bigint) RETURNS vo
     LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'citus_internal_hold_snapshot';
 
--- Locks of shard groups (keys: shard indexes) or of shards without colocation (keys: shard ids), in the order given.
-CREATE FUNCTION citus_internal.lock_shard_groups(relation regclass, keys bigint[], alone boolean) RETURNS void
+-- Locks shard groups of the relation's colocation (by shard index), then shards (by id), in the order given.
+CREATE FUNCTION citus_internal.lock_shard_groups(relation regclass, groups bigint[], shards bigint[], alone boolean)
+    RETURNS void
     LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'citus_internal_lock_shard_groups';

@@ -488,7 +488,7 @@ int queue_task(Execution *execution, Task& task, remote::Session *session, bool 
 	if (execution->snapshot_number != 0)
 		txn::queue_statement_snapshot(session, execution->snapshot_number);
 	if (locks_replica(execution))
-		queue_replica_lock(execution, session);
+		queue_replica_lock(execution, task, session);
 	for (int index = 0; index < task.statement_count; index++)
 	{
 		const Statement& statement = task.statements[index];

@@ -305,17 +305,24 @@ void keep_experience(NodeId node, const flow::Experience& experience);
 
 /* Before a statement of several tasks: one that locks rows waits here for others of its kind. */
 void lock_shard_groups(Execution *execution);
-/* Whether each placement of the (reference) table is locked for the statement; then before its
- * statement there, or here before the local one. */
+/* Before the first of several batches of rows: the same for whatever they may touch. */
+void lock_before_batches(const plan::RemoteQuery *query);
+/* Whether each placement is locked for the statement; then before its statement there, or here
+ * before the local one. */
 bool locks_replica(const Execution *execution);
-void queue_replica_lock(const Execution *execution, remote::Session *session);
-void lock_local_replica(const Execution *execution);
+void queue_replica_lock(const Execution *execution, const Task& task, remote::Session *session);
+void lock_local_replica(const Execution *execution, const Task& task);
+/* Whether what a lock of this kind made the statement wait for must be seen by it. */
+bool sees_what_it_waited_for(const Execution *execution);
 /* The same for rows that are copied into a reference table: SQL, or here. */
 const char *copied_rows_lock(const catalog::Table& table);
 void lock_for_copied_rows(const catalog::Table& table);
-/* Whether rows of an INSERT for several shards must come to them in the order in which those are
- * locked. */
+/* Before rows are copied into shards: those with several placements are locked. */
+void lock_before_copy(const catalog::Table& table);
+/* Whether rows for several shards (of an INSERT, of a COPY) must come to them in the order in which
+ * those are locked. */
 bool goes_node_by_node(const Execution *execution);
+bool copies_node_by_node(const catalog::Table& table);
 
 /* Plan of a task's statement for EXPLAIN (explain.cpp). */
 struct PlannedStmt *plan_local_statement(const Statement& statement, const char **sql);

@@ -240,6 +240,7 @@ static uint64 change_rows(InsertSelectState *state, ScanState *scan, Source *sou
 		(MAX_STATEMENT_PARAMETERS - list_length(scan->parameters)) / (columns > 0 ? columns : 1);
 	const int batch_rows = query->row_by_row ? 1 : BATCH_ROWS;
 	uint64 affected = 0;
+	bool first = true;
 	bool more = true;
 	while (more)
 	{
@@ -259,6 +260,9 @@ static uint64 change_rows(InsertSelectState *state, ScanState *scan, Source *sou
 			rows = lappend(rows, constants_of_row(query, slot, &bytes));
 			MemoryContextSwitchTo(caller_context);
 		}
+		if (first && more)
+			lock_before_batches(query);
+		first = false;
 		if (rows != NIL)
 			affected += run_batch(scan, rows, returned);
 		MemoryContextReset(batch_context);

@@ -97,12 +97,9 @@ void run_statement(Execution *execution, Task& task, const Statement& statement)
 
 void run_statements(Execution *execution, Task& task)
 {
-	if (locks_replica(execution))
-	{
-		/* What the lock made us wait for must be seen. */
-		lock_local_replica(execution);
+	lock_local_replica(execution, task);
+	if (sees_what_it_waited_for(execution))
 		PushActiveSnapshot(GetTransactionSnapshot());
-	}
 	else
 		PushCopiedSnapshot(GetActiveSnapshot());
 	for (int index = 0; index < task.statement_count; index++)

@@ -7,8 +7,9 @@
  * are. Batches for other nodes are queued on the stream of their session; when more than
  * QUEUE_BYTES wait there, the reader waits too. Batches for shards on this node are written at
  * once. Between batches the streams are pumped every PUMP_BYTES of input, so nodes write while the
- * reading goes on. A reference table's batch is on its first placement before it goes to the
- * others.
+ * reading goes on. Where two of these might wait for each other's keys, a batch is on its first
+ * placement before it goes to the others, and rows that fit into ORDERED_BYTES are kept back until
+ * the end and come to the nodes one after the other (shard_locks.cpp).
  *
  * A foreign key of the table to itself is checked at the end of each COPY, and a row may refer to
  * one that comes later. So the rows of a shard of such a table are kept together until the end, and
@@ -41,6 +42,7 @@ static constexpr size_t FLUSH_BYTES = 1024 * 1024;
 static constexpr size_t BUFFER_BYTES = 32 * 1024 * 1024;
 static constexpr size_t QUEUE_BYTES = 32 * 1024 * 1024;
 static constexpr size_t PUMP_BYTES = 64 * 1024;
+static constexpr size_t ORDERED_BYTES = 1024 * 1024;
 static constexpr size_t FIRST_CAPACITY = 1024;
 
 /* Signature, flags and extension length of a binary COPY; its trailer. */
@@ -167,6 +169,7 @@ ShardCopy *shard_copy_begin(const catalog::Table& table, List *columns,
 	copy->columns = static_cast<List *>(copyObjectImpl(columns));
 	copy->binary = format.binary;
 	copy->one_batch_a_shard = refers_to_itself(table.relid);
+	copy->node_by_node = copies_node_by_node(table);
 
 	List *options = NIL;
 	ListCell *cell;
@@ -309,6 +312,7 @@ void release_batch(ShardCopy *copy, Batch *batch)
 static void spill_batch(ShardCopy *copy, Batch *batch)
 {
 	MemoryContext caller_context = MemoryContextSwitchTo(copy->context);
+	copy->too_large = true;
 	if (batch->spill == nullptr)
 		batch->spill = BufFileCreateTemp(false);
 	MemoryContextSwitchTo(caller_context);
@@ -354,35 +358,104 @@ static void send_batch(ShardCopy *copy, Batch *batch,
 		write_local_batch(copy, batch);
 }
 
-/* Hands a shard's buffer to its placements. */
-static void flush_buffer(ShardCopy *copy, int shard_index)
+/* The shard's buffer as a batch, which is the caller's until done_with(); null where there is none.
+ */
+static Batch *take_buffer(ShardCopy *copy, int shard_index)
 {
 	Batch *batch = copy->buffers[shard_index];
 	if (batch == nullptr)
-		return;
+		return nullptr;
+	if (!copy->locked)
+		lock_before_copy(*copy->table);
+	copy->locked = true;
 	copy->buffers[shard_index] = nullptr;
 	copy->buffered -= batch->length;
 	if (copy->binary)
 		append_bytes(copy, batch, BINARY_TRAILER, BINARY_TRAILER_LENGTH);
-
-	batch->references = 1; /* ours, while placements are enumerated */
+	batch->references = 1;
 	copy->queued += batch->length;
+	return batch;
+}
+
+static void done_with(ShardCopy *copy, Batch *batch)
+{
+	if (--batch->references > 0)
+		return;
+	copy->queued -= batch->length;
+	release_batch(copy, batch);
+}
+
+/* Hands a shard's buffer to its placements. */
+static void flush_buffer(ShardCopy *copy, int shard_index)
+{
+	copy->too_large = true;
+	Batch *batch = take_buffer(copy, shard_index);
+	if (batch == nullptr)
+		return;
 	std::span<const catalog::Placement> placements = copy->table->placements_of(shard_index);
-	if (copy->table->kind == catalog::TableKind::Reference && placements.size() > 1)
+	if (placements.size() > 1 &&
+		(copy->node_by_node || copy->table->kind == catalog::TableKind::Reference))
 	{
-		/* Writers of a reference table meet at the first placement (shard_locks.cpp). */
+		/* Writers of the same rows meet at the first placement (shard_locks.cpp). */
 		send_batch(copy, batch, placements.first(1));
-		wait_for_streams(copy, 0);
+		wait_for_batch(copy, batch);
 		placements = placements.subspan(1);
 	}
 	send_batch(copy, batch, placements);
-	if (--batch->references == 0)
-	{
-		copy->queued -= batch->length;
-		release_batch(copy, batch);
-	}
+	done_with(copy, batch);
 	if (copy->queued > QUEUE_BYTES)
 		wait_for_streams(copy, QUEUE_BYTES / 2);
+}
+
+/* A batch on its way to one placement. */
+struct Delivery
+{
+	Batch *batch;
+	const catalog::Placement *placement;
+	bool replica; /* not the first placement */
+};
+CIVITAS_SERVER_STATE(Delivery);
+
+static bool same_turn(const Delivery& a, const Delivery& b)
+{
+	return a.replica == b.replica && a.placement->group_id == b.placement->group_id;
+}
+
+static int compare_deliveries(const void *left, const void *right)
+{
+	const auto *a = static_cast<const Delivery *>(left);
+	const auto *b = static_cast<const Delivery *>(right);
+	if (a->replica != b->replica)
+		return a->replica ? 1 : -1;
+	if (a->placement->group_id != b->placement->group_id)
+		return a->placement->group_id < b->placement->group_id ? -1 : 1;
+	return a->batch->shard_index - b->batch->shard_index;
+}
+
+/* All buffers, to one node after the other, first placements first: the order of an INSERT. */
+static void flush_node_by_node(ShardCopy *copy)
+{
+	pg::Vec<Batch *> batches;
+	pg::Vec<Delivery> deliveries;
+	for (int i = 0; i < copy->table->shard_count; i++)
+	{
+		Batch *batch = take_buffer(copy, i);
+		if (batch == nullptr)
+			continue;
+		batches.push(batch);
+		const std::span<const catalog::Placement> placements = copy->table->placements_of(i);
+		for (const catalog::Placement& placement : placements)
+			deliveries.push({batch, &placement, &placement != placements.data()});
+	}
+	qsort(deliveries.data(), deliveries.size(), sizeof(Delivery), compare_deliveries);
+	for (int i = 0; i < deliveries.size(); i++)
+	{
+		if (i > 0 && !same_turn(deliveries[i - 1], deliveries[i]))
+			wait_for_streams(copy, 0);
+		send_batch(copy, deliveries[i].batch, {deliveries[i].placement, 1});
+	}
+	for (Batch *batch : batches)
+		done_with(copy, batch);
 }
 
 /* Makes room: every buffer that holds at least the average of the non-empty ones leaves. */
@@ -440,6 +513,8 @@ void shard_copy_row(ShardCopy *copy, int shard_index, const char *data, int leng
 
 uint64 shard_copy_finish(ShardCopy *copy)
 {
+	if (copy->node_by_node && !copy->too_large && copy->buffered <= ORDERED_BYTES)
+		flush_node_by_node(copy);
 	for (int i = 0; i < copy->table->shard_count; i++)
 		flush_buffer(copy, i);
 	wait_for_streams(copy, 0);

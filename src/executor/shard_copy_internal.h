@@ -97,7 +97,10 @@ struct ShardCopy
 	bool binary;
 	bool counts_embedded_newlines; /* csv */
 	bool one_batch_a_shard;		   /* the rows of a shard are one COPY: see shard_copy.cpp */
-	Batch **buffers;			   /* per shard; null = empty */
+	bool node_by_node; /* few rows come to one node after the other: see shard_locks.cpp */
+	bool locked;	   /* what must be locked before the first batch */
+	bool too_large;	   /* rows left before the end: they come as they are ready */
+	Batch **buffers;   /* per shard; null = empty */
 	Batch *free_batches;
 	size_t buffered; /* bytes in buffers */
 	size_t queued;	 /* bytes in batches of streams */
@@ -128,6 +131,8 @@ Stream *stream_for(ShardCopy *copy, int shard_index, const catalog::Placement& p
 void stream_enqueue(ShardCopy *copy, Stream *stream, Batch *batch);
 /* Whatever can be sent and received without waiting, on all streams. */
 void pump_streams(ShardCopy *copy);
+/* Pumps and waits until no stream has the batch any more. */
+void wait_for_batch(ShardCopy *copy, const Batch *batch);
 /* Pumps and waits until at most `bytes` are queued (0: everything is written and confirmed). */
 void wait_for_streams(ShardCopy *copy, size_t bytes);
 

@@ -284,6 +284,17 @@ static bool any_busy(ShardCopy *copy)
 	return false;
 }
 
+void wait_for_batch(ShardCopy *copy, const Batch *batch)
+{
+	for (;;)
+	{
+		pump_streams(copy);
+		if (batch->references == 1)
+			break;
+		wait_for_sockets(copy);
+	}
+}
+
 void wait_for_streams(ShardCopy *copy, size_t bytes)
 {
 	for (;;)

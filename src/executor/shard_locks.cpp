@@ -6,16 +6,20 @@
  * by node (ascending group), on each node ascending by key. Single-row changes take no such lock
  * and pay nothing; with those the search for deadlocks helps.
  *
- * Rows that are given (INSERT .. VALUES) wait only for others with the same unique key, and must
- * not keep others out of whole shards until their transaction ends. So they take no lock either:
- * where the table has a unique key they go through the shard groups in the order above, which is
- * the order in which their keys are locked then.
+ * Rows that are given (INSERT .. VALUES, COPY) wait only for others with the same unique key, and
+ * must not keep others out of whole shards until their transaction ends. So they take no lock
+ * either: where the table has a unique key they go through the shard groups in the order above,
+ * which is the order in which their keys are locked then. A COPY of more rows than it can keep back
+ * sends them as they come: it may wait in a circle, but only with another one that has a key of its
+ * own, of which one had to fail anyway.
  *
- * A change of a reference table must meet the same rows on each placement. Its statement is
- * preceded, in the same flush, by a lock on the shard there, and on those of the reference tables
- * that it reads: inserts of given rows share it, everything else is alone. The first placement
- * comes first (many.cpp; flush_buffer() in shard_copy.cpp), so they queue up there; and the lock is
- * held until the part of that node is committed, so that who comes next sees the same on every one.
+ * A change of what has replicas (a reference table, shards with several placements) must meet the
+ * same rows on each of them. Its statement is preceded, in the same flush, by a lock on the shard
+ * or shard group there, and on those of the reference tables that it reads: rows that are given
+ * share it, everything else is alone. The first placement comes first (many.cpp; flush_buffer() in
+ * shard_copy.cpp), so they queue up there; and the lock is held until the part of that node is
+ * committed, so that who comes next sees the same on every one. Where such a change has several
+ * shards it takes the locks of all placements before, in the order above.
  *
  * The locks are advisory ones, of a class that SQL's advisory locks do not use, in the modes of
  * table locks, to the end of the transaction.
@@ -120,20 +124,27 @@ bool inserts_given_rows(const plan::RemoteQuery *query)
 	return query->command == CMD_INSERT && query->pruning == plan::Pruning::Routed;
 }
 
-char *lock_statement(Oid relation, std::span<const int64> keys, bool alone)
+/* What is locked on a node, each ascending. */
+struct Keys
 {
-	pg::Str name;
-	name.qualified(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
-	pg::Str sql;
-	sql.raw("SELECT citus_internal.lock_shard_groups(").literal(name.c_str()).raw(", '{");
-	for (size_t index = 0; index < keys.size(); index++)
-	{
-		if (index > 0)
-			sql.raw(",");
-		sql.num(keys[index]);
-	}
-	sql.raw("}', ").raw(alone ? "true" : "false").raw(")");
-	return sql.c_str();
+	pg::Vec<int64> groups; /* shard groups of the table's colocation */
+	pg::Vec<int64> shards;
+};
+CIVITAS_SERVER_STATE(Keys);
+
+/* Shard groups are locked as such only where several tables share them. */
+bool has_groups(const catalog::Table& table)
+{
+	return table.kind != catalog::TableKind::Reference &&
+		   table.colocation_id != INVALID_COLOCATION_ID;
+}
+
+void add_key(Keys *keys, const catalog::Table& table, int shard_index)
+{
+	if (has_groups(table))
+		keys->groups.push(shard_index);
+	else
+		keys->shards.push(table.shards[shard_index].shard_id);
 }
 
 int compare_keys(const void *left, const void *right)
@@ -143,48 +154,48 @@ int compare_keys(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
-/* Keys of the tasks that run on the group, ascending. */
-pg::Vec<int64> keys_of_group(const Execution *execution, GroupId group)
+void sort_keys(pg::Vec<int64>& keys)
 {
-	pg::Vec<int64> keys;
-	for (const Task& task : execution->tasks)
-		if (task.groups[0] == group)
-			keys.push(affinity_key(execution, task).key);
 	qsort(keys.data(), keys.size(), sizeof(int64), compare_keys);
-	return keys;
 }
 
-/* Shards of the reference tables that a change of one of them changes and reads, ascending. */
-pg::Vec<int64> replica_keys(const plan::RemoteQuery *query)
+void append_keys(pg::Str *sql, const pg::Vec<int64>& keys)
 {
-	pg::Vec<int64> keys;
-	ListCell *cell;
-	foreach (cell, query->relations)
+	sql->raw(", '{");
+	for (int index = 0; index < keys.size(); index++)
 	{
-		const catalog::Table *table = catalog::find_table(lfirst_oid(cell));
-		if (table != nullptr && table->kind == catalog::TableKind::Reference)
-			keys.push(table->shards[0].shard_id);
+		if (index > 0)
+			sql->raw(",");
+		sql->num(keys[index]);
 	}
-	qsort(keys.data(), keys.size(), sizeof(int64), compare_keys);
-	return keys;
+	sql->raw("}'");
 }
 
-/* Whether the statement, which changes no row that was there, may wait for rows of others that do
- * the same. */
-bool waits_for_keys(const Execution *execution)
+char *lock_statement(const catalog::Table& table, const Keys& keys, bool alone)
 {
-	return execution->query->command == CMD_INSERT && !all_modifications_commutative &&
-		   !inserts_given_rows(execution->query) && has_unique_index(execution->anchor->relid);
+	pg::Str name;
+	name.qualified(get_namespace_name(get_rel_namespace(table.relid)), get_rel_name(table.relid));
+	pg::Str sql;
+	sql.raw("SELECT citus_internal.lock_shard_groups(").literal(name.c_str());
+	append_keys(&sql, keys.groups);
+	append_keys(&sql, keys.shards);
+	sql.raw(alone ? ", true)" : ", false)");
+	return sql.c_str();
 }
 
-void lock_on_node(Execution *execution, GroupId group)
+void lock_here(const catalog::Table& table, const Keys& keys, bool alone)
 {
-	const pg::Vec<int64> keys = keys_of_group(execution, group);
+	for (const int64 key : keys.groups)
+		lock_key(table.colocation_id, key, alone);
+	for (const int64 key : keys.shards)
+		lock_key(INVALID_COLOCATION_ID, key, alone);
+}
+
+void lock_on_node(const catalog::Table& table, GroupId group, const Keys& keys, bool alone)
+{
 	if (group == catalog::local_group_id())
 	{
-		const ColocationId colocation = affinity_key(execution, execution->tasks[0]).colocation;
-		for (const int64 key : keys)
-			lock_key(colocation, key, true);
+		lock_here(table, keys, alone);
 		return;
 	}
 	/* A transaction may have several sessions on the node: its locks belong to one of them, which
@@ -197,70 +208,195 @@ void lock_on_node(Execution *execution, GroupId group)
 		yield_session(session);
 	remote::begin_pipeline(session);
 	txn::queue_preamble(session, true);
-	remote::queue_hidden(session, lock_statement(execution->query->anchor, keys.span(), true));
+	remote::queue_hidden(session, lock_statement(table, keys, alone));
 	remote::flush_pipeline(session);
 	await_sync(session);
+}
+
+bool has_replicas(const Execution *execution)
+{
+	return execution->current_phase_end < execution->tasks.size();
+}
+
+/* The reference tables that a change of replicas changes and reads. */
+void add_reference_shards(Keys *keys, const plan::RemoteQuery *query)
+{
+	ListCell *cell;
+	foreach (cell, query->relations)
+	{
+		const catalog::Table *table = catalog::find_table(lfirst_oid(cell));
+		if (table != nullptr && table->kind == catalog::TableKind::Reference)
+			keys->shards.push(table->shards[0].shard_id);
+	}
+}
+
+/* What the statement touches on a node. */
+Keys keys_of_group(const Execution *execution, GroupId group)
+{
+	Keys keys;
+	for (const Task& task : execution->tasks)
+		if (task.groups[0] == group)
+			add_key(&keys, *execution->anchor, task.shard_index);
+	if (has_replicas(execution))
+		add_reference_shards(&keys, execution->query);
+	sort_keys(keys.groups);
+	sort_keys(keys.shards);
+	return keys;
+}
+
+/* What is locked on a placement in the same flush as the statement. */
+Keys replica_keys(const Execution *execution, const Task& task)
+{
+	Keys keys;
+	if (execution->query->target != plan::Target::AllReplicas)
+		add_key(&keys, *execution->anchor, task.shard_index);
+	add_reference_shards(&keys, execution->query);
+	sort_keys(keys.shards);
+	return keys;
+}
+
+/* Whether the statement, which changes no row that was there, may wait for rows of others that do
+ * the same. */
+bool waits_for_keys(const Execution *execution)
+{
+	return execution->query->command == CMD_INSERT && !all_modifications_commutative &&
+		   !inserts_given_rows(execution->query) && has_unique_index(execution->anchor->relid);
+}
+
+void add_group(pg::Vec<GroupId>& groups, GroupId group)
+{
+	for (const GroupId known : groups)
+		if (known == group)
+			return;
+	groups.push(group);
+}
+
+void sort_groups(pg::Vec<GroupId>& groups)
+{
+	qsort(groups.data(), groups.size(), sizeof(GroupId), [](const void *left, const void *right) {
+		return *static_cast<const GroupId *>(left) < *static_cast<const GroupId *>(right) ? -1 : 1;
+	});
+}
+
+/* The shards of a table on one node: all of them, or those that have other placements too. */
+Keys keys_of_table(const catalog::Table& table, GroupId group, bool replicated_only)
+{
+	Keys keys;
+	for (int index = 0; index < table.shard_count; index++)
+	{
+		const std::span<const catalog::Placement> placements = table.placements_of(index);
+		if (replicated_only && placements.size() == 1)
+			continue;
+		for (const catalog::Placement& placement : placements)
+			if (placement.group_id == group)
+				add_key(&keys, table, index);
+	}
+	sort_keys(keys.shards);
+	return keys;
+}
+
+void lock_table(const catalog::Table& table, bool replicated_only, bool alone)
+{
+	pg::Vec<GroupId> groups;
+	for (int index = 0; index < table.shard_count; index++)
+		for (const catalog::Placement& placement : table.placements_of(index))
+			add_group(groups, placement.group_id);
+	sort_groups(groups);
+	for (const GroupId group : groups)
+	{
+		const Keys keys = keys_of_table(table, group, replicated_only);
+		if (!keys.groups.empty() || !keys.shards.empty())
+			lock_on_node(table, group, keys, alone);
+	}
 }
 
 } // namespace
 
 void lock_shard_groups(Execution *execution)
 {
-	if (!enable_deadlock_prevention || execution->query->read_only ||
-		execution->query->target != plan::Target::ShardGroups || execution->anchor == nullptr ||
-		!(locks_rows(execution->query) || waits_for_keys(execution)))
+	const plan::RemoteQuery *query = execution->query;
+	if (!enable_deadlock_prevention || query->read_only ||
+		query->target != plan::Target::ShardGroups || execution->anchor == nullptr ||
+		locks_replica(execution))
+		return;
+	const bool alone = locks_rows(query) || waits_for_keys(execution);
+	if (!alone && !has_replicas(execution))
 		return;
 	pg::Vec<GroupId> groups;
 	for (const Task& task : execution->tasks)
-	{
-		bool known = false;
-		for (const GroupId group : groups)
-			known = known || group == task.groups[0];
-		if (!known)
-			groups.push(task.groups[0]);
-	}
-	qsort(groups.data(), groups.size(), sizeof(GroupId), [](const void *left, const void *right) {
-		return *static_cast<const GroupId *>(left) < *static_cast<const GroupId *>(right) ? -1 : 1;
-	});
+		add_group(groups, task.groups[0]);
+	sort_groups(groups);
 	for (const GroupId group : groups)
-		lock_on_node(execution, group);
+		lock_on_node(*execution->anchor, group, keys_of_group(execution, group), alone);
+}
+
+void lock_before_batches(const plan::RemoteQuery *query)
+{
+	if (!enable_deadlock_prevention || query->command != CMD_INSERT ||
+		query->target != plan::Target::ShardGroups || !OidIsValid(query->anchor))
+		return;
+	const bool alone = order_matters(query);
+	lock_table(catalog::get_table(query->anchor), !alone, alone);
 }
 
 bool goes_node_by_node(const Execution *execution)
 {
 	return enable_deadlock_prevention && inserts_given_rows(execution->query) &&
-		   execution->tasks.size() > 1 && execution->current_phase_end == execution->tasks.size() &&
-		   !locks_rows(execution->query) && has_unique_index(execution->anchor->relid);
+		   execution->current_phase_end > 1 && !locks_rows(execution->query) &&
+		   has_unique_index(execution->anchor->relid);
 }
 
 bool locks_replica(const Execution *execution)
 {
-	return execution->write && execution->query->target == plan::Target::AllReplicas &&
-		   execution->anchor != nullptr;
+	if (!execution->write || execution->anchor == nullptr)
+		return false;
+	if (execution->query->target == plan::Target::AllReplicas)
+		return true;
+	/* For several shards lock_shard_groups() has taken them in its order, where that is wanted. */
+	return has_replicas(execution) &&
+		   (execution->current_phase_end == 1 || !enable_deadlock_prevention);
 }
 
-void queue_replica_lock(const Execution *execution, remote::Session *session)
+bool sees_what_it_waited_for(const Execution *execution)
 {
-	const pg::Vec<int64> keys = replica_keys(execution->query);
-	remote::queue_hidden(session, lock_statement(execution->query->anchor, keys.span(),
+	return locks_replica(execution) || (execution->write && has_replicas(execution));
+}
+
+void queue_replica_lock(const Execution *execution, const Task& task, remote::Session *session)
+{
+	remote::queue_hidden(session, lock_statement(*execution->anchor, replica_keys(execution, task),
 												 order_matters(execution->query)));
 }
 
-void lock_local_replica(const Execution *execution)
+void lock_local_replica(const Execution *execution, const Task& task)
 {
-	for (const int64 key : replica_keys(execution->query))
-		lock_key(INVALID_COLOCATION_ID, key, order_matters(execution->query));
+	if (locks_replica(execution))
+		lock_here(*execution->anchor, replica_keys(execution, task),
+				  order_matters(execution->query));
 }
 
 const char *copied_rows_lock(const catalog::Table& table)
 {
-	const int64 key = table.shards[0].shard_id;
-	return lock_statement(table.relid, {&key, 1}, false);
+	Keys keys;
+	add_key(&keys, table, 0);
+	return lock_statement(table, keys, false);
 }
 
 void lock_for_copied_rows(const catalog::Table& table)
 {
 	lock_key(INVALID_COLOCATION_ID, table.shards[0].shard_id, false);
+}
+
+void lock_before_copy(const catalog::Table& table)
+{
+	if (table.kind == catalog::TableKind::Hash)
+		lock_table(table, true, false);
+}
+
+bool copies_node_by_node(const catalog::Table& table)
+{
+	return enable_deadlock_prevention && !all_modifications_commutative &&
+		   table.kind == catalog::TableKind::Hash && has_unique_index(table.relid);
 }
 
 } // namespace civitas::executor
@@ -271,8 +407,23 @@ CIVITAS_PG_BEGIN
 
 PG_FUNCTION_INFO_V1(citus_internal_lock_shard_groups);
 
-/* lock_shard_groups(relation, keys, alone): locks shard groups of a table that the caller may
- * change, in the order of the keys, to the end of the transaction. */
+namespace {
+
+/* The elements of a bigint[] argument. */
+std::span<const int64> keys_argument(Datum argument)
+{
+	ArrayType *array = DatumGetArrayTypeP(argument);
+	if (ARR_HASNULL(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("keys of locks may not be null")));
+	return {reinterpret_cast<const int64 *>(ARR_DATA_PTR(array)),
+			static_cast<size_t>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)))};
+}
+
+} // namespace
+
+/* lock_shard_groups(relation, groups, shards, alone): locks shard groups of a table that the caller
+ * may change, and shards, in the order given, to the end of the transaction. */
 PGDLLEXPORT Datum citus_internal_lock_shard_groups(PG_FUNCTION_ARGS)
 {
 	const Oid relation = PG_GETARG_OID(0);
@@ -282,17 +433,10 @@ PGDLLEXPORT Datum citus_internal_lock_shard_groups(PG_FUNCTION_ARGS)
 			ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(relation));
 	const catalog::Table& table = catalog::get_table(relation);
-	const bool by_shard =
-		table.kind == catalog::TableKind::Reference || table.colocation_id == INVALID_COLOCATION_ID;
-	ArrayType *array = PG_GETARG_ARRAYTYPE_P(1);
-	if (ARR_HASNULL(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("keys of locks may not be null")));
-	const int64 *keys = reinterpret_cast<const int64 *>(ARR_DATA_PTR(array));
-	const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	for (int index = 0; index < count; index++)
-		executor::lock_key(by_shard ? INVALID_COLOCATION_ID : table.colocation_id, keys[index],
-						   PG_GETARG_BOOL(2));
+	for (const int64 key : keys_argument(PG_GETARG_DATUM(1)))
+		executor::lock_key(table.colocation_id, key, PG_GETARG_BOOL(3));
+	for (const int64 key : keys_argument(PG_GETARG_DATUM(2)))
+		executor::lock_key(INVALID_COLOCATION_ID, key, PG_GETARG_BOOL(3));
 	PG_RETURN_VOID();
 }
 

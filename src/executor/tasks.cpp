@@ -227,21 +227,21 @@ void place_tasks(Execution *execution, pg::Vec<Task>& models)
 		order_replicas(execution, task, placements);
 		execution->tasks.push(task);
 	}
-	execution->current_phase_end = execution->tasks.size();
-	if (!replicas)
-	{
-		execution->node_by_node = goes_node_by_node(execution);
-		if (execution->node_by_node)
-			qsort(execution->tasks.data(), execution->tasks.size(), sizeof(Task), compare_nodes);
-		return;
-	}
+	const int primaries = execution->tasks.size();
+	execution->current_phase_end = primaries;
 	for (const Task& model : models)
 	{
 		const std::span<const catalog::Placement> placements =
 			anchor->placements_of(model.shard_index);
-		for (size_t index = 1; index < placements.size(); index++)
+		for (size_t index = 1; replicas && index < placements.size(); index++)
 			push_task(execution, model, placements[index].group_id, false);
 	}
+	execution->node_by_node = goes_node_by_node(execution);
+	if (!execution->node_by_node)
+		return;
+	Task *tasks = execution->tasks.data();
+	qsort(tasks, primaries, sizeof(Task), compare_nodes);
+	qsort(tasks + primaries, execution->tasks.size() - primaries, sizeof(Task), compare_nodes);
 }
 
 /* --- INSERT .. VALUES ------------------------------------------------------------------------- */
