@@ -23,6 +23,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -34,6 +35,7 @@ CIVITAS_PG_BEGIN
 #include "optimizer/prep.h"
 #include "optimizer/tlist.h"
 #include "parser/parse_func.h"
+#include "parser/parsetree.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -237,6 +239,47 @@ List *grouped_keys(const RemoteRel *remote, PathTarget *target, List *clauses)
 	return result;
 }
 
+/* Leaves out what is grouped by: where an expression is computed from it, its columns need not
+ * come. */
+Node *without_grouped(Node *node, void *grouped)
+{
+	if (node == nullptr || IsA(node, Aggref))
+		return node;
+	if (list_member(static_cast<List *>(grouped), node))
+		return reinterpret_cast<Node *>(
+			makeNullConst(exprType(node), exprTypmod(node), exprCollation(node)));
+	return pg::mutate_children(node, without_grouped, grouped);
+}
+
+/*
+ * Whether SQL lets the target stand beside GROUP BY. PostgreSQL's planner asks for single columns
+ * of grouped expressions where windows are computed above, which only it can know to be right.
+ */
+bool can_be_grouped(PlannerInfo *root, PathTarget *target, Node *having)
+{
+	List *grouped = NIL;
+	ListCell *cell;
+	int index = 0;
+	foreach (cell, target->exprs)
+		if (is_group_column(target, index++, root->parse->groupClause))
+			grouped = lappend(grouped, lfirst(cell));
+	List *columns = pull_var_clause(
+		without_grouped(reinterpret_cast<Node *>(list_make2(target->exprs, having)), grouped),
+		PVC_INCLUDE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
+	foreach (cell, columns)
+	{
+		if (!IsA(lfirst(cell), Var))
+			continue;
+		const Var *column = lfirst_node(Var, cell);
+		const RangeTblEntry *rte = planner_rt_fetch(column->varno, root);
+		List *dependencies = NIL;
+		if (rte->rtekind != RTE_RELATION ||
+			!check_functional_grouping(rte->relid, column->varno, 0, grouped, &dependencies))
+			return false;
+	}
+	return true;
+}
+
 /* What a partial aggregation returns: group columns, the other columns needed, partial aggregates.
  * null where an aggregate cannot be split. */
 PathTarget *partial_target(PlannerInfo *root, PathTarget *target, Node *having)
@@ -256,9 +299,9 @@ PathTarget *partial_target(PlannerInfo *root, PathTarget *target, Node *having)
 	}
 	if (having)
 		others = lappend(others, having);
-	List *columns = pull_var_clause(reinterpret_cast<Node *>(others), PVC_INCLUDE_AGGREGATES |
-																		  PVC_RECURSE_WINDOWFUNCS |
-																		  PVC_INCLUDE_PLACEHOLDERS);
+	Node *left = without_grouped(reinterpret_cast<Node *>(others), partial->exprs);
+	List *columns = pull_var_clause(left, PVC_INCLUDE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+											  PVC_INCLUDE_PLACEHOLDERS);
 	add_new_columns_to_pathtarget(partial, columns);
 	foreach (cell, partial->exprs)
 	{
@@ -326,7 +369,8 @@ void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_re
 
 	List *keys = grouped_keys(input, output->reltarget, parse->groupClause);
 	if ((keys != NIL || input->spread == route::Spread::Replicated) &&
-		target_shippable(output->reltarget) && is_shippable(reinterpret_cast<Node *>(having)))
+		target_shippable(output->reltarget) && is_shippable(reinterpret_cast<Node *>(having)) &&
+		can_be_grouped(root, output->reltarget, reinterpret_cast<Node *>(having)))
 	{
 		RemoteRel *whole = derive(input);
 		whole->target = copy_pathtarget(output->reltarget);
@@ -343,7 +387,7 @@ void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_re
 		root->hasNonSerialAggs)
 		return;
 	PathTarget *target = partial_target(root, output->reltarget, reinterpret_cast<Node *>(having));
-	if (target == nullptr || !target_shippable(target))
+	if (target == nullptr || !target_shippable(target) || !can_be_grouped(root, target, nullptr))
 		return;
 	RelOptInfo *partial_rel = fetch_upper_rel(root, UPPERREL_PARTIAL_GROUP_AGG, nullptr);
 	partial_rel->reltarget = target;

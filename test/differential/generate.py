@@ -42,7 +42,7 @@ VALUES = {
     "date": ["2024-01-06", "2024-01-11", "2024-01-21", "2024-02-10", "2024-03-01", "2024-03-31", "2024-04-20", "2024-05-20", "2024-06-29"],
 }
 STRANGE = {
-    "int": ["99", "-1", "2147483647"],
+    "int": ["99", "-1", "2147400000"],
     "bigint": ["-7", "9223372036854775807"],
     "text": ["", "ü", "Zed", "it''s", "x1", "%"],
     "numeric": ["-3.25", "100.00", "NaN"],
@@ -383,12 +383,18 @@ class Generator:
             keys = [key for key in keys if "." in key[0] and "NULL::" not in key[0]]
             aggregates = [self.aggregate(scope) for _ in range(rnd.randint(1, 3))]
             outputs = keys + aggregates
+            groups = [Column(sql, type_) for sql, type_ in keys]
+            if groups and self.chance(0.2):
+                type_ = rnd.choice(groups).type
+                outputs.append((self.expr(groups, type_), type_))
             if keys:
                 tail = " GROUP BY " + ", ".join(str(i + 1) for i in range(len(keys)))
                 if len(keys) == 2 and self.chance(0.15):
                     tail = f" GROUP BY {rnd.choice(['ROLLUP', 'CUBE'])} ({keys[0][0]}, {keys[1][0]})"
+                elif self.chance(0.1):
+                    outputs.append((f"sum(count(*)) OVER (PARTITION BY {rnd.choice(keys)[0]})", "numeric"))
             if self.chance(0.15):
-                tail += f" HAVING {rnd.choice(['count(*) > 1', self.aggregate(scope)[0] + ' IS NOT NULL'])}"
+                tail += f" HAVING {rnd.choice(['count(*) > 1', self.aggregate(scope)[0] + ' IS NOT NULL'] + [self.predicate(groups)] * len(groups))}"
         else:
             count = rnd.randint(1, 4)
             outputs = []

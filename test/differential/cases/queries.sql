@@ -28,6 +28,19 @@ SELECT k, percent_rank() OVER (PARTITION BY k ORDER BY j) FROM b WHERE k = 7;
 SELECT * FROM (SELECT k, j, row_number() OVER (PARTITION BY k ORDER BY j DESC, w) rn FROM b) x WHERE rn <= 2;
 -- grouping
 SELECT g, v, count(*), grouping(g, v) FROM a GROUP BY GROUPING SETS ((g, v), (g), ()) ;
+-- what is computed from an expression that is grouped by
+SELECT (g % 3 + 1) * 2, count(*) FROM a GROUP BY g % 3 + 1;
+SELECT count(*) FROM a GROUP BY g % 3 + 1 HAVING g % 3 + 1 > 2;
+SELECT g % 3 + count(*), avg(n) FROM a GROUP BY g % 3 HAVING (g % 3) * count(*) > 18 ORDER BY (g % 3) * 5;
+SELECT upper(v) || '!', max(t) FROM a JOIN r ON r.id = a.g GROUP BY upper(v) HAVING max(r.t) > upper(v) OR upper(v) LIKE '%3';
+SELECT c, x FROM (SELECT CASE WHEN g > 3 THEN g ELSE -g END AS x, count(n) AS c FROM a GROUP BY 1) s WHERE c > 8 OR x > 5;
+SELECT (g % 3) * 2, rank() OVER (ORDER BY g % 3), sum(count(*)) OVER (PARTITION BY g % 3) FROM a GROUP BY g % 3;
+SELECT k + 1, (g % 3) * 2, sum(count(*)) OVER (PARTITION BY g % 3) FROM a GROUP BY k, g % 3;
+SELECT upper(r.t), count(*), rank() OVER (ORDER BY r.t) FROM a JOIN r ON r.id = a.g GROUP BY r.id;
+PREPARE grouped(int) AS SELECT (g % 4 + $1) * 2, count(*) FROM a GROUP BY g % 4 + $1 HAVING g % 4 + $1 > $1;
+--again 7
+EXECUTE grouped(3);
+DEALLOCATE grouped;
 SELECT g, v, sum(n) FROM a GROUP BY CUBE (g, v) HAVING sum(n) > 20;
 SELECT k, j, count(*) FROM b GROUP BY ROLLUP (k, j);
 SELECT k, g, count(*) FROM a GROUP BY k, ROLLUP (g);
