@@ -282,7 +282,7 @@ COMMENT ON FUNCTION pg_catalog.citus_stat_statements_reset() IS
 COMMENT ON VIEW pg_catalog.citus_stat_statements IS
 	'How often each statement on distributed tables was run by each user, by the value of the distribution column that chose its shard, while citus.stat_statements_track was all. queryid is that of pg_stat_statements, which need not be loaded.';
 COMMENT ON FUNCTION pg_catalog.citus_split_shard_by_split_points(bigint,text[],integer[],citus.shard_transfer_mode) IS
-	'Cuts a shard, and those of the tables colocated with it, into several. A split point is the last hash of a new shard, so n points make n + 1 shards; node_ids says where each goes, in hash order. The old shards are dropped later.';
+	'Cuts a shard, and those of the tables colocated with it, into several. A split point is the last hash of a new shard, so n points make n + 1 shards; node_ids says where each goes, in hash order; where the shard has several placements the first of each goes there unless that node has one already, the others stay where they are. The old shards are dropped later.';
 COMMENT ON FUNCTION pg_catalog.isolate_tenant_to_new_shard(regclass,"any",text,citus.shard_transfer_mode) IS
 	'Gives one value of the distribution column (and what has the same hash) a shard of its own, on the node where it is, and returns that shard. cascade_option ''CASCADE'' is needed where other tables are colocated: their shards are cut as well.';
 COMMENT ON FUNCTION citus_internal.merge_once(bigint) IS

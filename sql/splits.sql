@@ -14,6 +14,6 @@ CREATE FUNCTION pg_catalog.isolate_tenant_to_new_shard(
 -- Called by the coordinator on all nodes, in its transaction, as the user who must own the table.
 CREATE FUNCTION citus_internal.replace_shard(
         relation regclass, shard_id bigint, shard_ids bigint[], min_hashes text[], max_hashes text[],
-        placement_ids bigint[], placement_groups integer[]) RETURNS void
+        placement_ids bigint[], placement_shards bigint[], placement_groups integer[]) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_replace_shard';

@@ -212,6 +212,33 @@ SELECT sum(result::int) AS left_over, (SELECT count(*) FROM pg_dist_cleanup WHER
 	FROM run_command_on_all_nodes(format('SELECT count(*) FROM pg_class WHERE relname = %L', 'by_uuid_' || :old));
 RESET citus.defer_drop_after_shard_split;
 
+-- shards with two placements: a new shard has the node asked for, and the others of the old one; all hold the same
+SET citus.shard_replication_factor = 2;
+CREATE TABLE copied (k int PRIMARY KEY, v text);
+SELECT create_distributed_table('copied', 'k', shard_count => 1, colocate_with => 'none');
+CREATE TABLE copied_too (k int, n int, PRIMARY KEY (k, n));
+SELECT create_distributed_table('copied_too', 'k', colocate_with => 'copied');
+RESET citus.shard_replication_factor;
+INSERT INTO copied SELECT i, 'v' || i FROM generate_series(1, 200) i;
+INSERT INTO copied_too SELECT i, j FROM generate_series(1, 200) i, generate_series(1, 2) j;
+CREATE VIEW copies AS SELECT logicalrelid, shardminvalue, shardmaxvalue, string_agg(CASE nodeid WHEN :coordinator THEN 'coordinator' WHEN :one THEN 'one' ELSE 'two' END, ' ' ORDER BY groupid) AS places,
+	(SELECT count(DISTINCT result) FROM run_command_on_placements(logicalrelid, 'SELECT count(*) || md5(string_agg(t::text, NULL ORDER BY t)) FROM %s t') r
+		WHERE r.shardid = s.shardid AND success) AS contents
+	FROM pg_dist_shard s JOIN pg_dist_placement USING (shardid) JOIN pg_dist_node USING (groupid) WHERE logicalrelid::text LIKE 'copied%' GROUP BY 1, 2, 3, shardid;
+SELECT shardid AS copied FROM pg_dist_shard WHERE logicalrelid = 'copied'::regclass \gset
+SELECT citus_split_shard_by_split_points(:copied, ARRAY['-1000000000', '1000000000'], ARRAY[:one, :coordinator, :two]);
+SELECT * FROM copies ORDER BY 1, shardminvalue::int;
+SELECT isolate_tenant_to_new_shard('copied', 7, 'CASCADE', 'block_writes') = get_shard_id_for_distribution_column('copied', 7) AS alone;
+SET citus.defer_drop_after_shard_split = off;
+SELECT citus_split_shard_by_split_points(shardid, ARRAY['1500000000'], ARRAY[:coordinator, :one]) FROM pg_dist_shard
+	WHERE logicalrelid = 'copied'::regclass AND shardminvalue = '1000000001';
+RESET citus.defer_drop_after_shard_split;
+UPDATE copied SET v = v || k WHERE k % 2 = 0;
+DELETE FROM copied_too WHERE k % 3 = 0;
+SELECT * FROM copies ORDER BY 1, shardminvalue::int;
+SELECT count(*), count(DISTINCT k), sum(n) FROM copied JOIN copied_too USING (k);
+SELECT DISTINCT result FROM run_command_on_workers('SELECT count(*) || '' '' || sum(n) FROM splitting.copied JOIN splitting.copied_too USING (k)');
+
 -- old shards go
 SET client_min_messages = warning;
 CALL citus_cleanup_orphaned_resources();

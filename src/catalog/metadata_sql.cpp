@@ -310,8 +310,8 @@ PGDLLEXPORT Datum citus_internal_delete_table_metadata(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* replace_shard(table, shard, ids, minima, maxima, placements, groups): new shards, one placement
- * each, in the place of one. */
+/* replace_shard(table, shard, ids, minima, maxima, placements, their shards, their groups): new
+ * shards in the place of one. */
 PG_FUNCTION_INFO_V1(citus_internal_replace_shard);
 PGDLLEXPORT Datum citus_internal_replace_shard(PG_FUNCTION_ARGS)
 {
@@ -326,8 +326,8 @@ PGDLLEXPORT Datum citus_internal_replace_shard(PG_FUNCTION_ARGS)
 	delete_shard(PG_GETARG_INT64(1));
 	insert_shard_arrays(relid, PG_GETARG_ARRAYTYPE_P(2), PG_GETARG_ARRAYTYPE_P(3),
 						PG_GETARG_ARRAYTYPE_P(4));
-	insert_placement_arrays(PG_GETARG_ARRAYTYPE_P(5), PG_GETARG_ARRAYTYPE_P(2),
-							PG_GETARG_ARRAYTYPE_P(6));
+	insert_placement_arrays(PG_GETARG_ARRAYTYPE_P(5), PG_GETARG_ARRAYTYPE_P(6),
+							PG_GETARG_ARRAYTYPE_P(7));
 	invalidate_table(relid);
 	CommandCounterIncrement();
 	const Table& table = get_table(relid);

@@ -3,8 +3,9 @@
  *
  * A shard is cut with its whole group: the shards of all colocated tables at the same place of the
  * hash range. Each piece gets shards of new ids, on the node asked for, filled with the rows of the
- * old shard whose hash is in the piece's range. What stands still meanwhile is what a move holds
- * still.
+ * old shard whose hash is in the piece's range. Where the old shard has several placements, each of
+ * them fills one of every piece, so that all of a piece hold what is committed at the switch. What
+ * stands still meanwhile is what a move holds still.
  *
  *   check, lock, look again -> targets -> rows -> indexes -> writes stop -> foreign keys
  *     -> metadata on all nodes, in this transaction
@@ -121,86 +122,112 @@ void check_cut(const Table& table, int index, const Cut& cut)
 							   get_rel_name(table.relid), MAX_SHARD_COUNT)));
 }
 
-/* The node of the shard's only placement. */
-catalog::Node source_of(const Table& table, int index)
+/* The nodes of the shard's placements; those of a group are the same for all its tables. */
+pg::Vec<catalog::Node> sources_of(const Table& table, int index)
 {
-	const auto placements = table.placements_of(index);
-	if (placements.size() != 1)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("shard " INT64_FORMAT " of table \"%s\" has %d placements",
-							   table.shards[index].shard_id, get_rel_name(table.relid),
-							   static_cast<int>(placements.size())),
-						errdetail("Shards with one placement can be split.")));
-	return catalog::get_primary(placements[0].group_id);
+	pg::Vec<catalog::Node> nodes;
+	for (const catalog::Placement& placement : table.placements_of(index))
+		nodes.push(catalog::get_primary(placement.group_id));
+	return nodes;
 }
 
 /* --- the way --------------------------------------------------------------------------------- */
 
-/* One shard group after the other. */
-pg::Vec<ShardTransfer> plan_transfers(List *tables, int index, const Cut& cut)
+/* What is transferred: for each placement of the old shard (a place) each piece, of each table. */
+struct Plan
 {
 	pg::Vec<ShardTransfer> transfers;
-	const pg::Vec<ShardId> ids = new_shard_ids(list_length(tables) * cut.pieces());
-	for (int piece = 0; piece < cut.pieces(); piece++)
+	int places;
+	int pieces;
+	int tables;
+
+	const ShardTransfer& at(int place, int piece, int table) const
 	{
-		ListCell *cell;
-		foreach (cell, tables)
-		{
-			const Table& table = catalog::get_table(lfirst_oid(cell));
-			const HashRange whole = range_of(table, index);
-			const HashRange range = shard::split_piece(whole, cut.points, piece);
-			const char *column = catalog::distribution_column_name(table);
-			transfers.push({table.relid, table.shards[index].shard_id,
-							ids[foreach_current_index(cell) * cut.pieces() + piece],
-							source_of(table, index), cut.nodes[static_cast<size_t>(piece)],
-							hash_condition(table.hash_function, column, range), column, range.min,
-							range.max, share_of(range, whole)});
-		}
+		return transfers[(place * pieces + piece) * tables + table];
 	}
-	return transfers;
+	Transfers all() const { return transfers.span(); }
+	/* Every piece has the same sources: the old placements of all tables on one node. */
+	Transfers sources(int place) const
+	{
+		return all().subspan(static_cast<size_t>(place * pieces * tables),
+							 static_cast<size_t>(tables));
+	}
+};
+
+/* A piece has its placements where the old shard has them, but for the first of these where the
+ * node that was asked for has none. */
+const catalog::Node& target_of(const pg::Vec<catalog::Node>& sources, int place,
+							   const catalog::Node& asked)
+{
+	for (const catalog::Node& source : sources)
+		if (source.group_id == asked.group_id)
+			return sources[place];
+	return place == 0 ? asked : sources[place];
 }
 
-/* "ARRAY[..]::type[]" of one value for each piece. */
+Plan plan_transfers(List *tables, int index, const Cut& cut)
+{
+	const pg::Vec<ShardId> ids = new_shard_ids(list_length(tables) * cut.pieces());
+	const pg::Vec<catalog::Node> sources =
+		sources_of(catalog::get_table(linitial_oid(tables)), index);
+	Plan plan = {{}, sources.size(), cut.pieces(), list_length(tables)};
+	for (int place = 0; place < plan.places; place++)
+		for (int piece = 0; piece < plan.pieces; piece++)
+		{
+			const catalog::Node& target =
+				target_of(sources, place, cut.nodes[static_cast<size_t>(piece)]);
+			ListCell *cell;
+			foreach (cell, tables)
+			{
+				const Table& table = catalog::get_table(lfirst_oid(cell));
+				const HashRange whole = range_of(table, index);
+				const HashRange range = shard::split_piece(whole, cut.points, piece);
+				const char *column = catalog::distribution_column_name(table);
+				plan.transfers.push({table.relid, table.shards[index].shard_id,
+									 ids[foreach_current_index(cell) * plan.pieces + piece],
+									 sources[place], target,
+									 hash_condition(table.hash_function, column, range), column,
+									 range.min, range.max, share_of(range, whole)});
+			}
+		}
+	return plan;
+}
+
+/* ", ARRAY[..]::type[]" of `count` values. */
 template <typename Value>
-void append_array(pg::Str& sql, int pieces, const char *type, Value&& value)
+void append_array(pg::Str& sql, int count, const char *type, Value&& value)
 {
 	sql.raw(", ARRAY[");
-	for (int piece = 0; piece < pieces; piece++)
-		sql.raw(piece > 0 ? ", " : "").num(value(piece));
+	for (int i = 0; i < count; i++)
+		sql.raw(i > 0 ? ", " : "").num(value(i));
 	sql.raw("]::").raw(type).raw("[]");
 }
 
 /* The metadata, here and on all other nodes. */
-void switch_shards(List *tables, int index, const Cut& cut, Transfers transfers,
-				   SwitchCommands *commands)
+void switch_shards(List *tables, int index, const Plan& plan, SwitchCommands *commands)
 {
 	pg::Str sql;
-	const int width = list_length(tables);
 	ListCell *cell;
 	foreach (cell, tables)
 	{
 		const Table& table = catalog::get_table(lfirst_oid(cell));
 		const int at = foreach_current_index(cell);
-		const auto transfer = [&](int piece) -> const ShardTransfer& {
-			return transfers[static_cast<size_t>(piece * width + at)];
+		const auto piece = [&](int i) -> const ShardTransfer& { return plan.at(0, i, at); };
+		const auto placement = [&](int i) -> const ShardTransfer& {
+			return plan.at(i / plan.pieces, i % plan.pieces, at);
 		};
-		const auto piece_range = [&](int piece) {
-			return shard::split_piece(range_of(table, index), cut.points, piece);
-		};
+		const int placements = plan.places * plan.pieces;
 		sql.raw("SELECT citus_internal.replace_shard(")
 			.literal(quote_qualified_identifier(get_namespace_name(get_rel_namespace(table.relid)),
 												get_rel_name(table.relid)));
 		sql.raw("::pg_catalog.regclass, ").num(table.shards[index].shard_id);
-		append_array(sql, cut.pieces(), "bigint",
-					 [&](int piece) { return transfer(piece).target_shard; });
-		append_array(sql, cut.pieces(), "pg_catalog.text",
-					 [&](int piece) { return piece_range(piece).min; });
-		append_array(sql, cut.pieces(), "pg_catalog.text",
-					 [&](int piece) { return piece_range(piece).max; });
-		append_array(sql, cut.pieces(), "bigint",
-					 [&](int) { return catalog::next_placement_id(); });
-		append_array(sql, cut.pieces(), "integer",
-					 [&](int piece) { return transfer(piece).target.group_id; });
+		append_array(sql, plan.pieces, "bigint", [&](int i) { return piece(i).target_shard; });
+		append_array(sql, plan.pieces, "pg_catalog.text", [&](int i) { return piece(i).min_hash; });
+		append_array(sql, plan.pieces, "pg_catalog.text", [&](int i) { return piece(i).max_hash; });
+		append_array(sql, placements, "bigint", [&](int) { return catalog::next_placement_id(); });
+		append_array(sql, placements, "bigint", [&](int i) { return placement(i).target_shard; });
+		append_array(sql, placements, "integer",
+					 [&](int i) { return placement(i).target.group_id; });
 		sql.raw(");");
 	}
 	commands->add(local_node(), sql.c_str());
@@ -208,23 +235,23 @@ void switch_shards(List *tables, int index, const Cut& cut, Transfers transfers,
 	commands->run();
 }
 
-void carry_out(TransferMode mode, List *tables, int index, const Cut& cut, Transfers transfers)
+void carry_out(TransferMode mode, List *tables, int index, const Plan& plan)
 {
 	const int64 operation = begin_operation();
-	create_targets(operation, transfers);
+	create_targets(operation, plan.all());
 	CIVITAS_DEBUG_POINT("split_created");
-	fill_targets(mode, operation, tables, transfers);
+	fill_targets(mode, operation, tables, plan.all());
 	set_phase(Phase::ForeignKeys);
 	SwitchCommands commands;
-	add_foreign_keys(&commands, transfers);
-	/* Every piece has the same sources. */
-	const Transfers sources = transfers.subspan(0, static_cast<size_t>(list_length(tables)));
-	ignore_foreign_keys(&commands, sources);
+	add_foreign_keys(&commands, plan.all());
+	for (int place = 0; place < plan.places; place++)
+		ignore_foreign_keys(&commands, plan.sources(place));
 	CIVITAS_DEBUG_POINT("split_filled");
 	set_phase(Phase::Completing);
-	switch_shards(tables, index, cut, transfers, &commands);
+	switch_shards(tables, index, plan, &commands);
 	keep_objects(operation);
-	give_up_sources(operation, sources, defer_drop);
+	for (int place = 0; place < plan.places; place++)
+		give_up_sources(operation, plan.sources(place), defer_drop);
 	CIVITAS_DEBUG_POINT("split_switched");
 }
 
@@ -241,14 +268,15 @@ pg::Vec<ShardId> split(ShardId shard, Oid relid, const Cut& cut, TransferMode mo
 	check_cut(table, index, cut);
 	for (const catalog::Node& node : cut.nodes)
 		check_active_primary(node);
+	for (const catalog::Node& node : sources_of(table, index))
+		check_active_primary(node);
 	check_mode(mode, tables, "split", "split");
-	const pg::Vec<ShardTransfer> list = plan_transfers(tables, index, cut);
-	const Transfers transfers = list.span();
-	check_disk_space(transfers);
-	begin_progress(transfers, "split");
+	const Plan plan = plan_transfers(tables, index, cut);
+	check_disk_space(plan.all());
+	begin_progress(plan.all(), "split");
 	PG_TRY();
 	{
-		carry_out(mode, tables, index, cut, transfers);
+		carry_out(mode, tables, index, plan);
 	}
 	PG_FINALLY();
 	{
@@ -257,7 +285,8 @@ pg::Vec<ShardId> split(ShardId shard, Oid relid, const Cut& cut, TransferMode mo
 	PG_END_TRY();
 
 	pg::Vec<ShardId> ids;
-	for (const ShardTransfer& transfer : transfers)
+	for (const ShardTransfer& transfer :
+		 plan.all().subspan(0, static_cast<size_t>(plan.pieces * plan.tables)))
 		if (transfer.relid == relid)
 			ids.push(transfer.target_shard);
 	return ids;
@@ -380,7 +409,7 @@ PGDLLEXPORT Datum isolate_tenant_to_new_shard(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("the tenant has a shard of its own already, " INT64_FORMAT,
 							   table.shards[index].shard_id)));
-	const catalog::Node source = source_of(table, index);
+	const catalog::Node source = sources_of(table, index)[0];
 	const catalog::Node nodes[] = {source, source, source};
 	const pg::Vec<ShardId> ids =
 		split(table.shards[index].shard_id, table.relid,

@@ -142,4 +142,40 @@ is(split_while_keys_change('k <= 100 AND long IS NULL'), '', '... and the split 
 is($cluster->sql(q{SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = 'renamed'::regclass}), 2, '... once');
 is(ShardTraffic::leftovers_of($cluster, 'renamed'), '', 'nothing is left behind');
 
+# --- shards with two placements -------------------------------------------------------------------------
+
+$cluster->sql(q{
+	SET citus.shard_replication_factor = 2;
+	CREATE TABLE copies (k int PRIMARY KEY, n int NOT NULL);
+	SELECT create_distributed_table('copies', 'k', shard_count => 1, colocate_with => 'none');
+	INSERT INTO copies SELECT i, 0 FROM generate_series(1, 200) i;
+});
+my $rows = 200;
+
+# A split that stops at a point while rows are inserted, changed and deleted on all nodes, then goes on or is ended; what it says.
+sub split_copies
+{
+	my ($point, $ended) = @_;
+	my ($shard, $middle) = split /\|/, $cluster->sql(q{SELECT shardid, (shardminvalue::bigint + shardmaxvalue::bigint) / 2
+		FROM pg_dist_shard WHERE logicalrelid = 'copies'::regclass ORDER BY shardminvalue::int LIMIT 1});
+	my $run = ShardTraffic::start_at($cluster, $point,
+		"SELECT citus_split_shard_by_split_points($shard, '{$middle}', ARRAY[$nodes[0], $nodes[1]], 'auto')");
+	# Once it is decided nobody may write.
+	my $writes = 'INSERT INTO copies SELECT max(k) + 1, 0 FROM copies; UPDATE copies SET n = n + 1; DELETE FROM copies WHERE k IN (SELECT min(k) FROM copies)';
+	$cluster->node($_)->safe_psql('postgres', $writes) for $point eq 'split_switched' ? () : 0 .. 2;
+	$cluster->sql("SELECT pg_terminate_backend($run->{pid})") if $ended;
+	ShardTraffic::let_go($cluster, $run);
+	$cluster->node($_)->safe_psql('postgres', $writes) for 0 .. 2;
+	is(ShardTraffic::leftovers_of($cluster, 'copies'), '', "replicas while a split stands at $point: nothing is left behind");
+	is($cluster->sql(q{SELECT count(*) FROM (SELECT shardid FROM run_command_on_placements('copies', 'SELECT md5(string_agg(t::text, NULL ORDER BY k)) FROM %s t')
+		GROUP BY shardid HAVING count(*) <> 2 OR count(DISTINCT result) <> 1 OR NOT bool_and(success)) x}), 0, '... they are equal, two of each shard');
+	is($cluster->sql('SELECT count(*) FROM copies'), $rows, '... and have all rows');
+	return $run->{err};
+}
+
+is(split_copies('move_copied'), '', 'a split of shards with two placements succeeds');
+like(split_copies('split_switched', 1), qr/terminat|closed/, '... one is ended at the last moment');
+is($cluster->sql(q{SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = 'copies'::regclass}), 2, '... and has changed nothing');
+is(split_copies('move_caught_up'), '', '... and one more succeeds');
+
 done_testing();
