@@ -453,6 +453,10 @@ void note_task(Execution *execution, const Task& task, remote::Session *session)
 	const GroupId group = task.ran_on;
 	const bool reference = execution->anchor->kind == catalog::TableKind::Reference;
 	const AffinityKey key = affinity_key(execution, task);
+	/* A task that waited may run after another scan of the statement locked rows of its shard
+	 * group: their changes must find that scan's session. */
+	if (execution->query->read_only && txn::affinity(group, key.colocation, key.key) != nullptr)
+		return;
 	txn::set_affinity(group, key.colocation, key.key, session);
 	if (reference && !execution->query->read_only)
 		txn::pin_node(group, session);

@@ -410,7 +410,8 @@ class Generator:
         distinct = "DISTINCT " if shape >= 0.38 and self.chance(0.15) else ""
         columns = ", ".join(f"{sql} AS c{i}" for i, (sql, _) in enumerate(outputs))
         sql = f"{prefix}SELECT {distinct}{columns} FROM {from_}{where}{tail}"
-        if self.chance(0.3):
+        # PostgreSQL 15 leaves a grouping column that equals a constant out of the order, although it is NULL in some sets.
+        if self.chance(0.3) and "CUBE" not in tail and "ROLLUP" not in tail:
             directions = [rnd.choice(["", " DESC", " NULLS FIRST"]) for _ in outputs]
             sql += " ORDER BY " + ", ".join(f"{i + 1}{direction}" for i, direction in enumerate(directions))
             if self.chance(0.6):
@@ -463,13 +464,17 @@ class Generator:
             return f"UPDATE {name} SET {self.moved(name, scope)}{column} = {self.expr(scope, type_, 1)}{where}{returning}"
         return f"DELETE FROM {name}{where}{returning}"
 
+    def offset(self):
+        """Leads from one key to another that no row has, also not one that will be gone at the end: a plain table looks row by row."""
+        return self.rnd.randint(1, 500000) * 1000
+
     def moved(self, name, scope):
         """Now and then an UPDATE sets the distribution column too, so that rows move to other shards."""
         if name not in MOVING or not self.chance(0.3):
             return ""
         column, type_ = TABLES[name][0]
         if name in KEYED:
-            return f"{column} = {name}.{column} + 1000, "
+            return f"{column} = {name}.{column} + {self.offset()}, "
         fallback = self.printed(type_, VALUES[type_][1])
         return f"{column} = coalesce({self.expr(scope, type_, 1)}, {fallback}), "
 
@@ -623,7 +628,7 @@ class Generator:
                 break
         if self.chance(0.6):
             condition = f" AND {self.predicate(rows, 0)}" if self.chance(0.4) else ""
-            values = [f"{alias}.k" if self.chance(0.7) else f"{alias}.k + 200"]
+            values = [f"{alias}.k" if self.chance(0.7) else f"{alias}.k + {self.offset()}"]
             values += [self.expr(rows, type_, 1) for _, type_ in columns[1:]]
             names = ", ".join(column for column, _ in columns)
             clauses.append(f"WHEN NOT MATCHED{condition} THEN INSERT ({names}) VALUES ({', '.join(values)})")

@@ -11,6 +11,12 @@ INSERT INTO a SELECT i, i % 7, 'v' || i FROM generate_series(1, 60) i;
 INSERT INTO b SELECT i % 25, i % 6 FROM generate_series(1, 80) i;
 INSERT INTO s SELECT 'id' || i, i FROM generate_series(1, 40) i;
 INSERT INTO r SELECT i, 'r' || i FROM generate_series(0, 9) i;
+-- A scan whose tasks still wait when another one has locked rows of their shard group.
+SET citus.force_max_query_parallelization = on;
+UPDATE b SET j = s.n FROM s JOIN (SELECT 6 + 5 AS c FROM b y) z ON s.n = z.c WHERE b.k = s.n AND b.j NOT IN (2, 9);
+DELETE FROM b USING s JOIN (SELECT 6 + 6 AS c FROM b y) z ON s.n = z.c WHERE b.k = s.n AND b.j NOT IN (2, 9) RETURNING b.*;
+RESET citus.force_max_query_parallelization;
+SELECT * FROM b;
 CREATE FUNCTION walk(upto int) RETURNS TABLE (k int, c bigint, t text) LANGUAGE plpgsql AS $$
 DECLARE row record; cur refcursor; total int := 0;
 BEGIN
