@@ -22,6 +22,7 @@
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
+#include "access/xact.h"
 #include "storage/latch.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
@@ -167,6 +168,9 @@ int pool_size_of(const Execution *execution)
 	if (!execution->query->read_only &&
 		(!execution->alone || execution->query->command == CMD_SELECT || execution->node_by_node ||
 		 multi_shard_modify_mode == MODIFY_SEQUENTIAL))
+		return 1;
+	/* There each session has its own snapshot to the end of the transaction: one a node. */
+	if (execution->in_transaction && XactIsoLevel != XACT_READ_COMMITTED)
 		return 1;
 	return execution->cursor ? 1 : max_adaptive_executor_pool_size;
 }

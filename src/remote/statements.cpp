@@ -115,11 +115,25 @@ void forget_prepared(Session *session, PreparedStatement *statement)
 	session->prepared_count--;
 }
 
+/* Whether what is queued next begins a transaction of its own on the node. */
+bool begins_part(const Session *session)
+{
+	if (session->item_count == 0)
+		return PQtransactionStatus(session->conn) == PQTRANS_IDLE;
+	const int last = (session->item_head + session->item_count - 1) % session->item_capacity;
+	return session->items[last].kind == ItemKind::HiddenSync;
+}
+
+/* DEALLOCATE takes a snapshot. Before a BEGIN it must be a part of its own, or the isolation level
+ * could not be chosen any more. */
 void queue_deallocate(Session *session, const PreparedStatement *statement)
 {
 	char sql[64];
 	snprintf(sql, sizeof(sql), "DEALLOCATE %s", statement->name);
+	const bool alone = begins_part(session);
 	queue_hidden(session, sql);
+	if (alone)
+		queue_hidden_sync(session);
 }
 
 void create_prepared_table(Session *session)

@@ -84,19 +84,45 @@ bool is_open(remote::Session *session)
 	return search.found && !remote::failed(session);
 }
 
+const char *current_role_name();
+
+[[noreturn]] void raise_session_lost(const char *host, int port)
+{
+	ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
+					errmsg("the transaction's session on node %s:%d is lost", host, port),
+					errhint("Roll the transaction back and try again.")));
+}
+
+/* Whether a session works for the current role: one of its own, or what was written through it must
+ * be seen. */
+bool serves_current_role(const Participant *participant)
+{
+	return participant->wrote ||
+		   strcmp(PQuser(remote::connection(participant->session)), current_role_name()) == 0;
+}
+
 remote::Session *pinned_session(GroupId group)
 {
 	if (pins == nullptr)
 		return nullptr;
 	for (const Pin& pin : *pins)
 	{
-		if (pin.group == group && is_open(pin.session))
+		if (pin.group != group)
+			continue;
+		if (!is_open(pin.session))
+		{
+			const catalog::Node *node = catalog::find_primary(group);
+			/* Another session would have another snapshot. */
+			if (XactIsoLevel != XACT_READ_COMMITTED && node != nullptr)
+				raise_session_lost(node->name, node->port);
+			continue;
+		}
+		const Participant *participant = existing_participant(pin.session);
+		if (participant == nullptr || serves_current_role(participant))
 			return pin.session;
 	}
 	return nullptr;
 }
-
-const char *current_role_name();
 
 /* The session of this transaction on that group: one that wrote before one that only read; not one
  * in use. */
@@ -106,13 +132,10 @@ remote::Session *participating_session(GroupId group)
 		return nullptr;
 	remote::Session *found = nullptr;
 	for_each_participant([&](Participant *participant) {
-		/* A session of another role is left alone, unless what it wrote must be seen. */
-		if (!participant->wrote &&
-			strcmp(PQuser(remote::connection(participant->session)), current_role_name()) != 0)
-			return;
-		if (participant->begun && participant->group == group && !participant->broken &&
-			!remote::failed(participant->session) && !remote::claimed(participant->session) &&
-			!remote::busy(participant->session) && (found == nullptr || participant->wrote))
+		if (participant->begun && participant->group == group && serves_current_role(participant) &&
+			!participant->broken && !remote::failed(participant->session) &&
+			!remote::claimed(participant->session) && !remote::busy(participant->session) &&
+			(found == nullptr || participant->wrote))
 			found = participant->session;
 	});
 	return found;
@@ -233,11 +256,7 @@ template <typename Emit> static void tell_settings(Participant *participant, Emi
 template <typename Emit> static void emit_preamble(Participant *participant, Emit&& emit)
 {
 	if (participant->broken)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("the transaction's session on node %s:%d is lost",
-						remote::host(participant->session), remote::port(participant->session)),
-				 errhint("Roll the transaction back and try again.")));
+		raise_session_lost(remote::host(participant->session), remote::port(participant->session));
 	if (participant->released < participant->savepoint_count)
 	{
 		emit(Part::Release, psprintf("RELEASE SAVEPOINT citus_s%u",
@@ -263,6 +282,9 @@ template <typename Emit> static void emit_preamble(Participant *participant, Emi
 		participant->begun = true;
 		participant->step = Step::Open;
 		current.used = true;
+		/* In the other levels the session's snapshot is the transaction's on that node. */
+		if (XactIsoLevel != XACT_READ_COMMITTED)
+			pin_node(participant->group, participant->session);
 		if (first_use_hook != nullptr)
 			first_use_hook();
 	}
@@ -745,8 +767,7 @@ void require_one_session_per_node()
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot change tables after a query that used several connections to a node"),
 			 errdetail("The locks of the earlier query would stand in the way of the change."),
-			 errhint("SET LOCAL citus.max_adaptive_executor_pool_size TO 1 at the start of the "
-					 "transaction.")));
+			 errhint("Change them in a transaction of their own.")));
 }
 
 } // namespace civitas::txn
