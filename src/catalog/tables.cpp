@@ -474,6 +474,30 @@ const Table& get_table(Oid relid)
 	return *table;
 }
 
+const Table **get_tables_at_once(Oid first, const List *others)
+{
+	auto **tables =
+		static_cast<const Table **>(palloc(sizeof(const Table *) * (list_length(others) + 1)));
+	uint64 generation;
+	do
+	{
+		/* Locks that are held already let messages lie. */
+		AcceptInvalidationMessages();
+		generation = names_generation();
+		tables[0] = OidIsValid(first) ? &get_table(first) : nullptr;
+		ListCell *cell;
+		foreach (cell, others)
+		{
+			const Oid relid = lfirst_oid(cell);
+			const Table *table = nullptr;
+			if (OidIsValid(relid))
+				table = relid == first ? tables[0] : &get_table(relid);
+			tables[foreach_current_index(cell) + 1] = table;
+		}
+	} while (generation != names_generation());
+	return tables;
+}
+
 int32 hash_value(const Table& table, Datum value)
 {
 	return DatumGetInt32(FunctionCall1Coll(table.hash_finfo, table.distribution_collation, value));

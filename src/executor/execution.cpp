@@ -20,7 +20,6 @@
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
 #include "executor/executor.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
 
@@ -225,12 +224,7 @@ Execution *begin_execution(ScanState *state)
 	execution->write = !state->query->read_only && state->query->command != CMD_SELECT;
 	execution->sole_node = estate->es_plannedstmt->planTree == state->css.ss.ps.plan &&
 						   estate->es_plannedstmt->subplans == NIL;
-	if (OidIsValid(state->query->anchor))
-	{
-		/* A shard may have moved since an earlier statement of the transaction locked the table. */
-		AcceptInvalidationMessages();
-		execution->anchor = &catalog::get_table(state->query->anchor);
-	}
+	look_up_tables(state, execution);
 
 	MemoryContextCallback *callback =
 		static_cast<MemoryContextCallback *>(palloc(sizeof(MemoryContextCallback)));

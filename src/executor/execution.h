@@ -112,7 +112,9 @@ struct Execution
 	MemoryContext row_context; /* the row handed out last */
 	ResourceOwner owner;	   /* of the portal that it runs in */
 	const plan::RemoteQuery *query;
-	const catalog::Table *anchor; /* null where the query has no table of the metadata */
+	const catalog::Table *anchor;		 /* null where the query has no table of the metadata */
+	const catalog::Table *const *tables; /* of the query's holes; of one moment, as the anchor is */
+	uint64 generation;					 /* of names, at that moment */
 	TupleDesc row_type;
 	Decoder *decoder;
 	Values *parameters;
@@ -164,6 +166,11 @@ struct StatementScans
 	StatementScans *outer;
 	int64 number;	   /* of the statement, in this backend */
 	List *colocations; /* int list: of each scan that reads shard groups */
+	/* Where the statement's tables were when it started: all its scans read there, though the
+	 * shards move meanwhile. Oid list, ascending, and what the metadata said of each. */
+	List *relations;
+	const catalog::Table **tables;
+	uint64 generation; /* of names, then */
 };
 CIVITAS_SERVER_STATE(StatementScans);
 
@@ -207,6 +214,12 @@ void make_tasks(ScanState *state, Execution *execution);
 void evaluate_parameters(ScanState *state, Execution *execution);
 /* Ascending indexes. */
 pg::Vec<int> prune(ScanState *state, const catalog::Table& table);
+
+/* --- scan.cpp -------------------------------------------------------------------------------- */
+
+/* Sets the execution's tables: those of the statement, or, where it is nothing but this scan, those
+ * of now. */
+void look_up_tables(const ScanState *state, Execution *execution);
 
 /* --- execution.cpp --------------------------------------------------------------------------- */
 

@@ -358,8 +358,10 @@ void explain_unknown_tasks(ScanState *state, ExplainState *es)
 	ExplainPropertyText("Tasks", "known at execution", es);
 	if (!es->verbose || query->pieces == NIL)
 		return;
+	const catalog::Table **tables = catalog::get_tables_at_once(InvalidOid, query->holes);
 	if (state->rows == NIL)
-		ExplainPropertyText("Remote SQL", without_indent(plan::task_sql(query, 0, nullptr)), es);
+		ExplainPropertyText("Remote SQL",
+							without_indent(plan::task_sql(query, tables + 1, 0, nullptr)), es);
 	else
 		ExplainPropertyInteger("Rows", nullptr, list_length(state->rows), es);
 }

@@ -71,6 +71,22 @@ void forget_statement(void *argument)
 		}
 }
 
+/* The plan's tables that the metadata knows; ascending, each once. */
+List *metadata_relations(const EState *estate)
+{
+	List *relations = NIL;
+	ListCell *cell;
+	foreach (cell, estate->es_range_table)
+	{
+		const auto *rte = lfirst_node(RangeTblEntry, cell);
+		if (rte->rtekind == RTE_RELATION && catalog::find_table(rte->relid) != nullptr)
+			relations = lappend_oid(relations, rte->relid);
+	}
+	list_sort(relations, list_oid_cmp);
+	list_deduplicate_oid(relations);
+	return relations;
+}
+
 StatementScans *scans_of(EState *estate)
 {
 	for (StatementScans *scans = statements; scans != nullptr; scans = scans->outer)
@@ -78,7 +94,10 @@ StatementScans *scans_of(EState *estate)
 			return scans;
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	StatementScans *scans = static_cast<StatementScans *>(palloc(sizeof(StatementScans)));
-	*scans = {estate, statements, ++last_statement_number, NIL};
+	*scans = {estate,  statements, ++last_statement_number, NIL, metadata_relations(estate),
+			  nullptr, 0};
+	scans->tables = catalog::get_tables_at_once(InvalidOid, scans->relations) + 1;
+	scans->generation = catalog::names_generation();
 	MemoryContextCallback *callback =
 		static_cast<MemoryContextCallback *>(palloc(sizeof(MemoryContextCallback)));
 	callback->func = forget_statement;
@@ -87,6 +106,24 @@ StatementScans *scans_of(EState *estate)
 	MemoryContextSwitchTo(old);
 	statements = scans;
 	return scans;
+}
+
+/* The table as the statement has found it; one that its range table does not list, as it is now. */
+const catalog::Table *table_of(const StatementScans *scans, Oid relid)
+{
+	int low = 0;
+	int high = list_length(scans->relations);
+	while (low < high)
+	{
+		const int middle = low + (high - low) / 2;
+		if (list_nth_oid(scans->relations, middle) < relid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == list_length(scans->relations) || list_nth_oid(scans->relations, low) != relid)
+		return &catalog::get_table(relid);
+	return scans->tables[low];
 }
 
 /* Enters the scan among those of its statement, so that it is known which of them must see the same
@@ -101,8 +138,8 @@ void enter_scan(ScanState *state, EState *estate)
 	if (query->target != plan::Target::ShardGroups || !OidIsValid(query->anchor))
 		return;
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-	state->scans->colocations =
-		lappend_int(state->scans->colocations, catalog::get_table(query->anchor).colocation_id);
+	state->scans->colocations = lappend_int(state->scans->colocations,
+											table_of(state->scans, query->anchor)->colocation_id);
 	MemoryContextSwitchTo(old);
 }
 
@@ -213,6 +250,30 @@ void rescan(CustomScanState *node)
 }
 
 } // namespace
+
+void look_up_tables(const ScanState *state, Execution *execution)
+{
+	const plan::RemoteQuery *query = state->query;
+	const StatementScans *scans = state->scans;
+	if (scans == nullptr)
+	{
+		const catalog::Table **tables = catalog::get_tables_at_once(query->anchor, query->holes);
+		execution->generation = catalog::names_generation();
+		execution->anchor = tables[0];
+		execution->tables = tables + 1;
+		return;
+	}
+	if (OidIsValid(query->anchor))
+		execution->anchor = table_of(scans, query->anchor);
+	auto **tables = static_cast<const catalog::Table **>(
+		palloc0(sizeof(const catalog::Table *) * (list_length(query->holes) + 1)));
+	ListCell *cell;
+	foreach (cell, query->holes)
+		if (OidIsValid(lfirst_oid(cell)))
+			tables[foreach_current_index(cell)] = table_of(scans, lfirst_oid(cell));
+	execution->tables = tables;
+	execution->generation = scans->generation;
+}
 
 const CustomScanMethods remote_scan_methods = {
 	.CustomName = "Citus",

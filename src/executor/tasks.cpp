@@ -380,17 +380,18 @@ char *rows_text(const plan::RemoteQuery *query, int base, int row_count)
 }
 
 /* A task's text; kept between executions where it is the statement's `only` one. */
-const char *text_of_task(const plan::RemoteQuery *query, int shard_index, int base, int row_count,
-						 bool only)
+const char *text_of_task(const Execution *execution, int shard_index, int row_count, bool only)
 {
+	const plan::RemoteQuery *query = execution->query;
+	only = only && execution->generation == catalog::names_generation();
 	const char *sql = only ? plan::kept_sql(query, shard_index) : nullptr;
 	if (sql != nullptr)
 		return sql;
-	const uint64 generation = catalog::names_generation();
-	const char *values = row_count > 0 ? rows_text(query, base, row_count) : nullptr;
-	sql = plan::task_sql(query, shard_index, values);
+	const char *values =
+		row_count > 0 ? rows_text(query, execution->parameters->count, row_count) : nullptr;
+	sql = plan::task_sql(query, execution->tables, shard_index, values);
 	if (only)
-		plan::keep_sql(query, shard_index, sql, generation);
+		plan::keep_sql(query, shard_index, sql, execution->generation);
 	return sql;
 }
 
@@ -428,10 +429,9 @@ void make_insert_models(ScanState *state, Execution *execution, pg::Vec<Task>& m
 		{
 			const int from = first + index * most;
 			const int to = from + most < last ? from + most : last;
-			task.statements[index] = {text_of_task(query, task.shard_index,
-												   execution->parameters->count, to - from,
-												   count == 1),
-									  rows_values(execution, order, from, to)};
+			task.statements[index] = {
+				text_of_task(execution, task.shard_index, to - from, count == 1),
+				rows_values(execution, order, from, to)};
 		}
 		models.push(task);
 		first = last;
@@ -444,8 +444,7 @@ void push_model(Execution *execution, pg::Vec<Task>& models, int shard_index, bo
 	task.shard_index = shard_index;
 	task.statement_count = 1;
 	task.statements = static_cast<Statement *>(palloc(sizeof(Statement)));
-	task.statements[0] = {text_of_task(execution->query, shard_index, 0, 0, only),
-						  execution->parameters};
+	task.statements[0] = {text_of_task(execution, shard_index, 0, only), execution->parameters};
 	models.push(task);
 }
 

@@ -66,7 +66,8 @@ void keep_sql(const RemoteQuery *query, int shard_index, const char *sql, uint64
 	text = {shard_index, copy};
 }
 
-char *task_sql(const RemoteQuery *query, int shard_index, const char *values)
+char *task_sql(const RemoteQuery *query, const catalog::Table *const *tables, int shard_index,
+			   const char *values)
 {
 	pg::Str sql;
 	ListCell *piece;
@@ -76,18 +77,17 @@ char *task_sql(const RemoteQuery *query, int shard_index, const char *values)
 		sql.raw(strVal(lfirst(piece)));
 		if (hole >= list_length(query->holes))
 			break;
-		const Oid relid = list_nth_oid(query->holes, hole++);
-		if (!OidIsValid(relid))
+		const catalog::Table *table = tables[hole++];
+		if (table == nullptr)
 		{
 			sql.raw(values ? values : "");
 			continue;
 		}
-		const catalog::Table& table = catalog::get_table(relid);
-		const int index = table.shard_count == 1 ? 0 : shard_index;
-		if (index < 0 || index >= table.shard_count)
+		const int index = table->shard_count == 1 ? 0 : shard_index;
+		if (index < 0 || index >= table->shard_count)
 			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-							errmsg("relation %u has no shard with index %d", relid, index)));
-		sql.raw(catalog::qualified_shard_name(relid, table.shards[index].shard_id));
+							errmsg("relation %u has no shard with index %d", table->relid, index)));
+		sql.raw(catalog::qualified_shard_name(table->relid, table->shards[index].shard_id));
 	}
 	return sql.c_str();
 }

@@ -107,6 +107,22 @@ $session->query_safe('COMMIT');
 $session->quit;
 $cluster->sql('UPDATE counters SET n = n - 1000 WHERE k = 1');
 
+# --- a query with several scans, across a move --------------------------------------------------------------
+
+# Counters are read, then the lock holds the query, the shard moves, both tables change, and log is read.
+$cluster->sql('CALL citus_cleanup_orphaned_resources()');
+my $holder_of_lock = $cluster->session(0);
+$holder_of_lock->run('SELECT pg_advisory_lock(1)');
+my $two_scans = $cluster->session(0);
+$two_scans->start(q{SELECT 'different: ' || count(*) FROM counters c
+	WHERE CASE WHEN pg_advisory_lock_shared(1) IS NOT NULL THEN n <> (SELECT count(*) FROM log l WHERE l.k = c.k) END});
+$cluster->wait_until('the query is held', sub { $cluster->sql(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}) > 0 });
+$cluster->sql(move_sql('auto'));
+$cluster->sql('UPDATE counters SET n = n + 1; INSERT INTO log (k) SELECT k FROM counters');
+$holder_of_lock->run('SELECT pg_advisory_unlock(1)');
+ok($two_scans->says('different: 0'), 'each shard group is read in one place');
+$_->finish for $holder_of_lock, $two_scans;
+
 # --- DDL and a second move wait for a move ------------------------------------------------------------------
 
 my $mover = ShardTraffic::start_at($cluster, 'move_copied', move_sql('auto'));

@@ -89,6 +89,13 @@ const Table *find_table(Oid relid);
 /* Like find_table(); 42809 "table %s is not distributed" where there is none. */
 const Table& get_table(Oid relid);
 
+/*
+ * The entries of a table (or InvalidOid) and of others (oids, or InvalidOid) behind it, as they are
+ * at one moment: tables of a shard group are in step at one place only, and other sessions may move
+ * it at any time. An array in CurrentMemoryContext; null for InvalidOid. 42809 like get_table().
+ */
+const Table **get_tables_at_once(Oid first, const List *others);
+
 /* Hash of a value of the distribution column's type: what decides its shard. */
 int32 hash_value(const Table& table, Datum value);
 /* A value of any type as one of the distribution column's: as it is, or through its text form. */

@@ -29,6 +29,10 @@ CIVITAS_PG_BEGIN
 #include "nodes/primnodes.h"
 CIVITAS_PG_END
 
+namespace civitas::catalog {
+struct Table;
+}
+
 namespace civitas::plan {
 
 /* Which planner made it: see the architecture, "From statement to plan". EXPLAIN prints the names.
@@ -138,15 +142,17 @@ List *rows_of(const CustomScan *scan);
 
 /*
  * Template text of a task: pieces and holes with the shard names of `shard_index` (reference
- * tables: their one shard). `values` fills the VALUES hole (null where there is none). In
- * CurrentMemoryContext.
+ * tables: their one shard). `tables` are those of the holes, in their order; `values` fills the
+ * VALUES hole (null where there is none). In CurrentMemoryContext.
  */
-char *task_sql(const RemoteQuery *query, int shard_index, const char *values);
+char *task_sql(const RemoteQuery *query, const catalog::Table *const *tables, int shard_index,
+			   const char *values);
 
 /*
  * Texts of statements that touch one shard, kept in the plan's memory from its second execution on:
  * the last ones, until a name changes. Null where there is none; what is returned is a copy in
- * CurrentMemoryContext. `generation` is catalog::names_generation() from before the text was made.
+ * CurrentMemoryContext. `generation` is catalog::names_generation() of when the text's tables were
+ * looked up.
  */
 char *kept_sql(const RemoteQuery *query, int shard_index);
 void keep_sql(const RemoteQuery *query, int shard_index, const char *sql, uint64 generation);

@@ -212,7 +212,7 @@ sub tend
 
 # --- readers ------------------------------------------------------------------------------------------
 
-# Each statement reads a shard group in one scan: between two scans of a statement the group may go to another place.
+# The last statement reads each shard group in two scans: between them the group may go to another place.
 sub start_readers
 {
 	my ($self, $count) = @_;
@@ -221,6 +221,7 @@ sub start_readers
 SELECT 1 / (n = (SELECT count(*) FROM log l WHERE l.k = c.k))::int FROM counters c WHERE k = :k;
 SELECT 1 / (count(*) = $keys)::int FROM counters JOIN kinds ON kind = id;
 SELECT 1 / (count(*) = 0)::int FROM (SELECT c.k FROM counters c LEFT JOIN log l ON l.k = c.k GROUP BY c.k, n HAVING n <> count(l.k)) different;
+SELECT 1 / (count(*) = 0)::int FROM counters c WHERE n <> (SELECT count(*) FROM log l WHERE l.k = c.k);
 \\sleep 50 ms
 SQL
 	for my $number (0 .. $count - 1)
