@@ -310,6 +310,47 @@ void make_insert_template(Query *query, List *columns, const catalog::Table& tab
 	remote->parameter_types = parameters->types;
 }
 
+/* Whether all that is read there is on every node in full. */
+bool reads_elsewhere(Node *node, void *)
+{
+	if (node == nullptr)
+		return false;
+	if (!IsA(node, Query))
+		return pg::walk_children(node, reads_elsewhere, nullptr);
+	Query *query = castNode(Query, node);
+	ListCell *cell;
+	foreach (cell, query->rtable)
+	{
+		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		if (rte->rtekind == RTE_CTE || rte->rtekind == RTE_NAMEDTUPLESTORE)
+			return true;
+		if (rte->rtekind == RTE_RELATION &&
+			(!deparse::is_sharded_rte(rte) ||
+			 catalog::get_table(rte->relid).kind != catalog::TableKind::Reference))
+			return true;
+	}
+	return pg::walk_query(query, reads_elsewhere, nullptr);
+}
+
+/* The rows come to the shards one by one; ON CONFLICT finds there what it reads. */
+void check_conflict_reads(Query *query)
+{
+	if (reads_elsewhere(reinterpret_cast<Node *>(query->onConflict), nullptr))
+		raise_unsupported(
+			"A subquery in ON CONFLICT reads tables that are not in full on every node.",
+			"Use MERGE, or ask for the value first.");
+}
+
+bool is_column_of_key(const Expr *expr, const catalog::Table& table)
+{
+	while (IsA(expr, RelabelType))
+		expr = reinterpret_cast<const RelabelType *>(expr)->arg;
+	/* That of `excluded`, too, is the row's: the rows conflict because the columns are equal. */
+	return IsA(expr, Var) &&
+		   reinterpret_cast<const Var *>(expr)->varattno == table.distribution_attno &&
+		   reinterpret_cast<const Var *>(expr)->varlevelsup == 0;
+}
+
 void check_conflict_action(Query *query, const Facts& facts, const catalog::Table& table)
 {
 	if (query->onConflict == nullptr)
@@ -328,8 +369,7 @@ void check_conflict_action(Query *query, const Facts& facts, const catalog::Tabl
 		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
 		if (entry->resno != table.distribution_attno || entry->resjunk)
 			continue;
-		if (IsA(entry->expr, Var) &&
-			reinterpret_cast<Var *>(entry->expr)->varattno == table.distribution_attno)
+		if (is_column_of_key(entry->expr, table))
 			continue;
 		raise_unsupported("ON CONFLICT cannot change the distribution column.");
 	}
@@ -478,6 +518,7 @@ PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int
 		PlannedStmt *alone = plan_insert_shards(query, columns, facts, table, &reason);
 		if (alone)
 			return alone;
+		check_conflict_reads(query);
 		remote->reason = pstrdup(reason);
 		return plan_insert_select(query, columns, facts, table, remote, parameters.exprs, text,
 								  options, params);

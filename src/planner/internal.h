@@ -217,6 +217,9 @@ bool sets_key(Query *query, const catalog::Table& target);
 /* modify_rows.cpp: columns of a table by which its rows are known, as in EarlyRows' query: its
  * columns, ctid, tableoid. */
 List *row_columns(const RangeTblEntry *rte, int varno);
+/* modify_rows.cpp: a row of the table, of its row type, from a range table entry that has the
+ * table's `count` columns at their places. */
+Node *row_value(const Var *whole, Oid relid, int count);
 
 /* --- check_options.cpp ------------------------------------------------------------------------ */
 

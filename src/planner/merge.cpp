@@ -149,7 +149,7 @@ AttrNumber stored_column(Merge *merge, const Var *var)
 			return static_cast<AttrNumber>(merge->target_columns + 1);
 		if (var->varattno == TableOidAttributeNumber)
 			return static_cast<AttrNumber>(merge->target_columns + 2);
-		raise_unsupported("MERGE uses system columns or whole rows of its target.");
+		raise_unsupported("MERGE uses system columns of its target other than ctid and tableoid.");
 	}
 	Var *plain = static_cast<Var *>(copyObjectImpl(var));
 	plain->varlevelsup = 0;
@@ -186,12 +186,17 @@ Node *to_store_mutator(Node *node, void *context)
 	}
 	if (!IsA(node, Var) || static_cast<int>(castNode(Var, node)->varlevelsup) != state->depth)
 		return pg::mutate_children(node, to_store_mutator, context);
+	Merge *merge = state->merge;
 	Var *var = static_cast<Var *>(copyObjectImpl(node));
-	var->varattno = stored_column(state->merge, var);
+	const bool whole = var->varno == merge->target && var->varattno == InvalidAttrNumber;
+	var->varattno = whole ? InvalidAttrNumber : stored_column(merge, var);
 	var->varno = state->varno;
 	var->varnosyn = 0;
 	var->varattnosyn = 0;
-	return reinterpret_cast<Node *>(var);
+	if (!whole)
+		return reinterpret_cast<Node *>(var);
+	const Oid relid = rt_fetch(merge->target, merge->query->rtable)->relid;
+	return row_value(var, relid, merge->target_columns);
 }
 
 Node *to_store(Merge *merge, Node *node, int varno)

@@ -343,6 +343,26 @@ List *row_columns(const RangeTblEntry *rte, int varno)
 	return result;
 }
 
+Node *row_value(const Var *whole, Oid relid, int count)
+{
+	RowExpr *row = makeNode(RowExpr);
+	row->row_typeid = whole->vartype;
+	row->row_format = COERCE_IMPLICIT_CAST;
+	row->location = -1;
+	for (AttrNumber attno = 1; attno <= count; attno++)
+	{
+		if (pg::column_name(relid, attno) == nullptr)
+		{
+			row->args = lappend(row->args, makeNullConst(INT4OID, -1, InvalidOid));
+			continue;
+		}
+		Var *column = target_column(whole->varno, relid, attno);
+		column->varlevelsup = whole->varlevelsup;
+		row->args = lappend(row->args, column);
+	}
+	return reinterpret_cast<Node *>(row);
+}
+
 namespace {
 
 /*
@@ -383,7 +403,8 @@ void lock_in_subquery(Query *select, RowMarkClause *mark)
 struct SystemColumns
 {
 	Index target;
-	AttrNumber ctid;
+	Oid relid;
+	int count; /* columns of the table: the ctid and the tableoid come after them */
 	int depth;
 };
 
@@ -399,11 +420,14 @@ Node *subquery_columns(Node *node, void *context)
 		if (static_cast<Index>(var->varno) != state->target ||
 			static_cast<int>(var->varlevelsup) != state->depth || var->varattno > 0)
 			return reinterpret_cast<Node *>(var);
+		if (var->varattno == InvalidAttrNumber)
+			return row_value(var, state->relid, state->count);
 		if (var->varattno != SelfItemPointerAttributeNumber &&
 			var->varattno != TableOidAttributeNumber)
-			raise_unsupported("The changes use system columns or whole rows of the changed table.");
+			raise_unsupported("System columns other than ctid and tableoid are read of a local "
+							  "table whose rows are locked, or of a table that is changed twice.");
 		var->varattno = static_cast<AttrNumber>(
-			var->varattno == SelfItemPointerAttributeNumber ? state->ctid : state->ctid + 1);
+			state->count + (var->varattno == SelfItemPointerAttributeNumber ? 1 : 2));
 		var->varattnosyn = var->varattno;
 		return reinterpret_cast<Node *>(var);
 	}
@@ -423,8 +447,7 @@ Node *subquery_columns(Node *node, void *context)
 void lock_rows_first(Query *select, RowMarkClause *mark)
 {
 	const RangeTblEntry *rte = rt_fetch(mark->rti, select->rtable);
-	SystemColumns state = {mark->rti, static_cast<AttrNumber>(list_length(rte->eref->colnames) + 1),
-						   0};
+	SystemColumns state = {mark->rti, rte->relid, list_length(rte->eref->colnames), 0};
 	List *marks = select->rowMarks;
 	*select = *pg::mutate_query(select, subquery_columns, &state);
 	select->rowMarks = marks;
