@@ -520,7 +520,11 @@ void discard_rest(const Execution *execution, remote::Session *session, bool can
 		return;
 	}
 	if (cancelled || !remote::discard_arrived(session))
+	{
+		if (remote::busy(session))
+			txn::forget_settings(session);
 		remote::drain_quietly(session, !cancelled, PATIENCE_MS);
+	}
 	if (!execution->in_transaction)
 		return; /* one that had to be given up is dropped at its next look-up */
 	if (remote::failed(session))

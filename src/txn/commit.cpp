@@ -336,9 +336,8 @@ void abort_everywhere()
 								   tag);
 			PQclear(error);
 		}
-		/* What was set inside what is rolled back is not in force any more. */
-		if (participant->settings_in_transaction)
-			participant->settings_known = false;
+		/* What was set may have been cancelled, or is rolled back. */
+		forget_settings(participant->session);
 	});
 }
 

@@ -335,7 +335,7 @@ void end_participant(Participant *participant)
 	participant->begun = false;
 	participant->wrote = false;
 	participant->broken = false;
-	participant->settings_in_transaction = false;
+	participant->settings_in_doubt = false;
 	participant->step = Step::Open;
 	participant->savepoint_count = 0;
 	participant->released = 0;
@@ -499,12 +499,10 @@ int queue_preamble(remote::Session *session, bool in_transaction)
 	if (settings != nullptr)
 	{
 		remote::queue_hidden(session, settings);
-		/* A part of its own before BEGIN: kept when the transaction is rolled back. Else they share
-		 * its fate. */
+		participant->settings_in_doubt = true;
+		/* A part of its own before BEGIN: what follows may fail without it. */
 		if (in_transaction && !participant->begun)
 			remote::queue_hidden_sync(session);
-		else
-			participant->settings_in_transaction = true;
 	}
 	if (in_transaction)
 	{
@@ -521,6 +519,13 @@ int queue_preamble(remote::Session *session, bool in_transaction)
 	return 0;
 }
 
+void forget_settings(remote::Session *session)
+{
+	Participant *participant = existing_participant(session);
+	if (participant != nullptr && participant->settings_in_doubt)
+		participant->settings_known = false;
+}
+
 void read_preamble(remote::Session *session, int count)
 {
 	/* queue_preamble() leaves nothing to read. */
@@ -532,8 +537,7 @@ void begin_remote(remote::Session *session)
 	char *settings = settings_command(participant);
 	if (settings != nullptr)
 	{
-		if (participant->begun)
-			participant->settings_in_transaction = true;
+		participant->settings_in_doubt = true;
 		remote::execute(session, settings);
 	}
 	char *preamble = transaction_preamble(participant);
@@ -676,8 +680,7 @@ void run_on_nodes(std::span<const NodeCommand> commands)
 		char *settings = settings_command(participant);
 		if (settings == nullptr)
 			continue;
-		if (participant->begun)
-			participant->settings_in_transaction = true;
+		participant->settings_in_doubt = true;
 		remote::send_simple(sessions[i], settings);
 		waiting = true;
 	}
@@ -730,6 +733,7 @@ void run_outside_transaction(const catalog::Node& node, const char *sql)
 	remote::set_claimed(session, true);
 	Participant *participant = participant_of(session);
 	char *settings = settings_command(participant);
+	participant->settings_in_doubt |= settings != nullptr;
 	if (settings != nullptr)
 		remote::execute(session, settings);
 	remote::execute(session, sql);

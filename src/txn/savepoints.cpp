@@ -106,8 +106,7 @@ void finish_rollback_to(Participant *participant, SubTransactionId id)
 	participant->savepoint_count = savepoints_below(participant, id);
 	if (participant->released > participant->savepoint_count)
 		participant->released = participant->savepoint_count;
-	if (participant->settings_in_transaction)
-		participant->settings_known = false;
+	forget_settings(participant->session);
 	participant->settings_told = 0;
 }
 

@@ -56,8 +56,10 @@ struct Participant
 	bool broken; /* its transaction cannot be committed any more */
 	Step step;
 
-	bool settings_known;		  /* `settings` are in force there */
-	bool settings_in_transaction; /* ... but a rollback there would undo them */
+	bool settings_known; /* `settings` are in force there */
+	/* ... but they were sent in this transaction: undone by a rollback, or by a cancel that came
+	 * before what followed them in the same part of the pipeline had ended. */
+	bool settings_in_doubt;
 	SettingsSnapshot settings;
 
 	/* Savepoints established there, outermost first; from `released` on they were released here,

@@ -52,6 +52,9 @@ extern void (*session_wanted_hook)(remote::Session *session);
  * transaction).
  */
 int queue_preamble(remote::Session *session, bool in_transaction);
+/* What was sent in this transaction is being cancelled there, the settings with it perhaps: they
+ * are sent again. */
+void forget_settings(remote::Session *session);
 void read_preamble(remote::Session *session, int count);
 
 /*

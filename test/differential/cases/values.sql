@@ -20,6 +20,9 @@ CREATE TABLE loc (k int, j jsonb, p pair, c color);
 --* SELECT create_distributed_table('ts', 's');
 --* SELECT create_distributed_table('loc', 'k', colocate_with => 't');
 --* SELECT create_reference_table('pk');
+CREATE TABLE long (k int, d date, pad text);
+--* SELECT create_distributed_table('long', 'k', shard_count => 4);
+INSERT INTO long SELECT i, '2024-03-31', repeat('x', 50000) FROM generate_series(1, 1000) i;
 --ask
 INSERT INTO t (k, f8, f4, n, n2, i2, i8, s, c, vc, b) VALUES (1, 'NaN', '-Infinity', 'NaN', 1.5, -32768, -9223372036854775808, '', 'ab', 'x', '\x00ff'),
   (2, '-0', '0', '1.50', '-0.001', 32767, 9223372036854775807, E'tab\tnew\nline \\ '' "', 'abcde', ' sp ', ''), (3, 'Infinity', 1e-45, '-Infinity', NULL, 0, 0, 'ünïcödé 😀 中文', 'é', NULL, E'\\x5c'),
@@ -103,3 +106,20 @@ INSERT INTO t (k, x) VALUES (970, 'not a document');
 SET array_nulls = off;
 INSERT INTO t (k, ta) VALUES (960, '{NULL}') RETURNING ta;
 SELECT count(*) FROM t WHERE ta = '{NULL}';
+-- Settings that go out with a statement which is stopped before its end: they must be sent again.
+SET DateStyle = 'SQL, DMY';
+SELECT 1 WHERE EXISTS (SELECT FROM long, generate_series(1, 2) g WHERE pad || g <> 'y');
+SELECT d, count(*) FROM long WHERE d::text = '31/03/2024' GROUP BY d;
+BEGIN;
+SET TimeZone = 'Asia/Kolkata';
+SELECT 1 WHERE EXISTS (SELECT FROM long, generate_series(1, 2) g WHERE pad || g <> 'y');
+SELECT d, count(*) FROM long WHERE d::timestamptz::text = '31/03/2024 00:00:00 IST' GROUP BY d;
+SAVEPOINT s;
+SET DateStyle = 'ISO, MDY';
+SELECT 1 WHERE EXISTS (SELECT FROM long, generate_series(1, 2) g WHERE pad || g <> 'y');
+ROLLBACK TO s;
+SELECT d, count(*) FROM long WHERE d::timestamptz::text = '31/03/2024 00:00:00 IST' GROUP BY d;
+COMMIT;
+SELECT d, count(*) FROM long WHERE d::timestamptz::text = '31/03/2024 00:00:00 IST' GROUP BY d;
+RESET DateStyle;
+RESET TimeZone;
