@@ -27,8 +27,6 @@ namespace {
 char *show_shards_prefixes = nullptr;
 uint64 generation = 1;
 
-constexpr const char INTERNAL_SESSION_PREFIX[] = "citus_internal gpid=";
-
 /* The number after the last underscore; INVALID_SHARD_ID where the name does not end like that. */
 ShardId shard_id_of_name(const char *name)
 {
@@ -122,8 +120,7 @@ bool shards_are_hidden()
 {
 	if (application_name == nullptr)
 		return true;
-	if (strncmp(application_name, INTERNAL_SESSION_PREFIX, sizeof(INTERNAL_SESSION_PREFIX) - 1) ==
-		0)
+	if (names_internal_session(application_name))
 		return false;
 	if (show_shards_prefixes == nullptr || show_shards_prefixes[0] == '\0')
 		return true;

@@ -6,12 +6,11 @@
  * entry goes away with the operation, with its backend at the latest.
  */
 #include "progress.h"
+#include "civitas/pg/shared_memory.h"
 
 CIVITAS_PG_BEGIN
 #include "funcapi.h"
 #include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
@@ -47,32 +46,24 @@ struct SharedProgress
 };
 
 SharedProgress *shared;
-shmem_request_hook_type previous_request_hook;
-shmem_startup_hook_type previous_startup_hook;
 bool exit_callback_registered = false;
 
-void request_shared_memory()
+Size shared_size()
 {
-	if (previous_request_hook != nullptr)
-		previous_request_hook();
-	RequestAddinShmemSpace(sizeof(SharedProgress));
+	return sizeof(SharedProgress);
 }
 
-void start_shared_memory()
+void attach()
 {
-	if (previous_startup_hook != nullptr)
-		previous_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	bool found;
-	shared = static_cast<SharedProgress *>(
-		ShmemInitStruct("civitas progress", sizeof(SharedProgress), &found));
-	if (!found)
-	{
-		memset(shared, 0, sizeof(SharedProgress));
-		SpinLockInit(&shared->mutex);
-	}
-	LWLockRelease(AddinShmemInitLock);
+	bool fresh;
+	shared =
+		static_cast<SharedProgress *>(pg::shared_struct("civitas progress", shared_size(), &fresh));
+	if (!fresh)
+		return;
+	SpinLockInit(&shared->mutex);
 }
+
+pg::SharedMemory memory = {shared_size, attach, nullptr, nullptr};
 
 /* Calls change(entry) for each entry of this backend. */
 template <typename Change> void change_own(Change&& change)
@@ -157,10 +148,7 @@ void end_progress()
 
 void progress_init()
 {
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_shared_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_shared_memory;
+	pg::use_shared_memory(&memory);
 }
 
 CIVITAS_PG_BEGIN

@@ -26,6 +26,7 @@
 
 #include "civitas/catalog/nodes.h"
 #include "civitas/cluster/jobs.h"
+#include "civitas/pg/shared_memory.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
 
@@ -35,9 +36,7 @@ CIVITAS_PG_BEGIN
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -79,31 +78,23 @@ struct SharedJobs
 };
 
 SharedJobs *shared;
-shmem_request_hook_type previous_request_hook;
-shmem_startup_hook_type previous_startup_hook;
 
-void request_shared_memory()
+Size shared_size()
 {
-	if (previous_request_hook != nullptr)
-		previous_request_hook();
-	RequestAddinShmemSpace(sizeof(SharedJobs));
+	return sizeof(SharedJobs);
 }
 
-void start_shared_memory()
+void attach()
 {
-	if (previous_startup_hook != nullptr)
-		previous_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	bool found;
+	bool fresh;
 	shared = static_cast<SharedJobs *>(
-		ShmemInitStruct("civitas background jobs", sizeof(SharedJobs), &found));
-	if (!found)
-	{
-		memset(shared, 0, sizeof(SharedJobs));
-		SpinLockInit(&shared->mutex);
-	}
-	LWLockRelease(AddinShmemInitLock);
+		pg::shared_struct("civitas background jobs", shared_size(), &fresh));
+	if (!fresh)
+		return;
+	SpinLockInit(&shared->mutex);
 }
+
+pg::SharedMemory memory = {shared_size, attach, nullptr, nullptr};
 
 /* The entry of a database, made if there is room; else null. The mutex is held. */
 JobEntry *find_entry(Oid database)
@@ -514,10 +505,7 @@ void job_queue_init()
 		"Raise it, together with citus.max_background_task_executors, when nodes have bandwidth to "
 		"spare while shards move.",
 		&max_executors_per_node, 1, 1, 128, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_shared_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_shared_memory;
+	pg::use_shared_memory(&memory);
 	cluster::jobs_changed_hook = jobs_changed;
 }
 

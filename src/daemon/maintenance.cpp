@@ -21,6 +21,7 @@
 #include "civitas/catalog/nodes.h"
 #include "civitas/cluster/cluster.h"
 #include "civitas/daemon/maintenance.h"
+#include "civitas/pg/shared_memory.h"
 #include "civitas/txn/transaction.h"
 #include "job_queue.h"
 
@@ -34,11 +35,8 @@ CIVITAS_PG_BEGIN
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -103,31 +101,23 @@ struct SharedMaintenance
 };
 
 SharedMaintenance *shared;
-shmem_request_hook_type previous_request_hook;
-shmem_startup_hook_type previous_startup_hook;
 
-void request_shared_memory()
+Size shared_size()
 {
-	if (previous_request_hook != nullptr)
-		previous_request_hook();
-	RequestAddinShmemSpace(sizeof(SharedMaintenance));
+	return sizeof(SharedMaintenance);
 }
 
-void start_shared_memory()
+void attach()
 {
-	if (previous_startup_hook != nullptr)
-		previous_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	bool found;
+	bool fresh;
 	shared = static_cast<SharedMaintenance *>(
-		ShmemInitStruct("civitas maintenance", sizeof(SharedMaintenance), &found));
-	if (!found)
-	{
-		memset(shared, 0, sizeof(SharedMaintenance));
-		SpinLockInit(&shared->mutex);
-	}
-	LWLockRelease(AddinShmemInitLock);
+		pg::shared_struct("civitas maintenance", shared_size(), &fresh));
+	if (!fresh)
+		return;
+	SpinLockInit(&shared->mutex);
 }
+
+pg::SharedMemory memory = {shared_size, attach, nullptr, nullptr};
 
 /* The entry of a database, made if there is room; null where there is none. The mutex is held. */
 DatabaseEntry *find_entry(Oid database)
@@ -472,10 +462,7 @@ void maintenance_init()
 		"Time between two looks for deadlocks across nodes, in multiples of deadlock_timeout; "
 		"-1 turns it off.",
 		nullptr, &deadlock_factor, 2, -1, 1000, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_shared_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_shared_memory;
+	pg::use_shared_memory(&memory);
 	txn::first_use_hook = note_distributed_use;
 	cluster::litter_hook = note_litter;
 	job_queue_init();

@@ -265,8 +265,8 @@ PlannedStmt *plan_with_cache(Query *query, int options, ParamListInfo params,
 /* In a client's query of pg_class, shards are not visible. Changes the query. */
 void hide_shards(Query *query);
 
-/* modify.cpp: why the nodes cannot run a change themselves; null where they can. Volatile functions
- * are not looked at. */
+/* modify.cpp: why the nodes cannot run a statement themselves; null where they can. Volatile
+ * functions are not looked at. */
 const char *why_not_shipped(const Facts& facts);
 
 [[noreturn]] void raise_unsupported(const char *detail, const char *hint = nullptr);

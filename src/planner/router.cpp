@@ -20,23 +20,6 @@ namespace civitas::planner {
 
 namespace {
 
-const char *why_not_remote(const Facts& facts)
-{
-	if (facts.local_relations)
-		return "it uses tables that are on this node only";
-	if (facts.local_rows)
-		return "it uses rows that are on this node only";
-	if (facts.security_quals)
-		return "row security or a security barrier applies";
-	if (facts.sequence_functions)
-		return "it uses sequence functions";
-	if (facts.local_objects)
-		return "it uses functions that are not on every node";
-	if (facts.tableoid)
-		return "it computes with tableoid, which is another number on each node";
-	return nullptr;
-}
-
 const catalog::Table *first_reference(const Facts& facts)
 {
 	ListCell *cell;
@@ -76,7 +59,7 @@ bool with_fits_one_shard(const Query *query)
 PlannedStmt *plan_router(Query *query, const Facts& facts, ParamListInfo params,
 						 const char **reason)
 {
-	*reason = why_not_remote(facts);
+	*reason = why_not_shipped(facts);
 	if (!*reason && returns_nameless_rows(query->commandType == CMD_SELECT ? query->targetList
 																		   : query->returningList))
 		*reason = "it returns rows of no named type";

@@ -229,7 +229,7 @@ PGconn *start_libpq_connect(const Session *session)
 	if (session->replication)
 		parameters.add("replication", "database");
 	parameters.add("application_name",
-				   psprintf("citus_internal gpid=" INT64_FORMAT,
+				   psprintf("%s" INT64_FORMAT, INTERNAL_SESSION_PREFIX.data(),
 							global_pid_hook != nullptr ? global_pid_hook() : int64{MyProcPid}));
 	parameters.keys[parameters.count] = nullptr;
 	parameters.values[parameters.count] = nullptr;

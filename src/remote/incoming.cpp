@@ -33,8 +33,6 @@ namespace civitas::remote {
 
 namespace {
 
-constexpr const char INTERNAL_SESSION_PREFIX[] = "citus_internal gpid=";
-
 ClientAuthentication_hook_type previous_authentication;
 
 void set(const char *name, const char *value)
@@ -46,9 +44,7 @@ void authenticated(Port *port, int status)
 {
 	if (previous_authentication != nullptr)
 		previous_authentication(port, status);
-	if (status != STATUS_OK || port->application_name == nullptr ||
-		strncmp(port->application_name, INTERNAL_SESSION_PREFIX,
-				sizeof(INTERNAL_SESSION_PREFIX) - 1) != 0)
+	if (status != STATUS_OK || !names_internal_session(port->application_name))
 		return;
 	if (WaitEventSetCanReportClosed())
 		set("client_connection_check_interval", "500");

@@ -24,6 +24,7 @@
 #include "session_state.h"
 
 #include "civitas/pg/compat.h"
+#include "civitas/pg/shared_memory.h"
 
 CIVITAS_PG_BEGIN
 #include "access/twophase.h"
@@ -33,7 +34,6 @@ CIVITAS_PG_BEGIN
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/wait_event.h"
@@ -102,8 +102,6 @@ struct SharedRoom
 SharedRoom *shared;
 int own_sessions[MAX_PLACES]; /* of this process */
 bool exit_callback_registered;
-shmem_request_hook_type previous_request_hook;
-shmem_startup_hook_type previous_startup_hook;
 
 constexpr const char LOCK_NAME[] = "civitas session room";
 
@@ -119,34 +117,22 @@ Size shared_size()
 	return add_size(offsetof(SharedRoom, holders), mul_size(sizeof(Holder), holders_needed()));
 }
 
-void request_shared_memory()
+void attach()
 {
-	if (previous_request_hook != nullptr)
-		previous_request_hook();
-	RequestAddinShmemSpace(shared_size());
-	RequestNamedLWLockTranche(LOCK_NAME, 1);
+	bool fresh;
+	shared =
+		static_cast<SharedRoom *>(pg::shared_struct("civitas session room", shared_size(), &fresh));
+	if (!fresh)
+		return;
+	shared->lock = pg::shared_lock(LOCK_NAME);
+	ConditionVariableInit(&shared->freed);
+	pg_atomic_init_u32(&shared->waiters, 0);
+	shared->holder_count = holders_needed();
+	for (int i = 0; i < shared->holder_count; i++)
+		shared->holders[i].waiting_for = -1;
 }
 
-void start_shared_memory()
-{
-	if (previous_startup_hook != nullptr)
-		previous_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	bool found;
-	shared =
-		static_cast<SharedRoom *>(ShmemInitStruct("civitas session room", shared_size(), &found));
-	if (!found)
-	{
-		memset(shared, 0, shared_size());
-		shared->lock = &GetNamedLWLockTranche(LOCK_NAME)->lock;
-		ConditionVariableInit(&shared->freed);
-		pg_atomic_init_u32(&shared->waiters, 0);
-		shared->holder_count = holders_needed();
-		for (int i = 0; i < shared->holder_count; i++)
-			shared->holders[i].waiting_for = -1;
-	}
-	LWLockRelease(AddinShmemInitLock);
-}
+pg::SharedMemory memory = {shared_size, attach, LOCK_NAME, nullptr};
 
 Holder& myself()
 {
@@ -509,10 +495,7 @@ void room_init()
 		"0 means half of max_connections, -1 no limit. Shards on this node are read and written "
 		"without a session, so few places open any.",
 		&local_shared_pool_size, 0, -1, INT_MAX, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_shared_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_shared_memory;
+	pg::use_shared_memory(&memory);
 }
 
 } // namespace civitas::remote

@@ -7,6 +7,7 @@
  */
 #include "civitas/pg/server.h"
 
+#include "civitas/pg/shared_memory.h"
 #include "stats_internal.h"
 
 CIVITAS_PG_BEGIN
@@ -14,9 +15,7 @@ CIVITAS_PG_BEGIN
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 CIVITAS_PG_END
@@ -56,35 +55,26 @@ constexpr const char LOCK_NAME[] = "civitas counters";
 SharedCounters *shared;
 DatabaseCounters *mine;
 bool enable_stat_counters;
-shmem_request_hook_type previous_request_hook;
-shmem_startup_hook_type previous_startup_hook;
 
-void request_shared_memory()
+Size shared_size()
 {
-	if (previous_request_hook != nullptr)
-		previous_request_hook();
-	RequestAddinShmemSpace(sizeof(SharedCounters));
-	RequestNamedLWLockTranche(LOCK_NAME, 1);
+	return sizeof(SharedCounters);
 }
 
-void start_shared_memory()
+void attach()
 {
-	if (previous_startup_hook != nullptr)
-		previous_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	bool found;
-	shared = static_cast<SharedCounters *>(
-		ShmemInitStruct("civitas counters", sizeof(SharedCounters), &found));
-	if (!found)
-	{
-		memset(static_cast<void *>(shared), 0, sizeof(SharedCounters));
-		shared->lock = &GetNamedLWLockTranche(LOCK_NAME)->lock;
-		for (DatabaseCounters& database : shared->databases)
-			for (pg_atomic_uint64& value : database.values)
-				pg_atomic_init_u64(&value, 0);
-	}
-	LWLockRelease(AddinShmemInitLock);
+	bool fresh;
+	shared =
+		static_cast<SharedCounters *>(pg::shared_struct("civitas counters", shared_size(), &fresh));
+	if (!fresh)
+		return;
+	shared->lock = pg::shared_lock(LOCK_NAME);
+	for (DatabaseCounters& database : shared->databases)
+		for (pg_atomic_uint64& value : database.values)
+			pg_atomic_init_u64(&value, 0);
 }
+
+pg::SharedMemory memory = {shared_size, attach, LOCK_NAME, nullptr};
 
 /* With the lock held: the database's row, or a free one (the last of them); null: neither. */
 DatabaseCounters *find_row(Oid database)
@@ -171,10 +161,7 @@ void counters_init()
 	DefineCustomBoolVariable("citus.enable_stat_counters",
 							 "Counts sessions and statements for citus_stat_counters.", nullptr,
 							 &enable_stat_counters, false, PGC_SUSET, 0, nullptr, nullptr, nullptr);
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_shared_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_shared_memory;
+	pg::use_shared_memory(&memory);
 }
 
 void stats_init()

@@ -14,6 +14,7 @@
 
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/compat.h"
+#include "civitas/pg/shared_memory.h"
 
 CIVITAS_PG_BEGIN
 #include "catalog/pg_authid.h"
@@ -24,7 +25,6 @@ CIVITAS_PG_BEGIN
 #include "miscadmin.h"
 #include "parser/analyze.h"
 #include "parser/scanner.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/acl.h"
@@ -82,8 +82,6 @@ LWLock *lock;
 HTAB *entries;
 HTAB *texts;
 int stat_statements_track;
-shmem_request_hook_type previous_request_hook;
-shmem_startup_hook_type previous_startup_hook;
 post_parse_analyze_hook_type previous_analyze_hook;
 
 const config_enum_entry tracks[] = {
@@ -92,20 +90,14 @@ const config_enum_entry tracks[] = {
 	{nullptr, 0, false},
 };
 
-void request_shared_memory()
+Size shared_size()
 {
-	if (previous_request_hook != nullptr)
-		previous_request_hook();
-	RequestAddinShmemSpace(add_size(hash_estimate_size(MAX_ENTRIES, sizeof(Entry)),
-									hash_estimate_size(MAX_TEXTS, sizeof(Text))));
-	RequestNamedLWLockTranche(LOCK_NAME, 1);
+	return add_size(hash_estimate_size(MAX_ENTRIES, sizeof(Entry)),
+					hash_estimate_size(MAX_TEXTS, sizeof(Text)));
 }
 
-void start_shared_memory()
+void attach()
 {
-	if (previous_startup_hook != nullptr)
-		previous_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	HASHCTL control;
 	memset(&control, 0, sizeof(control));
 	control.keysize = sizeof(EntryKey);
@@ -116,9 +108,10 @@ void start_shared_memory()
 	control.entrysize = sizeof(Text);
 	texts = ShmemInitHash("civitas statement texts", MAX_TEXTS / 10, MAX_TEXTS, &control,
 						  HASH_ELEM | HASH_BLOBS);
-	lock = &GetNamedLWLockTranche(LOCK_NAME)->lock;
-	LWLockRelease(AddinShmemInitLock);
+	lock = pg::shared_lock(LOCK_NAME);
 }
+
+pg::SharedMemory memory = {shared_size, attach, LOCK_NAME, nullptr};
 
 /* --- texts ------------------------------------------------------------------------------------ */
 
@@ -308,10 +301,7 @@ void statements_init()
 		"citus.stat_statements_track", "Which statements citus_stat_statements counts.",
 		"all: those that name a distributed or reference table.", &stat_statements_track,
 		TRACK_NONE, tracks, PGC_SUSET, 0, nullptr, nullptr, nullptr);
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_shared_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_shared_memory;
+	pg::use_shared_memory(&memory);
 	previous_analyze_hook = post_parse_analyze_hook;
 	post_parse_analyze_hook = after_analysis;
 }

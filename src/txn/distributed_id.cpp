@@ -12,6 +12,7 @@
 #include "transaction_state.h"
 
 #include "civitas/pg/compat.h"
+#include "civitas/pg/shared_memory.h"
 #include "civitas/pg/str.h"
 
 CIVITAS_PG_BEGIN
@@ -19,9 +20,7 @@ CIVITAS_PG_BEGIN
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "storage/ipc.h"
-#include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -49,8 +48,6 @@ struct SharedSlots
 
 SharedSlots *shared;
 Slot *own_slot; /* null: empty */
-shmem_request_hook_type previous_request_hook;
-shmem_startup_hook_type previous_startup_hook;
 
 Size shared_size()
 {
@@ -58,33 +55,22 @@ Size shared_size()
 					mul_size(sizeof(Slot), MaxBackends + NUM_AUXILIARY_PROCS));
 }
 
-void request_shared_memory()
+void attach()
 {
-	if (previous_request_hook != nullptr)
-		previous_request_hook();
-	RequestAddinShmemSpace(shared_size());
+	bool fresh;
+	shared = static_cast<SharedSlots *>(
+		pg::shared_struct("civitas distributed transaction ids", shared_size(), &fresh));
+	if (!fresh)
+		return;
+	shared->count = MaxBackends + NUM_AUXILIARY_PROCS;
+	for (int i = 0; i < shared->count; i++)
+	{
+		SpinLockInit(&shared->slots[i].mutex);
+		pg_atomic_init_u64(&shared->slots[i].doomed, 0);
+	}
 }
 
-void start_shared_memory()
-{
-	if (previous_startup_hook != nullptr)
-		previous_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	bool found;
-	shared = static_cast<SharedSlots *>(
-		ShmemInitStruct("civitas distributed transaction ids", shared_size(), &found));
-	if (!found)
-	{
-		memset(shared, 0, shared_size());
-		shared->count = MaxBackends + NUM_AUXILIARY_PROCS;
-		for (int i = 0; i < shared->count; i++)
-		{
-			SpinLockInit(&shared->slots[i].mutex);
-			pg_atomic_init_u64(&shared->slots[i].doomed, 0);
-		}
-	}
-	LWLockRelease(AddinShmemInitLock);
-}
+pg::SharedMemory memory = {shared_size, attach, nullptr, nullptr};
 
 void leave_slot(int code, Datum argument)
 {
@@ -127,10 +113,7 @@ bool waits(const PGPROC *process)
 
 void distributed_id_init()
 {
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_shared_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_shared_memory;
+	pg::use_shared_memory(&memory);
 }
 
 const DistributedId *distributed_id()

@@ -26,14 +26,12 @@ namespace civitas::txn {
 namespace {
 
 constexpr int64 NODE_FACTOR = INT64CONST(10000000000);
-constexpr const char INTERNAL_PREFIX[] = "citus_internal gpid=";
 
 } // namespace
 
 bool is_internal_session()
 {
-	return application_name != nullptr &&
-		   strncmp(application_name, INTERNAL_PREFIX, sizeof(INTERNAL_PREFIX) - 1) == 0;
+	return names_internal_session(application_name);
 }
 
 int64 own_global_pid()
@@ -52,7 +50,7 @@ int64 global_pid()
 {
 	/* A session of another node acts for the backend that opened it. */
 	if (is_internal_session())
-		return strtoll(application_name + sizeof(INTERNAL_PREFIX) - 1, nullptr, 10);
+		return strtoll(application_name + INTERNAL_SESSION_PREFIX.size(), nullptr, 10);
 	return own_global_pid();
 }
 

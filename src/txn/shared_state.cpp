@@ -11,14 +11,13 @@
 #include "transaction_state.h"
 
 #include "civitas/pg/compat.h"
+#include "civitas/pg/shared_memory.h"
 
 CIVITAS_PG_BEGIN
 #include "access/twophase.h"
 #include "port/atomics.h"
 #include "storage/ipc.h"
-#include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "utils/timestamp.h"
 CIVITAS_PG_END
 
@@ -34,8 +33,6 @@ struct SharedTransactions
 };
 
 SharedTransactions *shared;
-shmem_request_hook_type previous_request_hook;
-shmem_startup_hook_type previous_startup_hook;
 bool exit_callback_registered;
 
 int slots_needed()
@@ -49,30 +46,20 @@ Size shared_size()
 					mul_size(sizeof(pg_atomic_uint64), slots_needed()));
 }
 
-void request_shared_memory()
+void attach()
 {
-	if (previous_request_hook != nullptr)
-		previous_request_hook();
-	RequestAddinShmemSpace(shared_size());
+	bool fresh;
+	shared = static_cast<SharedTransactions *>(
+		pg::shared_struct("civitas distributed transactions", shared_size(), &fresh));
+	if (!fresh)
+		return;
+	pg_atomic_init_u64(&shared->next_number, static_cast<uint64>(GetCurrentTimestamp()));
+	shared->slot_count = slots_needed();
+	for (int i = 0; i < shared->slot_count; i++)
+		pg_atomic_init_u64(&shared->running[i], 0);
 }
 
-void start_shared_memory()
-{
-	if (previous_startup_hook != nullptr)
-		previous_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	bool found;
-	shared = static_cast<SharedTransactions *>(
-		ShmemInitStruct("civitas distributed transactions", shared_size(), &found));
-	if (!found)
-	{
-		pg_atomic_init_u64(&shared->next_number, static_cast<uint64>(GetCurrentTimestamp()));
-		shared->slot_count = slots_needed();
-		for (int i = 0; i < shared->slot_count; i++)
-			pg_atomic_init_u64(&shared->running[i], 0);
-	}
-	LWLockRelease(AddinShmemInitLock);
-}
+pg::SharedMemory memory = {shared_size, attach, nullptr, nullptr};
 
 void leave_slot(int code, Datum argument)
 {
@@ -83,10 +70,7 @@ void leave_slot(int code, Datum argument)
 
 void shared_state_init()
 {
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_shared_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_shared_memory;
+	pg::use_shared_memory(&memory);
 }
 
 uint64 next_transaction_number()

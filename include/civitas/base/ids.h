@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace civitas {
 
@@ -23,5 +24,16 @@ inline constexpr ShardId INVALID_SHARD_ID = 0;
 inline constexpr ColocationId INVALID_COLOCATION_ID = 0;
 /* The most shards a table may have: the API's upper bound for citus.shard_count. */
 inline constexpr int MAX_SHARD_COUNT = 64000;
+
+/* What the application_name of a session that one node opened to another begins with; behind it is
+ * the global pid of the backend that asked for it. */
+inline constexpr std::string_view INTERNAL_SESSION_PREFIX = "citus_internal gpid=";
+
+/* Whether an application_name, which may be null, says so. */
+inline bool names_internal_session(const char *application_name)
+{
+	return application_name != nullptr &&
+		   std::string_view(application_name).starts_with(INTERNAL_SESSION_PREFIX);
+}
 
 } // namespace civitas
