@@ -190,6 +190,9 @@ Query *build_query(PlannerInfo *root, RemoteRel *remote, List *clauses, List *ta
 	if (remote->having)
 		query->havingQual =
 			query_expression(reinterpret_cast<Node *>(make_ands_explicit(remote->having)));
+	/* Where nobody wants the aggregates, the rows are one group all the same. */
+	else if (remote->grouped && remote->group_clause == NIL)
+		query->havingQual = makeBoolConst(true, false);
 	query->hasAggs = remote->grouped;
 	query->distinctClause = remote->distinct_clause;
 	query->sortClause = remote->sort_clause;

@@ -37,6 +37,15 @@ SELECT c, x FROM (SELECT CASE WHEN g > 3 THEN g ELSE -g END AS x, count(n) AS c 
 SELECT (g % 3) * 2, rank() OVER (ORDER BY g % 3), sum(count(*)) OVER (PARTITION BY g % 3) FROM a GROUP BY g % 3;
 SELECT k + 1, (g % 3) * 2, sum(count(*)) OVER (PARTITION BY g % 3) FROM a GROUP BY k, g % 3;
 SELECT upper(r.t), count(*), rank() OVER (ORDER BY r.t) FROM a JOIN r ON r.id = a.g GROUP BY r.id;
+-- aggregates that nobody asks for
+SELECT 1 FROM (SELECT min(t), max(t) FROM r) s;
+SELECT 1 FROM (SELECT min(a.v) FROM a JOIN r ON r.id = a.g) s;
+SELECT 2 FROM (SELECT count(*) FROM one) s UNION ALL SELECT 3 FROM (SELECT sum(k) FROM b WHERE k < 0) s;
+(SELECT k FROM a WHERE g > 2) UNION ALL (SELECT 5 FROM (SELECT min(x.t), max(x.t) FROM r x JOIN r y ON x.id = y.id) s);
+(SELECT k FROM a WHERE g > 2) UNION ALL (SELECT 5 FROM (SELECT max(x.v) FROM a x JOIN b y ON x.k = y.k) s);
+SELECT 1 FROM (SELECT min(t) FROM r GROUP BY id % 3) s;
+SELECT 1 FROM (SELECT min(v) FROM a GROUP BY g) s;
+SELECT count(*) FROM (SELECT max(x.t) FROM r x JOIN r y ON x.id = y.id HAVING count(*) > 100) s;
 PREPARE grouped(int) AS SELECT (g % 4 + $1) * 2, count(*) FROM a GROUP BY g % 4 + $1 HAVING g % 4 + $1 > $1;
 --again 7
 EXECUTE grouped(3);
