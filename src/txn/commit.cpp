@@ -201,11 +201,12 @@ void prepare_writers()
 	for_each_participant([&](Participant *participant) {
 		if (participant->step != Step::PrepareSent)
 			return;
+		remote::read_ahead(participant->session);
 		remote::drain(participant->session);
 		participant->step = Step::Prepared;
-		CIVITAS_DEBUG_POINT("before_record");
-		insert_commit_record(participant);
 	});
+	CIVITAS_DEBUG_POINT("before_record");
+	insert_commit_records(static_cast<int>(ordinal));
 	finish_commits(Who::Readers);
 	CIVITAS_DEBUG_POINT("prepared");
 }

@@ -23,6 +23,7 @@ CIVITAS_PG_BEGIN
 #include "access/transam.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
+#include "executor/tuptable.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -180,18 +181,34 @@ int recover_node(Relation relation, const catalog::Node& node)
 
 } // namespace
 
-void insert_commit_record(const Participant *participant)
+void insert_commit_records(int count)
 {
 	Relation relation =
 		table_open(catalog::relation_oid(catalog::Catalog::Transaction), RowExclusiveLock);
-	Datum values[COLUMNS];
-	bool nulls[COLUMNS] = {false, false, false};
-	values[COLUMN_GROUP - 1] = Int32GetDatum(participant->group);
-	values[COLUMN_GID - 1] = CStringGetTextDatum(participant->gid);
-	values[COLUMN_XID - 1] = UInt64GetDatum(U64FromFullTransactionId(GetTopFullTransactionId()));
-	HeapTuple tuple = heap_form_tuple(RelationGetDescr(relation), values, nulls);
-	CatalogTupleInsert(relation, tuple);
-	heap_freetuple(tuple);
+	const Datum xid = UInt64GetDatum(U64FromFullTransactionId(GetTopFullTransactionId()));
+	TupleTableSlot **slots =
+		static_cast<TupleTableSlot **>(palloc(sizeof(TupleTableSlot *) * count));
+	int filled = 0;
+	for_each_participant([&](const Participant *participant) {
+		if (participant->step != Step::Prepared)
+			return;
+		TupleTableSlot *slot =
+			MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsHeapTuple);
+		Datum values[COLUMNS];
+		bool nulls[COLUMNS] = {false, false, false};
+		values[COLUMN_GROUP - 1] = Int32GetDatum(participant->group);
+		values[COLUMN_GID - 1] = CStringGetTextDatum(participant->gid);
+		values[COLUMN_XID - 1] = xid;
+		ExecStoreHeapTuple(heap_form_tuple(RelationGetDescr(relation), values, nulls), slot, true);
+		slots[filled++] = slot;
+	});
+	/* All in one WAL record, but for the index. */
+	CatalogIndexState indexes = CatalogOpenIndexes(relation);
+	CatalogTuplesMultiInsertWithInfo(relation, slots, filled, indexes);
+	CatalogCloseIndexes(indexes);
+	for (int i = 0; i < filled; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+	pfree(slots);
 	table_close(relation, NoLock);
 }
 

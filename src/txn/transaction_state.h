@@ -173,8 +173,8 @@ void clear_transaction_number();
 uint64 *running_transactions(int *count);
 
 /* recovery.cpp */
-/* Inserts the commit record of a participant. */
-void insert_commit_record(const Participant *participant);
+/* Inserts the commit records of the prepared participants, `count` of them. */
+void insert_commit_records(int count);
 
 /* distributed_id.cpp */
 void distributed_id_init();
