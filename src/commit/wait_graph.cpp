@@ -21,6 +21,7 @@ struct Vertex
 	std::int64_t name = 0;
 	std::uint64_t number = 0;
 	std::int64_t stamp = 0;
+	bool outside = false; /* waits, and is in no distributed transaction */
 	std::vector<int> targets;
 	bool removed = false;
 };
@@ -59,9 +60,14 @@ public:
 	{
 		for (const WaitEdge& edge : edges)
 		{
-			vertex(edge.waiting);
+			const int waiting = vertex(edge.waiting);
+			if (edge.waiting.number == 0)
+				graph_[waiting].outside = true;
 			vertex(edge.blocking);
 		}
+		for (Vertex& vertex : graph_)
+			if (vertex.outside)
+				vertex.number = 0;
 		for (const WaitEdge& edge : edges)
 			if (runs(edge.waiting) && runs(edge.blocking))
 				add(edge);
@@ -80,10 +86,12 @@ public:
 
 private:
 	/* What an earlier transaction of the backend, or of one before it with the same process id, has
-	 * left prepared waits for nobody: recovery ends it. */
+	 * left prepared waits for nobody: recovery ends it. A backend that waits outside of any
+	 * distributed transaction is in none by its own word, for no other has its name. */
 	bool runs(const Waiter& waiter)
 	{
-		return waiter.number == 0 || waiter.number == graph_[index(waiter.vertex)].number;
+		const Vertex& vertex = graph_[index(waiter.vertex)];
+		return waiter.number == 0 || waiter.number == vertex.number;
 	}
 
 	void add(const WaitEdge& edge)
