@@ -31,6 +31,12 @@ int task_on(Flow *flow, std::vector<int> nodes, int bound = -1, bool retry = tru
 	return add_task(flow, nodes.data(), static_cast<int>(nodes.size()), bound, retry);
 }
 
+void tasks_on(Flow *flow, int count, const std::vector<int>& nodes)
+{
+	for (int index = 0; index < count; index++)
+		task_on(flow, nodes);
+}
+
 /* Takes actions until the machine has none; returns them. */
 std::vector<Action> actions(Flow *flow)
 {
@@ -44,6 +50,18 @@ std::vector<Action> actions(Flow *flow)
 		if (action.kind == ActionKind::Done || action.kind == ActionKind::Fail)
 			return all;
 	}
+}
+
+/* A flow of one node with so many tasks and one session, which has begun with the first of them. */
+FlowPtr make_begun(int pool_size, int tasks)
+{
+	FlowPtr flow = make(pool_size);
+	const int node = add_node(flow.get());
+	add_session(flow.get(), node, false);
+	tasks_on(flow.get(), tasks, {node});
+	start(flow.get(), 0);
+	actions(flow.get());
+	return flow;
 }
 
 } // namespace
@@ -93,13 +111,7 @@ TEST(Flow, ExistingSessionIsUsedAtOnce)
 
 TEST(Flow, SlowStartOpensOneMoreEachInterval)
 {
-	FlowPtr flow = make(3);
-	const int node = add_node(flow.get());
-	add_session(flow.get(), node, false);
-	for (int index = 0; index < 20; index++)
-		task_on(flow.get(), {node});
-	start(flow.get(), 0);
-	actions(flow.get());
+	FlowPtr flow = make_begun(3, 20);
 	tick(flow.get(), 9);
 	EXPECT_TRUE(actions(flow.get()).empty());
 	EXPECT_EQ(wait_time(flow.get(), 9), 1);
@@ -133,13 +145,7 @@ TEST(Flow, DoesNotOpenMoreThanTasksWait)
 
 TEST(Flow, DeniedSessionIsAskedForAgainLater)
 {
-	FlowPtr flow = make(16);
-	const int node = add_node(flow.get());
-	add_session(flow.get(), node, false);
-	for (int index = 0; index < 8; index++)
-		task_on(flow.get(), {node});
-	start(flow.get(), 0);
-	actions(flow.get());
+	FlowPtr flow = make_begun(16, 8);
 	tick(flow.get(), 10);
 	std::vector<Action> got = actions(flow.get());
 	ASSERT_EQ(got.size(), 1u);
@@ -257,8 +263,7 @@ TEST(Flow, FirstSessionComesBeforeMore)
 {
 	FlowPtr flow = make(4);
 	const int down = add_node(flow.get());
-	for (int index = 0; index < 8; index++)
-		task_on(flow.get(), {down});
+	tasks_on(flow.get(), 8, {down});
 	start(flow.get(), 0);
 	const int first = actions(flow.get())[0].session;
 	tick(flow.get(), 10);
@@ -270,13 +275,7 @@ TEST(Flow, FirstSessionComesBeforeMore)
 
 TEST(Flow, NodeThatRefusesIsNotAskedForMore)
 {
-	FlowPtr flow = make(4);
-	const int node = add_node(flow.get());
-	add_session(flow.get(), node, false);
-	for (int index = 0; index < 8; index++)
-		task_on(flow.get(), {node});
-	start(flow.get(), 0);
-	actions(flow.get());
+	FlowPtr flow = make_begun(4, 8);
 	tick(flow.get(), 10);
 	const std::vector<Action> got = actions(flow.get());
 	ASSERT_EQ(got.size(), 1u);
@@ -292,8 +291,7 @@ TEST(Flow, QuickTasksAskForNoSession)
 	FlowPtr flow(create(Limits{16, 1000, 1}));
 	const int node = add_node(flow.get());
 	add_session(flow.get(), node, false);
-	for (int index = 0; index < 16; index++)
-		task_on(flow.get(), {node});
+	tasks_on(flow.get(), 16, {node});
 	start(flow.get(), 0);
 	for (int task = 0; task < 16; task++)
 	{
@@ -311,8 +309,7 @@ TEST(Flow, ManyQuickTasksAskForMoreSessions)
 	FlowPtr flow(create(Limits{16, 1000, 64}));
 	const int node = add_node(flow.get());
 	add_session(flow.get(), node, false);
-	for (int index = 0; index < 2000; index++)
-		task_on(flow.get(), {node});
+	tasks_on(flow.get(), 2000, {node});
 	start(flow.get(), 0);
 	actions(flow.get());
 	int opened = 0;
@@ -336,8 +333,7 @@ static int opened_with(const Experience& experience, int wait_percent, Experienc
 	FlowPtr flow(create(Limits{16, 1000, 64}));
 	const int node = add_node(flow.get(), experience);
 	const int session = add_session(flow.get(), node, true);
-	for (int index = 0; index < 40; index++)
-		task_on(flow.get(), {node});
+	tasks_on(flow.get(), 40, {node});
 	const std::int64_t begin = 5000000;
 	start(flow.get(), begin);
 	int opened = 0;
@@ -381,13 +377,7 @@ TEST(Flow, SessionsAreOpenedWhereProcessorsAreFree)
 
 TEST(Flow, SessionThatTakesLongToOpenIsWaitedFor)
 {
-	FlowPtr flow = make(8);
-	const int node = add_node(flow.get());
-	add_session(flow.get(), node, false);
-	for (int index = 0; index < 20; index++)
-		task_on(flow.get(), {node});
-	start(flow.get(), 0);
-	actions(flow.get());
+	FlowPtr flow = make_begun(8, 20);
 	tick(flow.get(), 10);
 	ASSERT_EQ(actions(flow.get()).size(), 1u);
 	EXPECT_EQ(wait_time(flow.get(), 10), 100);
@@ -462,8 +452,7 @@ TEST(Flow, NoIntervalAsksNoExperience)
 {
 	FlowPtr flow(create(Limits{4, 0, 1}));
 	const int node = add_node(flow.get(), {1000000, 99, 5000000});
-	for (int index = 0; index < 4; index++)
-		task_on(flow.get(), {node});
+	tasks_on(flow.get(), 4, {node});
 	start(flow.get(), 5000000);
 	EXPECT_EQ(actions(flow.get()).size(), 4u);
 }
@@ -473,8 +462,7 @@ TEST(Flow, QueueGrowsWithExperience)
 	FlowPtr flow(create(Limits{1, 1000, 64}));
 	const int node = add_node(flow.get());
 	const int session = add_session(flow.get(), node, false);
-	for (int index = 0; index < 30; index++)
-		task_on(flow.get(), {node});
+	tasks_on(flow.get(), 30, {node});
 	start(flow.get(), 0);
 	EXPECT_EQ(actions(flow.get()).size(), 1u) << "the first may be long";
 	task_done(flow.get(), 0, 10);
@@ -497,8 +485,7 @@ TEST(Flow, SlowTasksAreNotQueuedBehindEachOther)
 	FlowPtr flow(create(Limits{1, 1000, 64}));
 	const int node = add_node(flow.get());
 	add_session(flow.get(), node, false);
-	for (int index = 0; index < 10; index++)
-		task_on(flow.get(), {node});
+	tasks_on(flow.get(), 10, {node});
 	start(flow.get(), 0);
 	actions(flow.get());
 	for (int task = 0; task < 9; task++)
@@ -514,8 +501,7 @@ TEST(Flow, QueueIsSharedBetweenSessions)
 	const int node = add_node(flow.get());
 	const int one = add_session(flow.get(), node, false);
 	const int two = add_session(flow.get(), node, false);
-	for (int index = 0; index < 12; index++)
-		task_on(flow.get(), {node});
+	tasks_on(flow.get(), 12, {node});
 	start(flow.get(), 0);
 	std::map<int, int> placed;
 	std::map<int, int> load;
@@ -539,8 +525,7 @@ TEST(Flow, LostSessionGivesItsQueueBack)
 	const int first = add_node(flow.get());
 	const int second = add_node(flow.get());
 	const int lost = add_session(flow.get(), first, false);
-	for (int index = 0; index < 4; index++)
-		task_on(flow.get(), {first, second});
+	tasks_on(flow.get(), 4, {first, second});
 	start(flow.get(), 0);
 	actions(flow.get());
 	task_done(flow.get(), 0, 1);
@@ -563,8 +548,7 @@ TEST(Flow, LostSessionFailsTheTaskWhoseRowsWereSeen)
 	const int first = add_node(flow.get());
 	const int second = add_node(flow.get());
 	const int lost = add_session(flow.get(), first, false);
-	for (int index = 0; index < 4; index++)
-		task_on(flow.get(), {first, second});
+	tasks_on(flow.get(), 4, {first, second});
 	start(flow.get(), 0);
 	actions(flow.get());
 	task_done(flow.get(), 0, 1);
@@ -580,8 +564,7 @@ TEST(Flow, StopDropsQueuedAndWaitingTasks)
 	FlowPtr flow(create(Limits{1, 1000, 64}));
 	const int node = add_node(flow.get());
 	const int session = add_session(flow.get(), node, false);
-	for (int index = 0; index < 10; index++)
-		task_on(flow.get(), {node});
+	tasks_on(flow.get(), 10, {node});
 	start(flow.get(), 0);
 	actions(flow.get());
 	task_done(flow.get(), 0, 1);
@@ -600,8 +583,7 @@ TEST(Flow, DeniedSessionIsNotAskedForInALoop)
 	FlowPtr flow = make(4, 1, 0);
 	const int node = add_node(flow.get());
 	add_session(flow.get(), node, false);
-	for (int index = 0; index < 8; index++)
-		task_on(flow.get(), {node});
+	tasks_on(flow.get(), 8, {node});
 	start(flow.get(), 0);
 	std::vector<Action> got;
 	for (int step = 0; step < 10; step++)
@@ -621,8 +603,7 @@ TEST(Flow, NoIntervalOpensAllAtOnce)
 {
 	FlowPtr flow = make(4, 64, 0);
 	const int node = add_node(flow.get());
-	for (int index = 0; index < 8; index++)
-		task_on(flow.get(), {node});
+	tasks_on(flow.get(), 8, {node});
 	start(flow.get(), 0);
 	const std::vector<Action> got = actions(flow.get());
 	ASSERT_EQ(got.size(), 4u);
@@ -707,13 +688,7 @@ TEST(Flow, LosingABoundSessionFails)
 
 TEST(Flow, StopDropsWaitingTasksAndClosesLateSessions)
 {
-	FlowPtr flow = make(4);
-	const int node = add_node(flow.get());
-	add_session(flow.get(), node, false);
-	for (int index = 0; index < 5; index++)
-		task_on(flow.get(), {node});
-	start(flow.get(), 0);
-	actions(flow.get());
+	FlowPtr flow = make_begun(4, 5);
 	tick(flow.get(), 10);
 	ASSERT_EQ(actions(flow.get()).size(), 1u);
 	stop(flow.get());
