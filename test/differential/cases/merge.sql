@@ -78,3 +78,10 @@ EXECUTE m (500, 'x');
 SELECT * FROM t WHERE k = 500;
 WITH w AS (SELECT k, id FROM o WHERE n > 0) MERGE INTO t USING w ON t.k = w.k WHEN MATCHED THEN UPDATE SET v = w.id WHEN NOT MATCHED THEN DO NOTHING;
 SELECT * FROM t;
+-- whole rows of the target
+MERGE INTO t USING r ON t.n = r.id WHEN MATCHED AND t::text LIKE '%v%' THEN UPDATE SET v = left(t::text, 20);
+MERGE INTO l USING o ON l.k = o.k WHEN MATCHED THEN UPDATE SET y = l::text || (l IS NOT NULL) WHEN NOT MATCHED THEN INSERT VALUES (o.k, 'new');
+MERGE INTO pt USING o ON pt.k = o.k WHEN MATCHED THEN UPDATE SET v = (SELECT row_to_json(pt)::text);
+SELECT * FROM t;
+SELECT * FROM l;
+SELECT * FROM pt;

@@ -17,6 +17,17 @@ UPDATE b SET j = s.n FROM s JOIN (SELECT 6 + 5 AS c FROM b y) z ON s.n = z.c WHE
 DELETE FROM b USING s JOIN (SELECT 6 + 6 AS c FROM b y) z ON s.n = z.c WHERE b.k = s.n AND b.j NOT IN (2, 9) RETURNING b.*;
 RESET citus.force_max_query_parallelization;
 SELECT * FROM b;
+-- ON CONFLICT: the distribution column from excluded; subqueries read on the shard only what is there in full
+INSERT INTO a VALUES (1, 1, 'c'), (61, 2, 'd') ON CONFLICT (k) DO UPDATE SET k = excluded.k, g = excluded.g, v = excluded.v RETURNING *;
+INSERT INTO a SELECT k + 1, g, v || '!' FROM a WHERE k < 5 ON CONFLICT (k) DO UPDATE SET (k, v) = ROW (excluded.k, a.v || excluded.v) RETURNING *;
+--0A000
+INSERT INTO a VALUES (1, 1, 'c') ON CONFLICT (k) DO UPDATE SET k = excluded.k + 100;
+--0A000
+INSERT INTO a VALUES (1, 1, 'c'), (2, 1, 'c') ON CONFLICT (k) DO UPDATE SET g = (SELECT max(j) FROM b);
+--0A000
+INSERT INTO r VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET t = (SELECT max(v) FROM a);
+INSERT INTO a VALUES (1, 1, 'c'), (2, 1, 'c') ON CONFLICT (k) DO UPDATE SET g = (SELECT max(id) FROM r) RETURNING *;
+INSERT INTO r VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET t = (SELECT max(o.t) FROM r o) RETURNING *;
 CREATE FUNCTION walk(upto int) RETURNS TABLE (k int, c bigint, t text) LANGUAGE plpgsql AS $$
 DECLARE row record; cur refcursor; total int := 0;
 BEGIN

@@ -17,6 +17,8 @@ INSERT INTO o SELECT 'o'||i, i FROM generate_series(1,20) i;
 INSERT INTO r SELECT i, 'r'||i FROM generate_series(0,9) i;
 INSERT INTO l SELECT i, 'l'||i FROM generate_series(0,9) i;
 INSERT INTO l2 SELECT i, 'l'||i FROM generate_series(0,9) i;
+ALTER TABLE l2 ADD COLUMN gone int, ADD COLUMN last text DEFAULT 'x';
+ALTER TABLE l2 DROP COLUMN gone;
 --* SELECT citus_add_local_table_to_metadata('l');
 --* SELECT citus_add_local_table_to_metadata('l2');
 --ask
@@ -40,3 +42,10 @@ SELECT l.*, o.* FROM l LEFT JOIN o USING (k) FOR SHARE OF l;
 SELECT l.k FROM l WHERE k IN (SELECT k FROM o) FOR UPDATE;
 SELECT l.*, l2.v, t.v FROM l JOIN l2 USING (k) JOIN t USING (k) WHERE l2.v > 'l3' FOR UPDATE;
 SELECT l.ctid IS NOT NULL, l.tableoid::regclass::text FROM l JOIN t USING (k) FOR UPDATE;
+-- whole rows of local tables whose rows are locked, also with dropped columns
+SELECT l FROM l JOIN t ON t.k = l.k FOR UPDATE OF l;
+SELECT l2, l2.tableoid::regclass::text, t FROM l2 JOIN t ON t.n = l2.k WHERE t.k < 6 FOR SHARE;
+SELECT (l2).last, row_to_json(l2), l2 = l2, l2 IS NULL FROM l2 JOIN o ON o.k = l2.k FOR NO KEY UPDATE OF l2;
+SELECT count(l2), max(l2::text) FROM (SELECT l2 FROM l2 JOIN t ON t.k = l2.k FOR UPDATE) s(l2);
+UPDATE l2 SET last = l2::text FROM t WHERE t.k = l2.k AND t.n < 3 RETURNING l2, l2.last, t.v;
+DELETE FROM l2 USING t WHERE t.k = l2.k AND t.n = 4 RETURNING l2, (SELECT count(*) FROM l);
