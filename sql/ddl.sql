@@ -87,9 +87,9 @@ CREATE FUNCTION citus_internal.create_shards(relation regclass) RETURNS void
 CREATE FUNCTION citus_internal.create_part_of_shards(relation regclass, part integer) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_create_part_of_shards';
-CREATE FUNCTION citus_internal.leave_metadata(relation regclass) RETURNS void
+CREATE FUNCTION citus_internal.gather_rows(relation regclass, source_nodes integer[], source_tables text[]) RETURNS void
     LANGUAGE C STRICT VOLATILE
-    AS 'MODULE_PATHNAME', 'citus_internal_leave_metadata';
+    AS 'MODULE_PATHNAME', 'citus_internal_gather_rows';
 CREATE FUNCTION citus_internal.drop_table(relation regclass) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_drop_table';

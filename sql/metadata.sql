@@ -28,6 +28,11 @@ CREATE FUNCTION pg_catalog.role_exists(name) RETURNS boolean
     LANGUAGE C STRICT STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'role_exists';
 
+-- Which shard of a distributed table a row belongs to, in queries of nodes on each other's shards.
+CREATE FUNCTION citus_internal.hash_value(value anyelement) RETURNS integer
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_hash_value';
+
 -- Called by the coordinator on the other nodes; see metadata_sql.h. The caller must own the table.
 CREATE FUNCTION citus_internal.add_table_metadata(
         relation regclass, partition_method "char", distribution_column text, replication_model "char",

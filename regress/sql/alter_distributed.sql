@@ -166,6 +166,42 @@ FETCH 1 FROM reading;
 SELECT alter_distributed_table('a', shard_count => 2, cascade_to_colocated => false);
 ROLLBACK;
 
+-- rows go from node to node: as text where binary forms differ, to all placements, whatever the settings
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE odd ("The key" int, gone int, p pair, d date, i interval, f float8, t text, g int GENERATED ALWAYS AS ("The key" * 2) STORED);
+ALTER TABLE odd DROP COLUMN gone;
+SET citus.shard_replication_factor = 2;
+SELECT create_distributed_table('odd', 'The key', shard_count => 3, colocate_with => 'none');
+RESET citus.shard_replication_factor;
+INSERT INTO odd ("The key", p, d, i, f, t) SELECT n, (n, E'tab\there \\N\n' || n)::pair, date '2026-01-02' + n % 40, make_interval(days => -n, secs => n), n / 7.0, nullif(repeat('x', n % 3), '')
+	FROM generate_series(1, 300) n;
+CREATE FUNCTION odd_rows() RETURNS text LANGUAGE sql SET datestyle = 'ISO' SET intervalstyle = 'postgres'
+	AS $$SELECT count(*) || ' ' || sum(g) || ' ' || sum(hashtext(odd::text)::bigint) FROM altering.odd$$;
+CREATE VIEW odd_placements AS SELECT count(DISTINCT shardid) AS shards, count(*) AS placements, count(*) FILTER (WHERE contents = 1 AND success) AS equal FROM
+	(SELECT r.shardid, success, count(*) OVER (PARTITION BY r.shardid, result) - 1 AS contents FROM run_command_on_placements('odd', 'SELECT count(*) || coalesce(sum(hashtext(t::text)::bigint), 0)::text FROM %s t') r) x;
+SELECT odd_rows() AS before \gset
+SET datestyle = 'SQL, DMY';
+SET intervalstyle = 'sql_standard';
+SELECT alter_distributed_table('odd', shard_count => 5);
+SELECT odd_rows() = :'before' AS same, * FROM odd_placements;
+SELECT alter_distributed_table('odd', distribution_column => 'd');
+SELECT odd_rows() = :'before' AS same, * FROM odd_placements;
+SELECT count(*) FROM odd WHERE d = '15/01/2026';
+SELECT alter_distributed_table('odd', distribution_column => 't');
+-- the same rows in a transaction that has written: its own are there, too
+BEGIN;
+UPDATE odd SET f = f + 1 WHERE "The key" <= 10;
+SELECT odd_rows() AS changed \gset
+SELECT alter_distributed_table('odd', distribution_column => 'The key', shard_count => 2);
+SELECT odd_rows() = :'changed' AS same, count(*) AS placements FROM pg_dist_shard JOIN pg_dist_placement USING (shardid) WHERE logicalrelid = 'odd'::regclass;
+SELECT undistribute_table('odd');
+SELECT odd_rows() = :'changed' AS same, count(*) FROM ONLY odd;
+ROLLBACK;
+SELECT undistribute_table('odd');
+SELECT odd_rows() = :'before' AS same, count(*) FROM ONLY odd;
+RESET datestyle;
+RESET intervalstyle;
+
 -- what is refused
 SELECT alter_distributed_table('a');
 SELECT alter_distributed_table(NULL, shard_count => 4);

@@ -173,18 +173,23 @@ CREATE TABLE by_uuid (k uuid PRIMARY KEY);
 CREATE TABLE by_range (k int4range, n int);
 CREATE TABLE by_code (k code, n int);
 CREATE TABLE by_array (k int[], n int);
-SELECT create_distributed_table(t, 'k', shard_count => 1, colocate_with => 'none') FROM unnest(ARRAY['by_text', 'by_uuid', 'by_range', 'by_code', 'by_array']) t;
+CREATE TABLE by_date (k date, n int);
+CREATE TABLE by_truth (k boolean, n int);
+SELECT create_distributed_table(t, 'k', shard_count => 1, colocate_with => 'none') FROM unnest(ARRAY['by_text', 'by_uuid', 'by_range', 'by_code', 'by_array', 'by_date', 'by_truth']) t;
 INSERT INTO by_text SELECT CASE i % 2 WHEN 0 THEN 'Name ' ELSE 'NAME ' END || i / 2, i FROM generate_series(1, 200) i;
 INSERT INTO by_uuid SELECT md5(i::text)::uuid FROM generate_series(1, 200) i;
 INSERT INTO by_range SELECT int4range(i, i + 10), i FROM generate_series(1, 200) i;
 INSERT INTO by_code SELECT 'c' || i, i FROM generate_series(1, 200) i;
 INSERT INTO by_array SELECT ARRAY[i, NULL, -i], i FROM generate_series(1, 200) i;
+INSERT INTO by_date SELECT date '2026-01-01' + i, i FROM generate_series(1, 200) i;
+INSERT INTO by_truth SELECT i % 2 = 0, i FROM generate_series(1, 200) i;
 SELECT logicalrelid, citus_split_shard_by_split_points(shardid, ARRAY['-1000000000', '0'], ARRAY[:one, :two, :one], 'block_writes')
 	FROM pg_dist_shard WHERE logicalrelid::text LIKE 'by\_%' ORDER BY logicalrelid::text;
 SELECT (SELECT count(*) FROM by_text) AS text, (SELECT count(*) FROM by_text WHERE k = 'name 7') AS name_7, (SELECT count(*) FROM by_uuid) AS uuid,
 	(SELECT count(*) FROM by_uuid WHERE k = md5('5')::uuid) AS one_uuid, (SELECT sum(n) FROM by_range WHERE k = '[17, 27)') AS r17,
 	(SELECT sum(n) FROM by_code WHERE k = 'c17') AS c17, (SELECT count(*) FROM by_code) AS codes,
-	(SELECT sum(n) FROM by_array WHERE k = ARRAY[17, NULL, -17]) AS a17, (SELECT count(*) FROM by_array) AS arrays;
+	(SELECT sum(n) FROM by_array WHERE k = ARRAY[17, NULL, -17]) AS a17, (SELECT count(*) FROM by_array) AS arrays,
+	(SELECT sum(n) FROM by_date WHERE k = '2026-01-18') AS d17, (SELECT count(*) FROM by_date) AS dates, (SELECT count(*) FROM by_truth WHERE k) AS true;
 
 -- while others may write
 SELECT logicalrelid, citus_split_shard_by_split_points(shardid, ARRAY['-1700000000', '-1500000000'], ARRAY[:one, :two, :coordinator])

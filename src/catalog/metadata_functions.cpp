@@ -15,6 +15,7 @@ CIVITAS_PG_BEGIN
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 CIVITAS_PG_END
 
 namespace civitas::catalog {
@@ -142,6 +143,26 @@ PGDLLEXPORT Datum get_shard_id_for_distribution_column(PG_FUNCTION_ARGS)
 		distribution_value(table, PG_GETARG_DATUM(1), get_fn_expr_argtype(fcinfo->flinfo, 1));
 	const int index = shard_index_of_hash(table, hash_value(table, value));
 	PG_RETURN_INT64(table.shards[index].shard_id);
+}
+
+/* hash_value(value): what hash_value() of tables.h says of a distribution column. Not always SQL
+ * can call the type's hash function: that of date takes an integer. */
+PG_FUNCTION_INFO_V1(citus_internal_hash_value);
+PGDLLEXPORT Datum citus_internal_hash_value(PG_FUNCTION_ARGS)
+{
+	auto *type = static_cast<TypeCacheEntry *>(fcinfo->flinfo->fn_extra);
+	if (type == nullptr)
+	{
+		const Oid id = get_fn_expr_argtype(fcinfo->flinfo, 0);
+		type = lookup_type_cache(id, TYPECACHE_HASH_PROC_FINFO);
+		if (!OidIsValid(type->hash_proc))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_FUNCTION),
+					 errmsg("could not identify a hash function for type %s", format_type_be(id))));
+		fcinfo->flinfo->fn_extra = type;
+	}
+	PG_RETURN_DATUM(
+		FunctionCall1Coll(&type->hash_proc_finfo, PG_GET_COLLATION(), PG_GETARG_DATUM(0)));
 }
 
 PG_FUNCTION_INFO_V1(relation_is_a_known_shard);

@@ -309,7 +309,6 @@ void read_distribution_column(Table *table, MemoryContext context)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
 						errmsg("could not identify a hash function for type %s",
 							   format_type_be(table->distribution_type))));
-	table->hash_function = type->hash_proc;
 	table->hash_finfo = static_cast<FmgrInfo *>(palloc0(sizeof(FmgrInfo)));
 	fmgr_info_cxt(type->hash_proc, table->hash_finfo, context);
 }

@@ -131,9 +131,7 @@ pg::Vec<ShardTransfer> plan_transfers(const ddl::OnlinePlan& plan, const pg::Vec
 	for (int shard = 0; shard < plan.shards.size(); shard++)
 	{
 		const shard::HashRange range = {plan.shards[shard].min_hash, plan.shards[shard].max_hash};
-		const char *filter = plan.column == nullptr
-								 ? nullptr
-								 : hash_condition(plan.hash_function, plan.column, range);
+		const char *filter = plan.column == nullptr ? nullptr : hash_condition(plan.column, range);
 		for (const GroupId group : plan.shards[shard].groups)
 		{
 			ListCell *cell;

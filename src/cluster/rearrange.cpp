@@ -90,12 +90,10 @@ pg::Vec<ShardId> new_shard_ids(int count)
 	return ids;
 }
 
-char *hash_condition(Oid hash_function, const char *column, const shard::HashRange& range)
+char *hash_condition(const char *column, const shard::HashRange& range)
 {
 	pg::Str hash;
-	hash.qualified(get_namespace_name(get_func_namespace(hash_function)),
-				   get_func_name(hash_function));
-	hash.ch('(').ident(column).ch(')');
+	hash.raw("citus_internal.hash_value(").ident(column).ch(')');
 	return psprintf("%s OPERATOR(pg_catalog.>=) '%d'::pg_catalog.int4 AND "
 					"%s OPERATOR(pg_catalog.<=) '%d'::pg_catalog.int4",
 					hash.c_str(), range.min, hash.c_str(), range.max);

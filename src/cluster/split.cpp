@@ -185,8 +185,7 @@ Plan plan_transfers(List *tables, int index, const Cut& cut)
 				const char *column = catalog::distribution_column_name(table);
 				plan.transfers.push({table.relid, table.shards[index].shard_id,
 									 ids[foreach_current_index(cell) * plan.pieces + piece],
-									 sources[place], target,
-									 hash_condition(table.hash_function, column, range), column,
+									 sources[place], target, hash_condition(column, range), column,
 									 range.min, range.max, share_of(range, whole)});
 			}
 		}

@@ -3,8 +3,8 @@
  * that is distributed already; another access method.
  *
  * The table itself stays, on every node: its oid, views, rights, comments, sequences and whatever
- * else depends on it. Only the shards are replaced (redistribute()): rows are saved, the old shards
- * dropped, new ones made from the shell, the rows put into them, indexes and foreign keys made
+ * else depends on it. Only the shards are replaced (redistribute()): new ones are made from the
+ * shell, filled with the rows of the old ones, which are dropped; indexes and foreign keys are made
  * last. One distributed transaction, in which nobody else gets at the table.
  *
  * What changes together: the table with its partitions, or with cascade_to_colocated all tables of
@@ -16,6 +16,7 @@
 #include "civitas/pg/vec.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
+#include "gather_rows.h"
 #include "settings.h"
 #include "table_checks.h"
 #include "utility_call.h"
@@ -237,15 +238,6 @@ pg::Vec<Distribution> distributions_of(List *tables, const Distribution& first)
 	return all;
 }
 
-void lock_elsewhere(List *tables)
-{
-	List *names = NIL;
-	ListCell *cell;
-	foreach (cell, tables)
-		names = lappend(names, const_cast<char *>(qualified_table_name(lfirst_oid(cell))));
-	lock_shells_elsewhere(names, "ACCESS EXCLUSIVE");
-}
-
 /* Which tables change together; asks for a choice where there is one. */
 List *tables_to_alter(const Table& table, const Request& request, bool group_changes)
 {
@@ -276,7 +268,7 @@ List *tables_to_alter(const Table& table, const Request& request, bool group_cha
 	return tables;
 }
 
-void alter_distributed(Oid relid, const Request& request)
+void alter_distributed(Oid relid, const Request& request, bool committed)
 {
 	const Table& table = check_table(relid, request);
 	const ColocationId before = table.colocation_id;
@@ -309,12 +301,21 @@ void alter_distributed(Oid relid, const Request& request)
 
 	txn::require_one_session_per_node();
 	lock_elsewhere(tables);
-	redistribute(tables, distributions.data());
+	redistribute(tables, distributions.data(), committed);
 	if (before != INVALID_COLOCATION_ID)
 		catalog::delete_colocation_if_empty(before);
 }
 
 } // namespace
+
+void lock_elsewhere(List *tables)
+{
+	List *names = NIL;
+	ListCell *cell;
+	foreach (cell, tables)
+		names = lappend(names, const_cast<char *>(qualified_table_name(lfirst_oid(cell))));
+	lock_shells_elsewhere(names, "ACCESS EXCLUSIVE");
+}
 
 CIVITAS_PG_BEGIN
 
@@ -342,8 +343,9 @@ PGDLLEXPORT Datum alter_distributed_table(PG_FUNCTION_ARGS)
 	catalog::check_extension_version();
 	catalog::require_coordinator();
 	check_request(request);
+	const bool committed = others_see_all_rows();
 	open_for_distribution(relid);
-	alter_distributed(relid, request);
+	alter_distributed(relid, request, committed);
 	PG_RETURN_VOID();
 }
 

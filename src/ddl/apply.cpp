@@ -190,11 +190,11 @@ void apply_to_local_shards(const char *sql)
 		apply_to_shards(*kind, tree, sql, tables);
 }
 
-ColocationId leave_shards_here(Oid relid)
+void leave_metadata_here(Oid relid)
 {
 	const catalog::Table *table = catalog::find_table(relid);
 	if (table == nullptr)
-		return INVALID_COLOCATION_ID;
+		return;
 	const ColocationId colocation = table->colocation_id;
 	pg::Vec<ShardId> ids;
 	for (const LocalShard& shard : local_shards(*table))
@@ -202,12 +202,6 @@ ColocationId leave_shards_here(Oid relid)
 	drop_local_shards(relid, ids.span());
 	catalog::delete_shards(relid);
 	catalog::delete_partition(relid);
-	return colocation;
-}
-
-void leave_metadata_here(Oid relid)
-{
-	const ColocationId colocation = leave_shards_here(relid);
 	if (colocation != INVALID_COLOCATION_ID)
 		catalog::delete_colocation_if_empty(colocation);
 }

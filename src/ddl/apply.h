@@ -17,10 +17,8 @@ namespace civitas::ddl {
  * defaults (C strings). */
 void apply_statement(const char *sql, List *chosen);
 
-/* Drops the local shards of a table and its metadata; its colocation group is left, and returned.
- */
-ColocationId leave_shards_here(Oid relid);
-/* And the group, where the table was its last. */
+/* Drops the local shards of a table and its metadata, and its colocation group where it was the
+ * last. */
 void leave_metadata_here(Oid relid);
 /* And its shell. */
 void drop_table_here(Oid relid);

@@ -25,6 +25,7 @@
 #include "civitas/shard/hash_range.h"
 #include "civitas/shard/placement.h"
 #include "civitas/txn/transaction.h"
+#include "gather_rows.h"
 #include "local_shards.h"
 #include "table_checks.h"
 
@@ -310,18 +311,25 @@ static void create_part_of_shards(List *tables, ShardPart part)
 	}
 }
 
-void redistribute(List *tables, const Distribution *distributions)
+/* The metadata of a table goes, on all nodes; shells and shards stay. */
+static void forget_distribution(Oid relid)
 {
+	txn::run_on_other_nodes(call_on_table("citus_internal.delete_table_metadata", relid));
+	catalog::delete_shards(relid);
+	catalog::delete_partition(relid);
+}
+
+void redistribute(List *tables, const Distribution *distributions, bool committed)
+{
+	const pg::Vec<OldShard> old = shards_of(tables);
+	wait_for_writers(old.span());
 	ListCell *cell;
-	foreach (cell, tables)
-		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
-			save_rows(lfirst_oid(cell));
+	if (!committed)
+		foreach (cell, tables)
+			if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
+				save_rows(lfirst_oid(cell));
 	for (int i = list_length(tables) - 1; i >= 0; i--)
-	{
-		txn::run_on_other_nodes(
-			call_on_table("citus_internal.leave_metadata", list_nth_oid(tables, i)));
-		leave_shards_here(list_nth_oid(tables, i));
-	}
+		forget_distribution(list_nth_oid(tables, i));
 	CommandCounterIncrement();
 	foreach (cell, tables)
 	{
@@ -331,9 +339,13 @@ void redistribute(List *tables, const Distribution *distributions)
 		txn::run_on_other_nodes(catalog::table_metadata_sql(relid));
 	}
 	create_part_of_shards(tables, ShardPart::Table);
-	foreach (cell, tables)
-		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
-			move_saved_rows_to_shards(lfirst_oid(cell));
+	if (committed)
+		gather_on_all_nodes(tables, old.span());
+	else
+		foreach (cell, tables)
+			if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
+				move_saved_rows_to_shards(lfirst_oid(cell));
+	drop_shards(old.span());
 	/* After the rows: that is faster, and rows that reference each other need no order. */
 	create_part_of_shards(tables, ShardPart::Indexes);
 	create_part_of_shards(tables, ShardPart::Attach);

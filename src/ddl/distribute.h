@@ -73,15 +73,18 @@ const char *saved_rows_name(Oid relid);
 const char *stored_column_list(Oid relid);
 const char *qualified_table_name(Oid relid);
 
-/* Gives tables that are distributed already other shards: the rows of `tables` (parents before
- * partitions) are saved, the shards dropped, and made anew as the distribution of each says. Shells
- * and what depends on them stay as they are. The caller holds AccessExclusiveLock everywhere and
- * disposes of colocation groups that became empty. */
-void redistribute(List *tables, const Distribution *distributions);
+/* Gives tables that are distributed already other shards: new ones are made as the distribution of
+ * each says, filled with the rows of the old ones, and these are dropped. `tables`: parents before
+ * partitions. committed: others_see_all_rows(); else the rows go through a temporary table here.
+ * Shells and what depends on them stay as they are. The caller holds AccessExclusiveLock everywhere
+ * and disposes of colocation groups that became empty. */
+void redistribute(List *tables, const Distribution *distributions, bool committed);
+/* ACCESS EXCLUSIVE, on all nodes but this one. */
+void lock_elsewhere(List *tables);
 
 /* Makes the table plain again, rows and all. with_foreign_keys: also the tables connected by
- * foreign keys. */
-void undistribute(Oid relid, bool with_foreign_keys);
+ * foreign keys. committed: as above. */
+void undistribute(Oid relid, bool with_foreign_keys, bool committed);
 
 /* Tables of the metadata at the other end of a foreign key, whichever side. */
 List *tables_connected_by_foreign_keys(Oid relid);

@@ -6,6 +6,7 @@
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
+#include "gather_rows.h"
 #include "local_tables.h"
 #include "settings.h"
 #include "table_checks.h"
@@ -54,7 +55,7 @@ static void leave_local_metadata(Oid relid)
 {
 	const catalog::Table *table = catalog::find_table(relid);
 	if (table != nullptr && table->kind == TableKind::Local)
-		undistribute(relid, false);
+		undistribute(relid, false, false);
 }
 
 static void distribute_by_hash(const DistributeRequest& request)
@@ -164,8 +165,9 @@ PGDLLEXPORT Datum undistribute_table(PG_FUNCTION_ARGS)
 	const Oid relid = PG_GETARG_OID(0);
 	catalog::check_extension_version();
 	catalog::require_coordinator();
+	const bool committed = others_see_all_rows();
 	open_for_distribution(relid);
-	undistribute(relid, PG_GETARG_BOOL(1));
+	undistribute(relid, PG_GETARG_BOOL(1), committed);
 	PG_RETURN_VOID();
 }
 

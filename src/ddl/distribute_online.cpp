@@ -24,7 +24,6 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_inherits.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
-#include "utils/typcache.h"
 CIVITAS_PG_END
 
 namespace civitas::ddl {
@@ -112,7 +111,6 @@ OnlinePlan plan_online(const DistributeRequest& request)
 		const DistributionColumn column = check_distribution_column(request.relid, request.column);
 		plan.column_type = column.type;
 		plan.column_collation = column.collation;
-		plan.hash_function = lookup_type_cache(column.type, TYPECACHE_HASH_PROC)->hash_proc;
 		plan.column_is_null = may_be_null(request.relid, request.column);
 	}
 	check_tables(plan.tables, request.column);

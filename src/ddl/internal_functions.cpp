@@ -14,6 +14,7 @@
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
+#include "gather_rows.h"
 #include "local_shards.h"
 #include "shard_names.h"
 
@@ -79,14 +80,33 @@ PGDLLEXPORT Datum citus_internal_create_part_of_shards(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Shards and metadata of a table go, on a node that is not the coordinator; the shell stays. */
-PG_FUNCTION_INFO_V1(citus_internal_leave_metadata);
-PGDLLEXPORT Datum citus_internal_leave_metadata(PG_FUNCTION_ARGS)
+/* gather_rows(table, nodes, old shards): fills the table's new shards of this node from the old
+ * ones, each on the node at its place. */
+PG_FUNCTION_INFO_V1(citus_internal_gather_rows);
+PGDLLEXPORT Datum citus_internal_gather_rows(PG_FUNCTION_ARGS)
 {
 	const Oid relid = PG_GETARG_OID(0);
 	require_internal();
 	require_owner(relid);
-	leave_metadata_here(relid);
+	Datum *nodes;
+	Datum *names;
+	int node_count;
+	int count;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), INT4OID, 4, true, TYPALIGN_INT, &nodes, nullptr,
+					  &node_count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false, TYPALIGN_INT, &names, nullptr,
+					  &count);
+	if (node_count != count)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("there must be a node for each shard")));
+	pg::Vec<NodeId> ids;
+	pg::Vec<const char *> shards;
+	for (int i = 0; i < count; i++)
+	{
+		ids.push(DatumGetInt32(nodes[i]));
+		shards.push(TextDatumGetCString(names[i]));
+	}
+	gather_rows(relid, ids.span(), shards.span());
 	PG_RETURN_VOID();
 }
 

@@ -137,7 +137,7 @@ PGDLLEXPORT Datum remove_local_tables_from_metadata(PG_FUNCTION_ARGS)
 			is_connected_by_foreign_keys(table->relid))
 			continue;
 		open_for_distribution(lfirst_oid(cell));
-		undistribute(lfirst_oid(cell), false);
+		undistribute(lfirst_oid(cell), false, false);
 	}
 	PG_RETURN_VOID();
 }

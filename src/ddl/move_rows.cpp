@@ -3,6 +3,7 @@
  * them while the shards are replaced.
  */
 #include "civitas/executor/shard_copy.h"
+#include "civitas/pg/columns.h"
 #include "civitas/pg/compat.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
@@ -46,18 +47,6 @@ void empty_shell(Oid relid)
 	CommandCounterIncrement();
 }
 
-static List *stored_columns(TupleDesc row_type)
-{
-	List *names = NIL;
-	for (int i = 0; i < row_type->natts; i++)
-	{
-		const Form_pg_attribute attribute = TupleDescAttr(row_type, i);
-		if (!attribute->attisdropped && attribute->attgenerated == '\0')
-			names = lappend(names, makeString(pstrdup(NameStr(attribute->attname))));
-	}
-	return names;
-}
-
 /* Sends every row of a relation to the shards of a table that has the same columns. */
 static uint64 copy_rows(Relation relation, Oid target)
 {
@@ -72,7 +61,7 @@ static uint64 copy_rows(Relation relation, Oid target)
 		/* Most tables are distributed empty: nothing is opened for them. */
 		if (copy == nullptr)
 			copy = executor::shard_copy_begin_rows(catalog::get_table(target),
-												   stored_columns(RelationGetDescr(relation)),
+												   pg::stored_columns(RelationGetDescr(relation)),
 												   RelationGetDescr(relation));
 		slot_getallattrs(slot);
 		executor::shard_copy_slot(copy, slot);

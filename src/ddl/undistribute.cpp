@@ -1,9 +1,10 @@
 /*
  * undistribute.cpp: a table of the metadata becomes a plain table of the coordinator again.
  *
- * Its rows are read through the distributed plan into a temporary table, then shards, metadata and
- * the other nodes' shells go, and the rows are put back into the coordinator's own table, which
- * keeps its oid, indexes, rights and everything that depends on it.
+ * Its rows are put into the coordinator's own table, which keeps its oid, indexes, rights and
+ * everything that depends on it; shards, metadata and the other nodes' shells go. Rows that this
+ * transaction has written only its own sessions see: then all are read through the distributed plan
+ * into a temporary table first.
  */
 #include "apply.h"
 #include "civitas/catalog/propagation.h"
@@ -11,6 +12,7 @@
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
+#include "gather_rows.h"
 #include "table_checks.h"
 
 CIVITAS_PG_BEGIN
@@ -110,7 +112,7 @@ static void leave_metadata(Oid relid)
 	leave_metadata_here(relid);
 }
 
-void undistribute(Oid relid, bool with_foreign_keys)
+void undistribute(Oid relid, bool with_foreign_keys, bool committed)
 {
 	catalog::get_table(relid);
 	if (get_rel_relispartition(relid) &&
@@ -122,14 +124,22 @@ void undistribute(Oid relid, bool with_foreign_keys)
 	txn::require_one_session_per_node();
 	List *tables = NIL;
 	collect(relid, with_foreign_keys, &tables);
+	lock_elsewhere(tables);
+	const pg::Vec<OldShard> shards = shards_of(tables);
+	wait_for_writers(shards.span());
 	ListCell *cell;
-	foreach (cell, tables)
-		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
-			save_rows(lfirst_oid(cell));
+	if (committed)
+		pull_rows_home(shards.span());
+	else
+		foreach (cell, tables)
+			if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
+				save_rows(lfirst_oid(cell));
 	/* Partitions and referencing tables before what they rest on. */
 	for (int i = list_length(tables) - 1; i >= 0; i--)
 		leave_metadata(list_nth_oid(tables, i));
 	CommandCounterIncrement();
+	if (committed)
+		return;
 	foreach (cell, tables)
 		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
 			restore_rows(lfirst_oid(cell));

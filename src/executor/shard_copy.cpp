@@ -168,8 +168,9 @@ ShardCopy *shard_copy_begin(const catalog::Table& table, List *columns,
 	copy->error_context = error_context_stack;
 	copy->columns = static_cast<List *>(copyObjectImpl(columns));
 	copy->binary = format.binary;
-	copy->one_batch_a_shard = refers_to_itself(table.relid);
-	copy->node_by_node = copies_node_by_node(table);
+	copy->here_only = copy->locked = format.new_shards_here;
+	copy->one_batch_a_shard = !format.new_shards_here && refers_to_itself(table.relid);
+	copy->node_by_node = !format.new_shards_here && copies_node_by_node(table);
 
 	List *options = NIL;
 	ListCell *cell;
@@ -350,7 +351,7 @@ static void send_batch(ShardCopy *copy, Batch *batch,
 	{
 		if (placement.group_id == local_group)
 			local = true;
-		else
+		else if (!copy->here_only)
 			stream_enqueue(copy, stream_for(copy, batch->shard_index, placement), batch);
 	}
 	pump_streams(copy);

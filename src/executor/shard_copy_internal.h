@@ -97,6 +97,7 @@ struct ShardCopy
 	bool binary;
 	bool counts_embedded_newlines; /* csv */
 	bool one_batch_a_shard;		   /* the rows of a shard are one COPY: see shard_copy.cpp */
+	bool here_only;				   /* other placements are left alone */
 	bool node_by_node; /* few rows come to one node after the other: see shard_locks.cpp */
 	bool locked;	   /* what must be locked before the first batch */
 	bool too_large;	   /* rows left before the end: they come as they are ready */
@@ -141,7 +142,6 @@ void write_local_batch(ShardCopy *copy, Batch *batch);
 
 /* shard_copy_errors.cpp */
 /* 23502 with the table and column. */
-[[noreturn]] void raise_null_distribution_value(const catalog::Table& table);
 [[noreturn]] void raise_batch_error(ShardCopy *copy, Stream *stream, Batch *batch,
 									PGresult *result);
 /* The context of a failed shard COPY with the table's name and the client's line number. In

@@ -569,6 +569,30 @@ bool wait_result(Session *session, PGresult **result)
 	return true;
 }
 
+bool receive_copy_data(Session *session, StringInfo data)
+{
+	resetStringInfo(data);
+	for (;;)
+	{
+		char *buffer = nullptr;
+		const int length = PQgetCopyData(connection(session), &buffer, 1);
+		if (length > 0)
+		{
+			/* The buffer is at risk only when memory is out. */
+			appendBinaryStringInfo(data, buffer, length);
+			PQfreemem(buffer);
+			return true;
+		}
+		if (length == -1)
+			return false;
+		if (length == -2)
+			raise_connection_lost(session);
+		wait_socket(session, WL_SOCKET_READABLE, -1, Interrupts::Process);
+		if (!consume_input(session))
+			raise_connection_lost(session);
+	}
+}
+
 PGresult *next_result(Session *session)
 {
 	PGresult *result = nullptr;

@@ -62,8 +62,7 @@ struct Table
 	AttrNumber distribution_attno; /* 0 unless hash (or range/append) distributed */
 	Oid distribution_type;		   /* type of that column */
 	Oid distribution_collation;	   /* its collation */
-	Oid hash_function;			   /* support function 1 of the type's default hash opclass */
-	FmgrInfo *hash_finfo;		   /* looked up, lives with the entry */
+	FmgrInfo *hash_finfo;		   /* of the type's default hash opclass; lives with the entry */
 	bool uniform;				   /* ranges are the equal ones: index is arithmetic */
 	int shard_count;
 	const Shard *shards;

@@ -26,6 +26,9 @@ struct ShardCopy; /* opaque; palloc'ed in the memory context current at begin */
 struct ShardCopyFormat
 {
 	bool binary = false;
+	/* The shards are this transaction's own, without foreign keys yet, and all rows are for this
+	 * node, which is not to write other placements: nothing is locked. */
+	bool new_shards_here = false;
 	List *options = NIL; /* DefElems as in CopyStmt, without those that only concern the client's
 							stream (header) */
 };
@@ -49,6 +52,9 @@ uint64 shard_copy_finish(ShardCopy *copy);
 ShardCopy *shard_copy_begin_rows(const catalog::Table& table, List *columns, TupleDesc row_type,
 								 bool freeze = false);
 void shard_copy_slot(ShardCopy *copy, TupleTableSlot *slot);
+
+/* 23502: the column that decides about the shard is NULL. */
+[[noreturn]] void raise_null_distribution_value(const catalog::Table& table);
 
 /* The session is wanted for a statement while copies are running (a default's function may query):
  * waits until no batch is in flight on it. The copy goes on when it next has the session to itself.

@@ -14,6 +14,7 @@
 
 CIVITAS_PG_BEGIN
 #include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
 #include "libpq-fe.h"
 CIVITAS_PG_END
 
@@ -162,6 +163,10 @@ bool try_next_result(Session *session, PGresult **result);
 bool wait_result(Session *session, PGresult **result);
 /* Same, but raises 08006 when the connection is lost. */
 PGresult *next_result(Session *session);
+/* While a result says PGRES_COPY_OUT: the next piece of the data (of a COPY: one row, the first
+ * with what precedes it) into *data, which is emptied first. Waits. False at the end of the data;
+ * the command's own result is still to be read. */
+bool receive_copy_data(Session *session, StringInfo data);
 /* Reads and drops everything until the session is idle; raises the first error among the results.
  */
 void drain(Session *session);
