@@ -204,7 +204,10 @@ class Generator:
             alias = self.name("s")
             sql, types = self.select(depth - 1)
             return f"({sql}) AS {alias}", [Column(f"{alias}.c{i}", t) for i, t in enumerate(types)]
-        return self.table(names)
+        item, columns = self.table(names)
+        if self.chance(0.03):
+            item += f" TABLESAMPLE {self.rnd.choice(['BERNOULLI', 'SYSTEM'])} (100)"
+        return item, columns
 
     def join_condition(self, left, right):
         rnd = self.rnd
@@ -390,7 +393,8 @@ class Generator:
             if keys:
                 tail = " GROUP BY " + ", ".join(str(i + 1) for i in range(len(keys)))
                 if len(keys) == 2 and self.chance(0.15):
-                    tail = f" GROUP BY {rnd.choice(['ROLLUP', 'CUBE'])} ({keys[0][0]}, {keys[1][0]})"
+                    sets = rnd.choice(["ROLLUP (%s, %s)", "CUBE (%s, %s)", "GROUPING SETS ((%s), (%s))"])
+                    tail = " GROUP BY " + sets % (keys[0][0], keys[1][0])
                 elif self.chance(0.1):
                     outputs.append((f"sum(count(*)) OVER (PARTITION BY {rnd.choice(keys)[0]})", "numeric"))
             if self.chance(0.15):
@@ -411,7 +415,7 @@ class Generator:
         columns = ", ".join(f"{sql} AS c{i}" for i, (sql, _) in enumerate(outputs))
         sql = f"{prefix}SELECT {distinct}{columns} FROM {from_}{where}{tail}"
         # PostgreSQL 15 leaves a grouping column that equals a constant out of the order, although it is NULL in some sets.
-        if self.chance(0.3) and "CUBE" not in tail and "ROLLUP" not in tail:
+        if self.chance(0.3) and not any(sets in tail for sets in ("CUBE", "ROLLUP", "SETS")):
             directions = [rnd.choice(["", " DESC", " NULLS FIRST"]) for _ in outputs]
             sql += " ORDER BY " + ", ".join(f"{i + 1}{direction}" for i, direction in enumerate(directions))
             if self.chance(0.6):
