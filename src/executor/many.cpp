@@ -153,7 +153,8 @@ void collect_transaction_session(remote::Session *session, void *argument)
 		remote::busy(session) || remote::port(session) != all->endpoint->port ||
 		strcmp(remote::host(session), all->endpoint->host) != 0 ||
 		PQstatus(remote::connection(session)) != CONNECTION_OK ||
-		PQtransactionStatus(remote::connection(session)) != PQTRANS_INTRANS)
+		PQtransactionStatus(remote::connection(session)) != PQTRANS_INTRANS ||
+		!txn::serves_current_role(session))
 		return;
 	all->found[all->count++] = session;
 }

@@ -93,14 +93,6 @@ const char *current_role_name();
 					errhint("Roll the transaction back and try again.")));
 }
 
-/* Whether a session works for the current role: one of its own, or what was written through it must
- * be seen. */
-bool serves_current_role(const Participant *participant)
-{
-	return participant->wrote ||
-		   strcmp(PQuser(remote::connection(participant->session)), current_role_name()) == 0;
-}
-
 remote::Session *pinned_session(GroupId group)
 {
 	if (pins == nullptr)
@@ -117,8 +109,7 @@ remote::Session *pinned_session(GroupId group)
 				raise_session_lost(node->name, node->port);
 			continue;
 		}
-		const Participant *participant = existing_participant(pin.session);
-		if (participant == nullptr || serves_current_role(participant))
+		if (serves_current_role(pin.session))
 			return pin.session;
 	}
 	return nullptr;
@@ -132,10 +123,10 @@ remote::Session *participating_session(GroupId group)
 		return nullptr;
 	remote::Session *found = nullptr;
 	for_each_participant([&](Participant *participant) {
-		if (participant->begun && participant->group == group && serves_current_role(participant) &&
-			!participant->broken && !remote::failed(participant->session) &&
-			!remote::claimed(participant->session) && !remote::busy(participant->session) &&
-			(found == nullptr || participant->wrote))
+		if (participant->begun && participant->group == group &&
+			serves_current_role(participant->session) && !participant->broken &&
+			!remote::failed(participant->session) && !remote::claimed(participant->session) &&
+			!remote::busy(participant->session) && (found == nullptr || participant->wrote))
 			found = participant->session;
 	});
 	return found;
@@ -562,6 +553,12 @@ bool has_written(const remote::Session *session)
 	return participant != nullptr && participant->wrote;
 }
 
+bool serves_current_role(remote::Session *session)
+{
+	return has_written(session) ||
+		   strcmp(PQuser(remote::connection(session)), current_role_name()) == 0;
+}
+
 bool has_written()
 {
 	return current.writers > 0 || current.local_write;
@@ -760,6 +757,8 @@ void require_one_session_per_node()
 	for_each_participant([&](const Participant *participant) {
 		if (!participant->begun)
 			return;
+		if (!serves_current_role(participant->session))
+			seen = participant;
 		for_each_participant([&](const Participant *other) {
 			if (other != participant && other->begun && other->group == participant->group)
 				seen = participant;

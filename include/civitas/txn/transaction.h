@@ -77,6 +77,9 @@ void note_constraints(const ConstraintsSetStmt *statement);
  * it is not alone. */
 void note_write(remote::Session *session);
 bool has_written(const remote::Session *session);
+/* Whether a session of the transaction may be used for the current role: it is its own, or what was
+ * written through it must be seen. */
+bool serves_current_role(remote::Session *session);
 /* ... or any session of this transaction has. */
 bool has_written();
 /* Local shards were written in this transaction, through local execution. */
