@@ -37,6 +37,11 @@ CREATE FUNCTION pg_catalog.citus_local_disk_space_stats(
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_local_disk_space_stats';
 
+-- Copies the reference tables to those of the nodes that lack them; a step of what puts shards there, which is anybody's.
+CREATE FUNCTION citus_internal.copy_reference_tables(nodes integer[], transfer_mode citus.shard_transfer_mode) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_copy_reference_tables';
+
 -- Progress of moves and splits that run on this server ---------------------------------------------
 
 CREATE FUNCTION citus_internal.running_transfers(

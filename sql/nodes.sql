@@ -204,12 +204,6 @@ END
 $$;
 REVOKE ALL ON FUNCTION citus_internal.restore_sequences() FROM PUBLIC;
 
--- Fills this node's empty replica of a reference table from another node's.
-CREATE FUNCTION citus_internal.pull_reference_table(relation regclass, source_node integer) RETURNS void
-    LANGUAGE C STRICT VOLATILE
-    AS 'MODULE_PATHNAME', 'citus_internal_pull_reference_table';
-REVOKE ALL ON FUNCTION citus_internal.pull_reference_table(regclass, integer) FROM PUBLIC;
-
 -- Holds back statements that want to go to other nodes until the end of this transaction. With
 -- force, what still runs after lock_cooldown ms is terminated.
 CREATE FUNCTION citus_internal.pause_traffic(force boolean, lock_cooldown integer) RETURNS void

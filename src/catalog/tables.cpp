@@ -578,6 +578,38 @@ List *colocated_table_oids(ColocationId colocation_id)
 	return read_table_oids(Catalog::PartitionColocationIndex, &key);
 }
 
+const Table *any_reference_table()
+{
+	if (!extension_installed())
+		return nullptr;
+	Oid found = InvalidOid;
+	Relation relation = table_open(relation_oid(Catalog::Partition), AccessShareLock);
+	ScanKeyData key;
+	ScanKeyInit(&key, PARTITION_REPMODEL, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum('t'));
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 1, &key);
+	HeapTuple tuple;
+	while (!OidIsValid(found) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool isnull;
+		found = DatumGetObjectId(
+			heap_getattr(tuple, PARTITION_RELID, RelationGetDescr(relation), &isnull));
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return OidIsValid(found) ? find_table(found) : nullptr;
+}
+
+bool has_reference_tables(GroupId group_id)
+{
+	const Table *table = any_reference_table();
+	if (table == nullptr)
+		return true;
+	for (const Placement& placement : table->placements_of(0))
+		if (placement.group_id == group_id)
+			return true;
+	return false;
+}
+
 char *distribution_column_name(const Table& table)
 {
 	return table.distribution_attno != 0 ? get_attname(table.relid, table.distribution_attno, false)

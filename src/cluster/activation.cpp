@@ -3,10 +3,9 @@
  *
  * The joining node gets one text, run inside the distributed transaction: forget what it knew, its
  * group, the node rows, roles and schemas, then for every table what it depends on, its shell,
- * partitions attached, foreign keys, metadata; then the replicas of reference tables, created in
- * foreign key order from the shells and filled by pulling the rows from a node that has them; last
- * the positions of sequences that it had before. Writes to reference tables wait meanwhile: their
- * shells are locked on every node. A failure anywhere aborts all of it.
+ * partitions attached, foreign keys, metadata; last the positions of sequences that it had before.
+ * Replicas of reference tables come with the first shard (reference_copies.cpp). A failure anywhere
+ * aborts all of it.
  */
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/writes.h"
@@ -37,13 +36,6 @@ void append_commands(pg::Str& sql, List *commands)
 		sql.raw(static_cast<const char *>(lfirst(cell))).raw(";\n");
 }
 
-void append_regclass(pg::Str& sql, Oid relid)
-{
-	sql.literal(quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-										   get_rel_name(relid)))
-		.raw("::pg_catalog.regclass");
-}
-
 /* Tables of the metadata in the order in which they were created, which suits partitions and
  * inheritance. */
 List *lock_tables()
@@ -54,82 +46,6 @@ List *lock_tables()
 	foreach (cell, tables)
 		LockRelationOid(lfirst_oid(cell), ShareUpdateExclusiveLock);
 	return tables;
-}
-
-/* Reference tables, each after those that it references. */
-List *reference_tables(List *tables)
-{
-	List *waiting = NIL;
-	ListCell *cell;
-	foreach (cell, tables)
-		if (catalog::get_table(lfirst_oid(cell)).kind == catalog::TableKind::Reference)
-			waiting = lappend_oid(waiting, lfirst_oid(cell));
-	List *ordered = NIL;
-	while (waiting != NIL)
-	{
-		List *later = NIL;
-		foreach (cell, waiting)
-		{
-			const Oid relid = lfirst_oid(cell);
-			bool ready = true;
-			List *referenced = pg::sql_texts(psprintf(
-				"SELECT confrelid::text FROM pg_constraint WHERE contype = 'f' AND conrelid = %u "
-				"AND confrelid <> %u",
-				relid, relid));
-			ListCell *other;
-			foreach (other, referenced)
-				ready =
-					ready && !list_member_oid(waiting, atooid(static_cast<char *>(lfirst(other))));
-			if (ready)
-				ordered = lappend_oid(ordered, relid);
-			else
-				later = lappend_oid(later, relid);
-		}
-		/* A cycle: no order is right; the shards' own creation says so if it matters. */
-		if (list_length(later) == list_length(waiting))
-			return list_concat(ordered, later);
-		waiting = later;
-	}
-	return ordered;
-}
-
-/* Stops writes to the tables on all nodes until the end of the transaction. */
-void block_writes(List *tables, NodeId joining)
-{
-	if (tables == NIL)
-		return;
-	pg::Str sql;
-	ListCell *cell;
-	foreach (cell, tables)
-	{
-		const Oid relid = lfirst_oid(cell);
-		LockRelationOid(relid, ExclusiveLock);
-		sql.raw(sql.empty() ? "LOCK TABLE " : ", ");
-		sql.qualified(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
-	}
-	sql.raw(" IN EXCLUSIVE MODE");
-	for (const catalog::Node& node : catalog::other_metadata_nodes())
-		if (node.node_id != joining)
-			txn::run_on_node(node, sql.c_str());
-}
-
-/* A node to copy a reference table from: the coordinator if it has a replica. */
-NodeId source_of(const catalog::Table& table, GroupId joining)
-{
-	for (const catalog::Placement& placement : table.placements_of(0))
-		if (placement.group_id != joining)
-			return catalog::get_primary(placement.group_id).node_id;
-	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-					errmsg("reference table \"%s\" has no replica to copy from",
-						   get_rel_name(table.relid))));
-}
-
-bool has_placement(const catalog::Table& table, GroupId group)
-{
-	for (const catalog::Placement& placement : table.placements_of(0))
-		if (placement.group_id == group)
-			return true;
-	return false;
 }
 
 char *coordinator_id()
@@ -152,7 +68,7 @@ bool creates_roles()
 	return strcmp(GetConfigOption("citus.enable_create_role_propagation", false, false), "on") == 0;
 }
 
-char *joining_sql(const catalog::Node& node, List *tables, List *references)
+char *joining_sql(const catalog::Node& node, List *tables)
 {
 	pg::Str sql;
 	sql.raw("SELECT citus_internal.join_cluster(").num(node.group_id).raw(", ");
@@ -182,20 +98,6 @@ char *joining_sql(const catalog::Node& node, List *tables, List *references)
 		append_commands(sql, deparse::foreign_key_commands(lfirst_oid(cell)));
 	foreach (cell, tables)
 		sql.raw(catalog::table_metadata_sql(lfirst_oid(cell))).raw(";\n");
-	foreach (cell, references)
-	{
-		sql.raw("SELECT citus_internal.create_shards(");
-		append_regclass(sql, lfirst_oid(cell));
-		sql.raw(");\n");
-	}
-	foreach (cell, references)
-	{
-		sql.raw("SELECT citus_internal.pull_reference_table(");
-		append_regclass(sql, lfirst_oid(cell));
-		sql.raw(", ")
-			.num(source_of(catalog::get_table(lfirst_oid(cell)), node.group_id))
-			.raw(");\n");
-	}
 	return sql.raw("SELECT citus_internal.restore_sequences()").c_str();
 }
 
@@ -290,24 +192,12 @@ void check_joining_node(const catalog::Node& node)
 void activate(const catalog::Node& node)
 {
 	List *tables = lock_tables();
-	List *references = reference_tables(tables);
-	block_writes(references, node.node_id);
-	pg::Str changed;
-	changed.raw(node_rows_sql());
-	ListCell *cell;
-	foreach (cell, references)
-	{
-		const catalog::Table& table = catalog::get_table(lfirst_oid(cell));
-		if (!has_placement(table, node.group_id))
-			catalog::insert_placement(catalog::next_placement_id(), table.shards[0].shard_id,
-									  node.group_id);
-		changed.raw(";\n").raw(catalog::table_metadata_sql(lfirst_oid(cell)));
-	}
+	const char *rows = node_rows_sql();
 	for (const catalog::Node& other : catalog::other_metadata_nodes())
 		if (other.node_id != node.node_id)
-			txn::run_on_node(other, changed.c_str());
+			txn::run_on_node(other, rows);
 	if (node.group_id != catalog::local_group_id())
-		txn::run_on_node(node, joining_sql(node, tables, references));
+		txn::run_on_node(node, joining_sql(node, tables));
 }
 
 } // namespace civitas::cluster

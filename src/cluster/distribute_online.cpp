@@ -25,6 +25,7 @@
 #include "disk_space.h"
 #include "progress.h"
 #include "rearrange.h"
+#include "reference_copies.h"
 #include "replication.h"
 #include "transfer.h"
 
@@ -239,6 +240,7 @@ void carry_out(const ddl::OnlinePlan& plan, Transfers transfers, const pg::Vec<S
 
 void distribute_online(const ddl::DistributeRequest& request)
 {
+	provide_for_new_shards(catalog::shard_groups());
 	catalog::lock_nodes(catalog::NodeLock::Define);
 	const ddl::OnlinePlan plan = ddl::plan_online(request);
 	check_can_follow(plan.tables);

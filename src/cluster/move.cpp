@@ -24,6 +24,7 @@
 #include "disk_space.h"
 #include "progress.h"
 #include "rearrange.h"
+#include "reference_copies.h"
 #include "transfer.h"
 
 CIVITAS_PG_BEGIN
@@ -81,7 +82,7 @@ void check_table(const Request& request, const catalog::Table& table)
 {
 	const char *detail = nullptr;
 	if (table.kind == catalog::TableKind::Reference)
-		detail = "It is a reference table: every node has all of it.";
+		detail = "It is a reference table: every node with shards has all of it.";
 	else if (table.kind == catalog::TableKind::Local)
 		detail = "It is a local table of the coordinator.";
 	if (detail != nullptr)
@@ -138,83 +139,13 @@ pg::Vec<ShardTransfer> plan_transfers(const Request& request, List *tables, int 
 	return transfers;
 }
 
-/* An earlier operation may have left tables of these shards. */
-void clear_leftovers(Transfers transfers)
-{
-	pg::Str sql;
-	for (const ShardTransfer& transfer : transfers)
-	{
-		sql.raw(sql.empty()
-					? "SELECT 1 FROM pg_dist_cleanup WHERE (object_name, node_group_id) IN ("
-					: ", ");
-		sql.ch('(').literal(catalog::qualified_shard_name(transfer.relid, transfer.target_shard));
-		sql.raw(", ").num(transfer.target.group_id).ch(')');
-	}
-	const char *search = sql.raw(") LIMIT 1").c_str();
-	if (pg::sql_text(search) == nullptr)
-		return;
-	run_as_owner_on_node(local_node(), "SELECT citus_internal.clean_up(30000, false)");
-	if (pg::sql_text(search) != nullptr)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("node %s:%d still has an old placement of shard " INT64_FORMAT,
-					transfers[0].target.name, transfers[0].target.port, transfers[0].target_shard),
-			 errdetail("It could not be dropped yet: a transaction may read it, or a node "
-					   "is not reachable."),
-			 errhint("CALL citus_cleanup_orphaned_resources() tells more.")));
-}
-
 /* The group's tables, held still. */
 List *lock_group(const Request& request)
 {
 	List *tables = lock_members(request.shard);
 	check_owner(tables);
-	/* As long as the tables are not locked: users of old placements are waited for. */
 	clear_leftovers(plan_transfers(request, tables, find_owner(request).shard_index).span());
 	return lock_definitions(tables);
-}
-
-void append_array(pg::Str& sql, const pg::Vec<int64>& values, const char *type)
-{
-	sql.raw("ARRAY[");
-	for (const int64& value : values)
-		sql.raw(&value == values.begin() ? "" : ", ").num(value);
-	sql.raw("]::").raw(type).raw("[]");
-}
-
-/* The metadata, here and on all other nodes. */
-void switch_placements(const Request& request, Transfers transfers, SwitchCommands *commands)
-{
-	pg::Vec<int64> removed;
-	pg::Vec<int64> added;
-	pg::Vec<int64> shards;
-	pg::Vec<int64> groups;
-	for (const ShardTransfer& transfer : transfers)
-	{
-		catalog::ShardOwner owner;
-		if (!catalog::find_shard(transfer.source_shard, &owner))
-			continue;
-		const catalog::Table& table = catalog::get_table(owner.relid);
-		for (const catalog::Placement& placement : table.placements_of(owner.shard_index))
-			if (!request.copy && placement.group_id == request.source.group_id)
-				removed.push(placement.placement_id);
-		added.push(catalog::next_placement_id());
-		shards.push(transfer.target_shard);
-		groups.push(request.target.group_id);
-	}
-	for (const int64 placement : removed)
-		catalog::delete_placement(placement);
-	for (int i = 0; i < added.size(); i++)
-		catalog::insert_placement(added[i], shards[i], static_cast<GroupId>(groups[i]));
-	pg::Str sql;
-	sql.raw("SELECT citus_internal.change_placements(");
-	append_array(sql, removed, "bigint");
-	append_array(sql.raw(", "), added, "bigint");
-	append_array(sql.raw(", "), shards, "bigint");
-	append_array(sql.raw(", "), groups, "integer");
-	commands->add_on_other_nodes(sql.ch(')').c_str());
-	commands->run();
 }
 
 /* Later, or with this transaction, which then waits for readers of the old placements. */
@@ -232,7 +163,7 @@ void carry_out(const Request& request, List *tables, Transfers transfers)
 		ignore_foreign_keys(&commands, transfers);
 	CIVITAS_DEBUG_POINT("move_filled");
 	set_phase(Phase::Completing);
-	switch_placements(request, transfers, &commands);
+	switch_placements(transfers, request.copy, &commands);
 	keep_objects(operation);
 	if (!request.copy)
 		give_up_sources(operation, transfers, defer_drop);
@@ -242,7 +173,11 @@ void carry_out(const Request& request, List *tables, Transfers transfers)
 void transfer(const Request& request)
 {
 	check_table(request, catalog::get_table(find_owner(request).relid));
+	check_owner(
+		catalog::colocated_table_oids(catalog::get_table(find_owner(request).relid).colocation_id));
+	provide_reference_tables({&request.target, 1}, request.mode);
 	List *tables = lock_group(request);
+	check_has_reference_tables(request.target);
 	const catalog::ShardOwner owner = find_owner(request);
 	check_owner(tables);
 	check_not_written(tables, "move or copy");

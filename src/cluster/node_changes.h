@@ -21,8 +21,8 @@ void send_node_rows(NodeId except);
  * other cluster; raises what is wrong, naming the node. */
 void check_joining_node(const catalog::Node& node);
 
-/* Gives an active node (its row is written) everything that it must know, replicas of reference
- * tables included, and tells the other nodes. */
+/* Gives an active node (its row is written) everything that it must know, and tells the other
+ * nodes. It has no rows yet, not even of reference tables. */
 void activate(const catalog::Node& node);
 
 /* 55000 when a shard has no other placement than in this group. */

@@ -302,6 +302,7 @@ void cluster_init()
 	progress_init();
 	move_init();
 	split_init();
+	reference_copies_init();
 	background_jobs_init();
 }
 

@@ -1,10 +1,8 @@
 /*
  * pull_table.cpp: fills a new placement with rows of another node.
  *
- * The node that gets the placement takes the rows from one that has them (executor/pull_rows.h). A
- * replica of a reference table first waits at its source until no writer is left (also none that is
- * prepared); the coordinator holds the lock that keeps new writers away. A shard that moves is read
- * under the snapshot that its logical replication begins with, or while writes are blocked.
+ * The node that gets the placement takes the rows from one that has them (executor/pull_rows.h),
+ * under the snapshot that logical replication begins with, or while writes are blocked.
  */
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
@@ -44,18 +42,6 @@ void pull(Oid local, const catalog::Node& source, const char *prelude, const cha
 	PG_END_TRY();
 }
 
-void pull_replica(Oid relid, ShardId shard_id, const catalog::Node& source)
-{
-	const char *shard = catalog::qualified_shard_name(relid, shard_id);
-	const Oid local = get_relname_relid(catalog::shard_relation_name(get_rel_name(relid), shard_id),
-										get_rel_namespace(relid));
-	/* Only writers from before the coordinator's lock are left. One that never ends is the very
-	 * transaction that adds the node: better an error than a wait for ourselves. */
-	pull(local, source,
-		 psprintf("BEGIN; SET LOCAL lock_timeout = '30s'; LOCK TABLE %s IN SHARE MODE", shard),
-		 shard, nullptr);
-}
-
 const catalog::Node& get_node(NodeId id)
 {
 	const catalog::Node *node = catalog::find_node(id);
@@ -67,17 +53,6 @@ const catalog::Node& get_node(NodeId id)
 } // namespace
 
 CIVITAS_PG_BEGIN
-
-PG_FUNCTION_INFO_V1(citus_internal_pull_reference_table);
-PGDLLEXPORT Datum citus_internal_pull_reference_table(PG_FUNCTION_ARGS)
-{
-	const catalog::Table& table = catalog::get_table(PG_GETARG_OID(0));
-	const catalog::Node source = get_node(PG_GETARG_INT32(1));
-	const Oid relid = table.relid;
-	for (int index = 0; index < table.shard_count; index++)
-		pull_replica(relid, table.shards[index].shard_id, source);
-	PG_RETURN_VOID();
-}
 
 /* pull_shard(table here, source node, table there, condition, snapshot there) */
 PG_FUNCTION_INFO_V1(citus_internal_pull_shard);

@@ -124,6 +124,32 @@ List *lock_members(ShardId shard)
 	return catalog::colocated_table_oids(colocation);
 }
 
+void clear_leftovers(Transfers transfers)
+{
+	pg::Str sql;
+	for (const ShardTransfer& transfer : transfers)
+	{
+		sql.raw(sql.empty()
+					? "SELECT 1 FROM pg_dist_cleanup WHERE (object_name, node_group_id) IN ("
+					: ", ");
+		sql.ch('(').literal(catalog::qualified_shard_name(transfer.relid, transfer.target_shard));
+		sql.raw(", ").num(transfer.target.group_id).ch(')');
+	}
+	const char *search = sql.raw(") LIMIT 1").c_str();
+	if (pg::sql_text(search) == nullptr)
+		return;
+	run_as_owner_on_node(local_node(), "SELECT citus_internal.clean_up(30000, false)");
+	if (pg::sql_text(search) != nullptr)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("node %s:%d still has an old placement of shard " INT64_FORMAT,
+					transfers[0].target.name, transfers[0].target.port, transfers[0].target_shard),
+			 errdetail("It could not be dropped yet: a transaction may read it, or a node "
+					   "is not reachable."),
+			 errhint("CALL citus_cleanup_orphaned_resources() tells more.")));
+}
+
 List *lock_definitions(List *tables)
 {
 	ListCell *cell;
@@ -290,6 +316,47 @@ void fill_targets(TransferMode mode, int64 operation, List *tables, Transfers tr
 		close_replication(replication);
 	}
 	PG_END_TRY();
+}
+
+static void append_array(pg::Str& sql, const pg::Vec<int64>& values, const char *type)
+{
+	sql.raw("ARRAY[");
+	for (const int64& value : values)
+		sql.raw(&value == values.begin() ? "" : ", ").num(value);
+	sql.raw("]::").raw(type).raw("[]");
+}
+
+void switch_placements(Transfers transfers, bool keep_sources, SwitchCommands *commands)
+{
+	pg::Vec<int64> removed;
+	pg::Vec<int64> added;
+	pg::Vec<int64> shards;
+	pg::Vec<int64> groups;
+	for (const ShardTransfer& transfer : transfers)
+	{
+		catalog::ShardOwner owner;
+		if (!catalog::find_shard(transfer.source_shard, &owner))
+			continue;
+		const catalog::Table& table = catalog::get_table(owner.relid);
+		for (const catalog::Placement& placement : table.placements_of(owner.shard_index))
+			if (!keep_sources && placement.group_id == transfer.source.group_id)
+				removed.push(placement.placement_id);
+		added.push(catalog::next_placement_id());
+		shards.push(transfer.target_shard);
+		groups.push(transfer.target.group_id);
+	}
+	for (const int64 placement : removed)
+		catalog::delete_placement(placement);
+	for (int i = 0; i < added.size(); i++)
+		catalog::insert_placement(added[i], shards[i], static_cast<GroupId>(groups[i]));
+	pg::Str sql;
+	sql.raw("SELECT citus_internal.change_placements(");
+	append_array(sql, removed, "bigint");
+	append_array(sql.raw(", "), added, "bigint");
+	append_array(sql.raw(", "), shards, "bigint");
+	append_array(sql.raw(", "), groups, "integer");
+	commands->add_on_other_nodes(sql.ch(')').c_str());
+	commands->run();
 }
 
 void give_up_sources(int64 operation, Transfers transfers, bool deferred)

@@ -40,6 +40,9 @@ void check_active_primary(const catalog::Node& node);
  */
 List *lock_members(ShardId shard);
 List *lock_definitions(List *tables);
+/* Drops what earlier operations left of the targets; 55006 where that is in use. Before the tables
+ * are locked: users of old placements are waited for. */
+void clear_leftovers(Transfers transfers);
 /* 42501 unless the caller owns all of the tables. */
 void check_owner(List *tables);
 /* 25001 where this transaction has changed one of the tables: the sessions that copy do not see
@@ -64,6 +67,10 @@ void check_mode(TransferMode mode, List *tables, const char *operation, const ch
 /* Gives the targets, which have been created, their rows and indexes; at the end writes are
  * blocked. What logical replication needs is recorded for the operation. */
 void fill_targets(TransferMode mode, int64 operation, List *tables, Transfers transfers);
+
+/* The metadata, here and on all other nodes: the targets are placements of their shards now, the
+ * sources are not any more unless they are kept. Runs the commands. */
+void switch_placements(Transfers transfers, bool keep_sources, SwitchCommands *commands);
 
 /* The source placements (all on one node) are dropped: if deferred when this transaction has
  * committed and nobody reads them any more, else by this transaction. */

@@ -6,10 +6,14 @@
  * that a failure or a cancel costs only the move that runs. In the background
  * (citus_rebalance_start()) each move is a task of a job; tasks of one colocation group wait for
  * each other. One rebalance at a time: both take the same lock, and look for an open job.
+ *
+ * Nodes that lack reference tables get them first: all active ones, or those that a drain moves
+ * shards to.
  */
 #include "background_jobs.h"
 #include "rearrange.h"
 #include "rebalance.h"
+#include "reference_copies.h"
 
 #include "civitas/catalog/tables.h"
 #include "civitas/cluster/cluster.h"
@@ -113,9 +117,28 @@ char *move_command(const ShardMove& move, const char *mode)
 	return sql.c_str();
 }
 
-/* Raises 55000, before anything moves, when moves of the plan would be refused in this mode. */
-void check_can_move(const RebalancePlan& plan, const char *mode)
+/* Nodes that get reference tables before anything moves. */
+pg::Vec<catalog::Node> nodes_to_provide(const RebalancePlan& plan, bool drain_only)
 {
+	pg::Vec<catalog::Node> nodes;
+	for (const catalog::Node& node : catalog::all_nodes())
+	{
+		bool wanted = !drain_only && node.is_active && node.role == catalog::NodeRole::Primary;
+		for (const ShardMove& move : plan.moves)
+			wanted = wanted || move.target->node_id == node.node_id;
+		if (wanted)
+			nodes.push(node);
+	}
+	return nodes_without_reference_tables(nodes.span());
+}
+
+/* Raises 55000, before anything moves, when moves of the plan, or copying reference tables to the
+ * nodes, would be refused in this mode. */
+void check_can_move(const RebalancePlan& plan, std::span<const catalog::Node> lacking,
+					const char *mode)
+{
+	if (!lacking.empty())
+		check_reference_tables_replicable(transfer_mode_named(mode));
 	List *checked = NIL;
 	for (const ShardMove& move : plan.moves)
 	{
@@ -163,10 +186,13 @@ void run_in_own_session(List *commands)
 	PG_END_TRY();
 }
 
-void carry_out(const RebalancePlan& plan, const char *mode)
+void carry_out(const RebalancePlan& plan, bool drain_only, const char *mode)
 {
-	check_can_move(plan, mode);
+	const pg::Vec<catalog::Node> lacking = nodes_to_provide(plan, drain_only);
+	check_can_move(plan, lacking.span(), mode);
 	List *commands = NIL;
+	for (const catalog::Node& node : lacking)
+		commands = lappend(commands, copy_reference_tables_sql({&node, 1}, mode));
 	for (const ShardMove& move : plan.moves)
 		commands = lappend(commands, move_command(move, mode));
 	run_in_own_session(commands);
@@ -192,15 +218,57 @@ int64 *last_task_of(pg::Vec<LastTask>& tasks, const ShardMove& move, bool parall
 	return &tasks.back().task_id;
 }
 
-void schedule(int64 job_id, const RebalancePlan& plan, const char *mode, bool parallel)
+/* What citus_rebalance_start() was asked for. */
+struct Schedule
 {
+	const char *mode;
+	bool parallel_references; /* to all nodes at the same time */
+	bool parallel_shards;	  /* of a colocation group */
+};
+
+/* Tasks that copy reference tables: one for each node, after one another, or one for all. Their ids
+ * in the order of the nodes. */
+pg::Vec<int64> schedule_copies(int64 job_id, std::span<const catalog::Node> lacking,
+							   const Schedule& how)
+{
+	pg::Vec<int64> tasks;
+	pg::Vec<NodeId> ids;
+	for (const catalog::Node& node : lacking)
+		ids.push(node.node_id);
+	if (how.parallel_references && !lacking.empty())
+	{
+		const int64 task =
+			add_task(job_id, copy_reference_tables_sql(lacking, how.mode), {}, ids.span());
+		while (tasks.size() < ids.size())
+			tasks.push(task);
+		return tasks;
+	}
+	int64 last = 0;
+	for (int i = 0; i < ids.size(); i++)
+	{
+		last = add_task(job_id, copy_reference_tables_sql(lacking.subspan(i, 1), how.mode),
+						{&last, static_cast<size_t>(last != 0 ? 1 : 0)}, {&ids[i], 1});
+		tasks.push(last);
+	}
+	return tasks;
+}
+
+void schedule(int64 job_id, const RebalancePlan& plan, std::span<const catalog::Node> lacking,
+			  const Schedule& how)
+{
+	const pg::Vec<int64> copies = schedule_copies(job_id, lacking, how);
 	pg::Vec<LastTask> tasks;
 	for (const ShardMove& move : plan.moves)
 	{
-		int64 *last = last_task_of(tasks, move, parallel);
+		int64 *last = last_task_of(tasks, move, how.parallel_shards);
 		const NodeId nodes[] = {move.source->node_id, move.target->node_id};
-		*last = add_task(job_id, move_command(move, mode),
-						 {last, static_cast<size_t>(*last != 0 ? 1 : 0)}, nodes);
+		pg::Vec<int64> before;
+		if (*last != 0)
+			before.push(*last);
+		for (size_t i = 0; i < lacking.size(); i++)
+			if (lacking[i].node_id == move.target->node_id)
+				before.push(copies[static_cast<int>(i)]);
+		*last = add_task(job_id, move_command(move, how.mode), before.span(), nodes);
 	}
 }
 
@@ -280,7 +348,7 @@ PGDLLEXPORT Datum rebalance_table_shards(PG_FUNCTION_ARGS)
 	request.strategy = name_argument(fcinfo, 6);
 	request.must_own = true;
 	lock_rebalance();
-	carry_out(plan_rebalance(request), mode);
+	carry_out(plan_rebalance(request), request.drain_only, mode);
 	PG_RETURN_VOID();
 }
 
@@ -319,13 +387,12 @@ PGDLLEXPORT Datum citus_drain_node(PG_FUNCTION_ARGS)
 		.num(port)
 		.raw(", 'shouldhaveshards', false)");
 	run_in_own_session(list_make1(sql.c_str()));
-	carry_out(plan_rebalance(request), mode);
+	carry_out(plan_rebalance(request), true, mode);
 	PG_RETURN_VOID();
 }
 
 /* (rebalance_strategy, drain_only, shard_transfer_mode, parallel_transfer_reference_tables,
- * parallel_transfer_colocated_shards). Reference tables need no transfer: a node has them from its
- * activation on. */
+ * parallel_transfer_colocated_shards) */
 PG_FUNCTION_INFO_V1(citus_rebalance_start);
 PGDLLEXPORT Datum citus_rebalance_start(PG_FUNCTION_ARGS)
 {
@@ -335,22 +402,28 @@ PGDLLEXPORT Datum citus_rebalance_start(PG_FUNCTION_ARGS)
 	request.strategy = name_argument(fcinfo, 0);
 	request.drain_only = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	request.must_own = true;
-	const char *mode = enum_argument(fcinfo, 2, "shard_transfer_mode");
-	const bool parallel = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
+	const Schedule how = {enum_argument(fcinfo, 2, "shard_transfer_mode"),
+						  !PG_ARGISNULL(3) && PG_GETARG_BOOL(3),
+						  !PG_ARGISNULL(4) && PG_GETARG_BOOL(4)};
 	lock_rebalance();
 	const RebalancePlan plan = plan_rebalance(request);
-	if (plan.moves.empty())
+	const pg::Vec<catalog::Node> lacking = nodes_to_provide(plan, request.drain_only);
+	if (plan.moves.empty() && lacking.empty())
 	{
 		ereport(NOTICE, (errmsg("the shards are in balance, there is nothing to move")));
 		PG_RETURN_NULL();
 	}
-	check_can_move(plan, mode);
+	check_can_move(plan, lacking.span(), how.mode);
 	const int64 job_id =
 		create_job(JOB_TYPE, request.drain_only ? "Drain nodes that should have no shards"
 												: "Rebalance all colocation groups");
-	schedule(job_id, plan, mode, parallel);
+	schedule(job_id, plan, lacking.span(), how);
 	ereport(NOTICE,
 			(errmsg("%d moves are scheduled as job " INT64_FORMAT, plan.moves.size(), job_id),
+			 lacking.empty() ? 0
+							 : errdetail_plural("Reference tables are copied to %d node first.",
+												"Reference tables are copied to %d nodes first.",
+												lacking.size(), lacking.size()),
 			 errhint("SELECT * FROM citus_rebalance_status() shows how far they are.")));
 	PG_RETURN_INT64(job_id);
 }

@@ -128,6 +128,7 @@ void block_writes(List *tables, Transfers transfers, void (*meanwhile)(void *), 
 /* The settings of moves and of splits. */
 void move_init();
 void split_init();
+void reference_copies_init();
 
 /* "SELECT create_shard_parts(..)" of one shard group. part: "table", "indexes", "attach". */
 char *create_parts_sql(Transfers transfers, const char *part);

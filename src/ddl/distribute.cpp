@@ -72,6 +72,35 @@ static pg::Vec<PlannedShard> shards_like(Oid like)
 	return shards;
 }
 
+/* Nodes that are to have shards, but for those that lack reference tables. */
+static std::span<const GroupId> groups_for_shards()
+{
+	/* None joins or leaves from here on. */
+	catalog::lock_nodes(catalog::NodeLock::Define);
+	const std::span<const GroupId> wanted = catalog::shard_groups();
+	auto *groups = static_cast<GroupId *>(palloc(sizeof(GroupId) * (wanted.size() + 1)));
+	size_t count = 0;
+	for (const GroupId group : wanted)
+		if (catalog::has_reference_tables(group))
+			groups[count++] = group;
+	if (count == wanted.size())
+		return wanted;
+	constexpr const char *HINT =
+		"rebalance_table_shards() and citus_rebalance_start() copy them there; so does "
+		"create_distributed_table() in a transaction that has not written or locked anything "
+		"before.";
+	if (count == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("no node that is to have shards has the reference tables"),
+						errhint("%s", HINT)));
+	ereport(NOTICE,
+			(errmsg_plural("%d node gets no shards because it has no reference tables yet",
+						   "%d nodes get no shards because they have no reference tables yet",
+						   wanted.size() - count, static_cast<int>(wanted.size() - count)),
+			 errhint("%s", HINT)));
+	return {groups, count};
+}
+
 pg::Vec<PlannedShard> plan_shards(const Distribution& distribution)
 {
 	if (OidIsValid(distribution.like))
@@ -90,7 +119,7 @@ pg::Vec<PlannedShard> plan_shards(const Distribution& distribution)
 		replicas = static_cast<int>(groups.size());
 		break;
 	default:
-		groups = catalog::shard_groups();
+		groups = groups_for_shards();
 	}
 	const int count = distribution.shard_count;
 	const size_t placement_count = static_cast<size_t>(count) * static_cast<size_t>(replicas);
@@ -234,17 +263,14 @@ void choose_colocation(Oid relid, Distribution *distribution, const char *with, 
 void choose_reference_colocation(Distribution *distribution)
 {
 	LockRelationOid(catalog::relation_oid(catalog::Catalog::Colocation), ShareRowExclusiveLock);
-	List *tables = catalog::all_table_oids();
-	ListCell *cell;
-	foreach (cell, tables)
+	const catalog::Table *other = catalog::any_reference_table();
+	if (other != nullptr)
 	{
-		const catalog::Table& table = catalog::get_table(lfirst_oid(cell));
-		if (table.kind == TableKind::Reference)
-		{
-			distribution->colocation_id = table.colocation_id;
-			distribution->like = table.relid;
-			return;
-		}
+		/* On the nodes that have the others; not while these are being copied to one more. */
+		catalog::lock_colocation(other->colocation_id, catalog::ColocationLock::Join);
+		distribution->colocation_id = other->colocation_id;
+		distribution->like = other->relid;
+		return;
 	}
 	catalog::Colocation colocation = {};
 	colocation.id = catalog::next_colocation_id();

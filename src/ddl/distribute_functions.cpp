@@ -120,8 +120,13 @@ DistributeRequest distribute_request(FunctionCallInfo fcinfo)
 	return request;
 }
 
+void (*new_shards_hook)(std::span<const GroupId> groups);
+
 void distribute(const DistributeRequest& request)
 {
+	/* That may take a while: before the table is locked. */
+	if (new_shards_hook != nullptr)
+		new_shards_hook(catalog::shard_groups());
 	open_for_distribution(request.relid);
 	if (request.column != nullptr)
 		distribute_by_hash(request);

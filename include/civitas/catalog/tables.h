@@ -24,7 +24,7 @@ namespace civitas::catalog {
 enum class TableKind : char
 {
 	Hash,		 /* partmethod h */
-	Reference,	 /* partmethod n, repmodel t: one shard, a replica on every node */
+	Reference,	 /* partmethod n, repmodel t: one shard, a replica on every node with shards */
 	SingleShard, /* partmethod n, repmodel s, in a colocation group: one shard, one placement */
 	Local, /* partmethod n, repmodel s, no colocation: a coordinator table the metadata knows */
 	Range, /* partmethod r */
@@ -115,6 +115,13 @@ bool find_shard(ShardId shard_id, ShardOwner *owner);
  * CurrentMemoryContext. */
 List *all_table_oids();
 List *colocated_table_oids(ColocationId colocation_id);
+
+/* One of the reference tables; null where there is none. All of them have their replicas on the
+ * same nodes. */
+const Table *any_reference_table();
+/* Whether shards may be on the nodes of the group: it has the replicas of the reference tables that
+ * they are joined with and refer to, or there are none. */
+bool has_reference_tables(GroupId group_id);
 
 /*
  * A shard's own table name: <name>_<shardid>, at most 63 bytes. A longer name is cut at a

@@ -44,6 +44,10 @@ struct PlannedShard
 	std::span<const GroupId> groups;
 };
 
+/* Called before a table is distributed, with the groups that its shards may go to; set by
+ * src/cluster, which makes them fit for shards if it can. */
+extern void (*new_shards_hook)(std::span<const GroupId> groups);
+
 struct Distribution;
 
 struct OnlinePlan
