@@ -125,8 +125,8 @@ CREATE FUNCTION citus_internal.server_identity() RETURNS text
     LANGUAGE C STRICT STABLE
     AS 'MODULE_PATHNAME', 'citus_internal_server_identity';
 
--- Forgets the cluster: metadata, shells of its tables, replicas of reference tables. Positions of
--- sequences are kept for restore_sequences(), for their values must never be handed out again.
+-- Forgets the cluster: metadata, shells of its tables, shards, and what moves that a crash ended have left: it may be that
+-- nobody could clean up here since. Positions of sequences are kept for restore_sequences(), for their values must never be handed out again.
 CREATE FUNCTION citus_internal.leave_cluster() RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog SET client_min_messages = warning
 AS $$
@@ -136,11 +136,12 @@ DECLARE
         FROM pg_dist_partition p JOIN pg_class c ON c.oid = p.logicalrelid
             JOIN pg_namespace n ON n.oid = c.relnamespace
         ORDER BY c.oid);
-    replicas text[] := ARRAY(
-        SELECT shard_name(p.logicalrelid, s.shardid, false)
+    -- Placements and what moves have left; none has the only copy of a row, or the node could not leave.
+    shards text[] := ARRAY(
+        SELECT DISTINCT shard_name(p.logicalrelid, s.shardid, false)
         FROM pg_dist_partition p JOIN pg_dist_shard s USING (logicalrelid)
             JOIN pg_class c ON c.oid = p.logicalrelid
-        WHERE p.partmethod = 'n' AND p.repmodel = 't');
+        WHERE to_regclass(shard_name(p.logicalrelid, s.shardid, false)) IS NOT NULL);
     sequences regclass[] := ARRAY(
         SELECT DISTINCT d.objid::regclass
         FROM pg_dist_partition p JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass
@@ -167,9 +168,14 @@ BEGIN
     UPDATE pg_dist_local_group SET groupid = 0;
     UPDATE pg_dist_node_metadata SET metadata = metadata - 'coordinator_id' ||
         jsonb_build_object('sequences', coalesce(metadata -> 'sequences', '{}') || positions);
-    FOREACH target IN ARRAY replicas || tables LOOP
+    FOREACH target IN ARRAY shards || tables LOOP
         EXECUTE format('DROP TABLE IF EXISTS %s CASCADE', target);
     END LOOP;
+    FOR target IN SELECT pubname FROM pg_publication WHERE pubname ~ '^citus_shard_move_publication_' LOOP
+        EXECUTE format('DROP PUBLICATION IF EXISTS %I', target);
+    END LOOP;
+    PERFORM pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+    WHERE slot_name ~ '^citus_shard_move_slot_' AND database = current_database() AND NOT active;
 END
 $$;
 REVOKE ALL ON FUNCTION citus_internal.leave_cluster() FROM PUBLIC;

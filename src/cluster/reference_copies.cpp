@@ -180,6 +180,8 @@ void provide_reference_tables(std::span<const catalog::Node> nodes, TransferMode
 	const pg::Vec<catalog::Node> lacking = nodes_without_reference_tables(nodes);
 	if (lacking.empty())
 		return;
+	for (const catalog::Node& node : lacking)
+		check_active_primary(node);
 	check_reference_tables_replicable(mode);
 	if (is_in_the_way() ||
 		(mode != TransferMode::BlockWrites && TransactionIdIsValid(GetTopTransactionIdIfAny())))

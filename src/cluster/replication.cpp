@@ -247,6 +247,8 @@ void clear_ended()
 
 Replication *plan_replication(int64 operation, Transfers transfers)
 {
+	/* The slot waits for those who write now, and one of them may come to wait for our locks. */
+	txn::give_way_first();
 	clear_ended();
 	auto *replication = static_cast<Replication *>(palloc0(sizeof(Replication)));
 	*replication = {operation, transfers, pg::Vec<Stream>(), pg::Vec<const char *>(), 0};

@@ -25,6 +25,7 @@
 #include "disk_space.h"
 #include "progress.h"
 #include "rearrange.h"
+#include "reference_copies.h"
 #include "transfer.h"
 
 CIVITAS_PG_BEGIN
@@ -259,6 +260,7 @@ pg::Vec<ShardId> split(ShardId shard, Oid relid, const Cut& cut, TransferMode mo
 {
 	int index;
 	check_table(table_of_shard(shard, &index));
+	provide_reference_tables(cut.nodes, mode);
 	List *tables = lock_definitions(lock_members(shard));
 	/* Again: the shard may have been split while we waited. */
 	const Table& table = table_of_shard(shard, &index);
@@ -266,7 +268,10 @@ pg::Vec<ShardId> split(ShardId shard, Oid relid, const Cut& cut, TransferMode mo
 	check_not_written(tables, "split");
 	check_cut(table, index, cut);
 	for (const catalog::Node& node : cut.nodes)
+	{
 		check_active_primary(node);
+		check_has_reference_tables(node);
+	}
 	for (const catalog::Node& node : sources_of(table, index))
 		check_active_primary(node);
 	check_mode(mode, tables, "split", "split");

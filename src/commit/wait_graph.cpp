@@ -126,6 +126,9 @@ private:
 			vertex.number = waiter.number;
 			vertex.stamp = waiter.stamp;
 		}
+		/* It may have said later that it gives way before all others. */
+		if (waiter.number == vertex.number)
+			vertex.stamp = std::max(vertex.stamp, waiter.stamp);
 		return place;
 	}
 

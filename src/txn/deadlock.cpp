@@ -39,15 +39,23 @@ emit_log_hook_type previous_emit_log_hook;
 constexpr const char MESSAGE[] = "the transaction was canceled to end a deadlock across nodes";
 constexpr const char DETAIL[] =
 	"Transactions waited for each other on several nodes; this one began last.";
+constexpr const char DETAIL_FIRST[] =
+	"Transactions waited for each other on several nodes; this one gives way to those of "
+	"applications.";
 constexpr const char HINT[] = "Run the transaction again.";
+
+const char *why_this_one()
+{
+	return gives_way_first() ? DETAIL_FIRST : DETAIL;
+}
 
 /* In waits for other nodes. */
 void give_way()
 {
 	if (!must_give_way(true))
 		return;
-	ereport(ERROR, (errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg(MESSAGE), errdetail(DETAIL),
-					errhint(HINT)));
+	ereport(ERROR, (errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg(MESSAGE),
+					errdetail_internal("%s", why_this_one()), errhint(HINT)));
 }
 
 /* The cancellation of a wait for a lock of this server gets its true reason. */
@@ -59,7 +67,7 @@ void explain_cancellation(ErrorData *error)
 		MemoryContext old = MemoryContextSwitchTo(error->assoc_context);
 		error->sqlerrcode = ERRCODE_T_R_DEADLOCK_DETECTED;
 		error->message = pstrdup(MESSAGE);
-		error->detail = pstrdup(DETAIL);
+		error->detail = pstrdup(why_this_one());
 		error->hint = pstrdup(HINT);
 		MemoryContextSwitchTo(old);
 	}

@@ -5,7 +5,7 @@
  * node and sends the id (its node, number, beginning) with every remote BEGIN;
  * assign_distributed_transaction_id() fills the slot there. The end of the transaction empties it.
  * Others read it for the views and for the search for deadlocks, and mark there a transaction that
- * must give way.
+ * must give way. One that is to give way before all others says that it begins at infinity.
  */
 #include "civitas/pg/server.h"
 
@@ -144,6 +144,18 @@ void begin_distributed_transaction()
 	ensure_distributed_id();
 }
 
+void give_way_first()
+{
+	DistributedId id = ensure_distributed_id();
+	id.stamp = DT_NOEND;
+	fill_slot(id);
+}
+
+bool gives_way_first()
+{
+	return own_slot != nullptr && TIMESTAMP_IS_NOEND(own_slot->id.stamp);
+}
+
 void clear_distributed_id()
 {
 	if (own_slot == nullptr || shared == nullptr)
@@ -192,7 +204,7 @@ List *databases_with_waits(int age)
 	{
 		const DistributedId id = read_slot(i);
 		if (id.number != 0 && id.is_initiator && waits(&ProcGlobal->allProcs[i]) &&
-			TimestampDifferenceExceeds(id.stamp, now, age))
+			(TIMESTAMP_IS_NOEND(id.stamp) || TimestampDifferenceExceeds(id.stamp, now, age)))
 			databases = list_append_unique_oid(databases, id.database);
 	}
 	return databases;

@@ -95,7 +95,7 @@ struct DistributedId
 	int32 initiator; /* node id; 0: not known */
 	bool is_initiator;
 	uint64 number;
-	TimestampTz stamp; /* when the transaction began */
+	TimestampTz stamp; /* when the transaction began; infinity: see give_way_first() */
 	int64 gpid;		   /* of the backend that began it */
 };
 CIVITAS_SERVER_STATE(DistributedId);
@@ -186,6 +186,8 @@ void join_distributed_transaction(int32 initiator, uint64 number, TimestampTz st
 void clear_distributed_id();
 /* Whether this backend's transaction was chosen to end a deadlock; `forget`: it will be told. */
 bool must_give_way(bool forget);
+/* Whether this transaction has said give_way_first(). */
+bool gives_way_first();
 /* Chooses a transaction of a backend of this server; false: it is over. */
 bool make_give_way(int pid, uint64 number);
 

@@ -95,6 +95,27 @@ $holder->quit;
 $move->finish;
 is($move_err, '', 'the move goes on when the transaction has ended');
 
+# --- a transaction that a move waits for comes to wait for the move --------------------------------------------
+
+# It has written, so the slot waits for it, and wants to change the table, which waits for the move.
+$cluster->sql('CALL citus_cleanup_orphaned_resources()');
+my $altering = $cluster->session(0);
+$altering->run('BEGIN; UPDATE counters SET n = n WHERE k = 1');
+my $victim = $cluster->session(0);
+$victim->feed(move_sql('auto') . ";\n\\echo ended");
+$cluster->wait_until('the move waits', sub { grep { $_ > 0 }
+	$cluster->everywhere(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender' AND wait_event_type = 'Lock'}) });
+$altering->feed("ALTER TABLE counters ADD COLUMN waited int;\nALTER TABLE counters DROP COLUMN waited;\nCOMMIT;\n\\echo altered");
+ok($altering->says('altered'), 'the transaction ends');
+is($altering->{err}, '', '... well');
+ok($victim->says('ended'), 'the move ends');
+like($victim->{err}, qr/ERROR:  40P01: .*deadlock.*gives way to those of applications/s, '... it has given way');
+$_->finish for $altering, $victim;
+ok(agree(), '... the rows are right');
+is(ShardTraffic::leftovers_of($cluster, qw(counters log kinds)), '', '... and it leaves nothing behind');
+my ($code, $out, $err) = $cluster->try(0, move_sql('auto'));
+is($err, '', '... made again, it succeeds');
+
 # --- reading in a transaction, across a move and a clean-up -----------------------------------------------
 
 $cluster->sql('CALL citus_cleanup_orphaned_resources()');
@@ -126,7 +147,7 @@ $_->finish for $holder_of_lock, $two_scans;
 # --- DDL and a second move wait for a move ------------------------------------------------------------------
 
 my $mover = ShardTraffic::start_at($cluster, 'move_copied', move_sql('auto'));
-my ($code, $out, $err) = $cluster->try(0, "SET lock_timeout = 500; ALTER TABLE counters ADD COLUMN extra int");
+($code, $out, $err) = $cluster->try(0, "SET lock_timeout = 500; ALTER TABLE counters ADD COLUMN extra int");
 like($err, qr/55P03/, 'DDL waits for a move');
 ($code, $out, $err) = $cluster->try(0, "SET lock_timeout = 500; GRANT SELECT ON log TO PUBLIC");
 like($err, qr/55P03/, 'GRANT waits for a move');
@@ -178,6 +199,34 @@ is($ok, 0, 'cancelled: writes work') or diag($e);
 is(group(), $before, 'cancelled: the old placement is in use');
 ok(agree(), 'cancelled: the rows are right');
 is(ShardTraffic::leftovers_of($cluster, qw(counters log kinds)), '', 'cancelled: nothing is left behind');
+
+# --- reference tables are copied to a node that has no shard yet -------------------------------------------------
+
+my $address = $cluster->sql("SELECT format('%L, %s', nodename, nodeport) FROM pg_dist_node WHERE nodeid = $node_of{2}");
+$cluster->sql("SELECT citus_drain_node($address); CALL citus_cleanup_orphaned_resources()");
+$cluster->sql("SELECT citus_disable_node($address)");
+$cluster->sql("SELECT citus_activate_node($address)");
+my $kinds = q{SELECT count(*), count(DISTINCT result), min(result) FROM run_command_on_placements('kinds', $$SELECT string_agg(id::text, ' ' ORDER BY id) FROM %s$$)};
+is($cluster->sql($kinds), '2|1|0 1 2 3 4 5 6 7 8 9', 'a node that was activated has no copy');
+my $copy = "SELECT citus_internal.copy_reference_tables(ARRAY[$node_of{2}], 'auto')";
+for my $point (qw(references_created move_copied move_blocked references_switched))
+{
+	my $killed = ShardTraffic::start_at($cluster, $point, $copy);
+	my $log = $cluster->log_position(0);
+	kill 'KILL', $killed->{pid};
+	$killed->{handle}->finish;
+	$cluster->wait_for_restart(0, $log);
+	ok($cluster->settle, "copying is killed at $point: nothing is prepared");
+	is($cluster->sql($kinds), '2|1|0 1 2 3 4 5 6 7 8 9', '... there is no copy yet');
+	is(ShardTraffic::leftovers_of($cluster, qw(counters log kinds)), '', '... and nothing is left behind');
+}
+my $copier = ShardTraffic::start_at($cluster, 'move_copied', $copy);
+$cluster->node($_)->safe_psql('postgres', "INSERT INTO kinds VALUES (10 + $_), (20 + $_)") for 0 .. 2;
+$cluster->node($_)->safe_psql('postgres', "DELETE FROM kinds WHERE id = 10 + $_; UPDATE kinds SET id = 30 + $_ WHERE id = 20 + $_") for 0 .. 2;
+ShardTraffic::let_go($cluster, $copier);
+is($copier->{err}, '', 'reference tables are copied') or diag($copier->{err});
+is($cluster->sql($kinds), '3|1|0 1 2 3 4 5 6 7 8 9 30 31 32', '... with what was written meanwhile, asked of any node');
+is(ShardTraffic::leftovers_of($cluster, qw(counters log kinds)), '', '... and nothing is left behind');
 
 # --- the background clean-up ------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <random>
 #include <set>
 #include <vector>
@@ -50,6 +51,15 @@ using Names = std::vector<std::int64_t>;
 TEST(WaitGraph, NoWaitsNoVictims)
 {
 	EXPECT_EQ(victims({}), Names{});
+}
+
+TEST(WaitGraph, WhatSaidLaterThatItGivesWayFirstDoesSo)
+{
+	Waiter told = transaction(1);
+	told.stamp = std::numeric_limits<std::int64_t>::max();
+	const std::vector<WaitEdge> edges = {wait(transaction(1), transaction(2)),
+										 wait(transaction(2), told)};
+	EXPECT_EQ(victims(edges), Names{1});
 }
 
 TEST(WaitGraph, YoungestOfTwoGivesWay)

@@ -98,6 +98,9 @@ bool statement_is_whole_transaction();
  * as a distributed transaction it can be chosen to end a deadlock.
  */
 void begin_distributed_transaction();
+/* The same; and it is the one that ends any deadlock that it is in, for applications do not depend
+ * on it. */
+void give_way_first();
 
 /*
  * Placement affinity: inside a transaction, a shard group stays with the session that wrote to (or
