@@ -1,5 +1,8 @@
 -- citus_split_shard_by_split_points() and isolate_tenant_to_new_shard(); test/tap has what happens to concurrent writes.
 \set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CALL citus_cleanup_orphaned_resources(); -- of other tests
+RESET client_min_messages;
 CREATE SCHEMA splitting;
 SET search_path = splitting;
 SET citus.shard_count = 4;

@@ -282,8 +282,12 @@ int64 begin_operation()
 
 void record_objects(int64 operation, std::span<const TemporaryObject> objects)
 {
-	if (!objects.empty())
-		run_as_owner_on_node(local_node(), insert_sql(operation, objects));
+	if (objects.empty())
+		return;
+	run_as_owner_on_node(local_node(), insert_sql(operation, objects));
+	/* Again: who cleans up may have been told by begin_operation() and have found nothing yet. */
+	if (litter_hook != nullptr)
+		litter_hook();
 }
 
 void record_for_drop(int64 operation, std::span<const TemporaryObject> objects)

@@ -28,6 +28,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
@@ -146,10 +147,11 @@ void provide(std::span<const catalog::Node> lacking, TransferMode mode)
 	run_as_owner_on_node(local_node(), copy_reference_tables_sql(lacking, label(mode)));
 }
 
-/* A slot would wait for a transaction that has an id. */
+/* A slot would wait for a transaction that has an id; the coordinator, which is the source, may not
+ * make any. */
 TransferMode mode_for_new_shards()
 {
-	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()) || wal_level < WAL_LEVEL_LOGICAL)
 		return TransferMode::BlockWrites;
 	List *tables = reference_tables();
 	ListCell *cell;

@@ -403,6 +403,24 @@ void register_launcher()
 	RegisterBackgroundWorker(&worker);
 }
 
+/* Drops what operations left; what it leaves, or an error keeps it from, is for the next cycle. */
+void clean_up(Oid database)
+{
+	/* What comes meanwhile counts again. */
+	set_littered(database, false);
+	volatile bool clean = false;
+	PG_TRY();
+	{
+		clean = cluster::clean_up_in_background();
+	}
+	PG_FINALLY();
+	{
+		if (!clean)
+			set_littered(database, true);
+	}
+	PG_END_TRY();
+}
+
 /* The duty of a worker. Errors end it and are in the log; the next cycle tries again. */
 void do_duty(Oid database, Duty duty)
 {
@@ -422,10 +440,10 @@ void do_duty(Oid database, Duty duty)
 	if (duty == Duty::CleanUp)
 	{
 		pgstat_report_activity(STATE_RUNNING, "cleaning up after moves");
-		/* What comes meanwhile counts again. */
-		set_littered(database, false);
-		if (installed && catalog::is_coordinator() && !cluster::clean_up_in_background())
-			set_littered(database, true);
+		if (installed && catalog::is_coordinator())
+			clean_up(database);
+		else
+			set_littered(database, false);
 	}
 	if (installed && duty == Duty::Deadlocks)
 	{

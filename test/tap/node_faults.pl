@@ -107,4 +107,66 @@ for my $call (@calls)
 }
 start_from($calls[3]);
 is($cluster->node(2)->safe_psql('postgres', $role_settings), $cluster->sql($role_settings), "a role's settings are on the node that joined");
+
+# --- what moves left on a node that leaves ----------------------------------------------------------------
+
+$cluster->sql('ALTER SYSTEM SET citus.defer_shard_delete_interval = -1');
+$cluster->node(0)->reload;
+$cluster->wait_until('nobody cleans up', sub { $cluster->sql('SHOW citus.defer_shard_delete_interval') eq '-1' });
+my $records = 'SELECT count(*) FROM pg_dist_cleanup';
+my $left = q{SELECT count(*) FROM pg_class WHERE relname ~ '^t_[0-9]+$' AND relkind = 'r'};
+my $shard = $cluster->sql(q{SELECT min(shardid) FROM pg_dist_shard WHERE logicalrelid = 't'::regclass});
+
+# A shard goes to node 2, and, if it is to leave something there, back again.
+sub move_there
+{
+	my ($and_back) = @_;
+	my %id = map { split /\|/ } split /\n/, $cluster->sql('SELECT groupid, nodeid FROM pg_dist_node');
+	my $there = $cluster->sql("SELECT groupid FROM pg_dist_node WHERE nodeport = $port");
+	$cluster->sql('CALL citus_cleanup_orphaned_resources()');
+	for my $way ([ 1, $there ], $and_back ? [ $there, 1 ] : ())
+	{
+		$cluster->sql("SELECT citus_move_shard_placement($shard, $id{$way->[0]}, $id{$way->[1]}, 'block_writes')");
+	}
+	return;
+}
+
+sub starts_anew
+{
+	my ($label) = @_;
+	is($cluster->node(2)->safe_psql('postgres', $left), '0', "$label: nothing is left on the node");
+	move_there(1);
+	check_state($label);
+}
+
+move_there(1);
+is($cluster->sql($records), '1', 'a record for the node');
+$cluster->sql("SELECT citus_disable_node('$host', $port, true)");
+is($cluster->node(2)->safe_psql('postgres', $left), '1', 'disabled: it still has the old placement');
+$cluster->sql('CALL citus_cleanup_orphaned_resources()');
+is($cluster->sql($records) . $cluster->node(2)->safe_psql('postgres', $left), '00', 'disabled: the old placement can be dropped');
+$cluster->sql("SELECT citus_activate_node('$host', $port)");
+starts_anew('disabled and activated');
+
+$cluster->node(2)->stop('immediate');
+$cluster->sql("SELECT citus_disable_node('$host', $port, true)");
+$cluster->sql('CALL citus_cleanup_orphaned_resources()');
+is($cluster->sql($records), '1', 'disabled while it is down: the record stays');
+$cluster->node(2)->start;
+$cluster->sql("SELECT citus_activate_node('$host', $port)");
+starts_anew('disabled while it is down, and activated');
+
+# As if a crash had left a slot as well.
+$cluster->node(2)->safe_psql('postgres', q{CREATE PUBLICATION citus_shard_move_publication_1_2_3});
+$cluster->node(2)->safe_psql('postgres', q{SELECT pg_create_logical_replication_slot('citus_shard_move_slot_1_2_3', 'pgoutput')});
+$cluster->node(2)->stop('immediate');
+$cluster->sql($remove);
+$cluster->sql('CALL citus_cleanup_orphaned_resources()');
+is($cluster->sql($records), '0', 'removed while it is down: there is no record any more');
+$cluster->node(2)->start;
+is($cluster->node(2)->safe_psql('postgres', $left), '1', 'removed while it is down: it has what it had');
+$cluster->sql($add);
+is($cluster->node(2)->safe_psql('postgres', 'SELECT (SELECT count(*) FROM pg_replication_slots) + (SELECT count(*) FROM pg_publication)'), '0',
+	'added again: no slot and no publication');
+starts_anew('removed while it is down, and added');
 done_testing();
