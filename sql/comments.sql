@@ -293,5 +293,3 @@ COMMENT ON FUNCTION citus_internal.lock_shard_groups(regclass,bigint[],bigint[],
 	'locks shard groups of a table, and shards, until the end of the transaction, in the order given; others of the kind may share the locks unless alone is true';
 COMMENT ON FUNCTION citus_internal.copy_reference_tables(integer[],citus.shard_transfer_mode) IS
 	'Copies the reference tables to those of the nodes that lack them. A rebalance does it before it moves shards there.';
-COMMENT ON FUNCTION citus_internal.lock_shard_groups(regclass,bigint[],boolean) IS
-	'locks shard groups (or shards) of a table until the end of the transaction, in the order given';

@@ -56,6 +56,7 @@ INSERT INTO "Städte" VALUES (1000, 4711);
 DELETE FROM countries WHERE id = 1000;
 PREPARE by_id(int) AS SELECT name FROM countries WHERE id = $1;
 EXECUTE by_id(1000);
+SET citus.show_shards_for_app_name_prefixes = 'pg_regress,psql';
 SELECT relname FROM pg_class WHERE relnamespace = 'refs'::regnamespace AND relkind = 'r' AND relname ~ '\d$' AND NOT relname LIKE 'pg_temp%';
 \c - - - :coordinator
 SET search_path = refs;
