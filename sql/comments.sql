@@ -175,7 +175,7 @@ COMMENT ON TABLE pg_catalog.pg_dist_authinfo IS
 COMMENT ON COLUMN pg_catalog.pg_dist_authinfo.nodeid IS 'the node; 0 for all';
 COMMENT ON COLUMN pg_catalog.pg_dist_authinfo.rolename IS 'the role that connects';
 COMMENT ON TABLE pg_catalog.pg_dist_poolinfo IS
-	'Where to connect to instead of a node itself, as through a connection pooler.';
+	'Where poolers in front of nodes listen. It is kept, not used: nodes connect to each other directly.';
 COMMENT ON TABLE pg_catalog.pg_dist_node_metadata IS
 	'Facts about the cluster as a whole.';
 COMMENT ON TABLE pg_catalog.pg_dist_schema IS
