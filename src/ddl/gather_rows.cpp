@@ -41,6 +41,7 @@ namespace {
 constexpr int HEADER_LENGTH = 19;
 /* A row's first field, when that is a number: count of fields, length, value. */
 constexpr int NUMBER_END = 10;
+
 bool has_rows(Oid relid)
 {
 	return get_rel_relkind(relid) == RELKIND_RELATION;
@@ -92,8 +93,7 @@ void run_on_old_shards(std::span<const OldShard> shards, const char *before, con
 	AtEOXact_GUC(true, level);
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 /* A session to one node after the other. */
 struct Reader
@@ -196,8 +196,7 @@ char *gather_sql(List *tables, std::span<const OldShard> shards, GroupId group)
 	return sql.empty() ? nullptr : sql.c_str();
 }
 
-/* --- on a node with new shards -----------------------------------------------------------------
- */
+/* --- on a node with new shards --------------------------------------------------------------- */
 
 /* SQL for the number of the new shard that a row belongs to, from 1. */
 char *number_sql(const catalog::Table& table)
