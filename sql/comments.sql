@@ -135,7 +135,7 @@ COMMENT ON COLUMN pg_catalog.pg_dist_partition.logicalrelid IS 'the table';
 COMMENT ON COLUMN pg_catalog.pg_dist_partition.partmethod IS 'h: hash; n: not distributed by a column (reference, single shard, local); r: range; a: append';
 COMMENT ON COLUMN pg_catalog.pg_dist_partition.partkey IS 'the distribution column; column_to_column_name() tells its name';
 COMMENT ON COLUMN pg_catalog.pg_dist_partition.colocationid IS 'colocation group, 0 for none';
-COMMENT ON COLUMN pg_catalog.pg_dist_partition.repmodel IS 't: a replica on every node; s: by streaming replication of the nodes; c: by statement';
+COMMENT ON COLUMN pg_catalog.pg_dist_partition.repmodel IS 't: a replica on every node with shards; s: by streaming replication of the nodes; c: by statement';
 COMMENT ON COLUMN pg_catalog.pg_dist_partition.autoconverted IS 'added to the metadata because of a foreign key, not by a user';
 COMMENT ON TABLE pg_catalog.pg_dist_shard IS
 	'The shards, one row a shard.';

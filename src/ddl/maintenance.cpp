@@ -178,7 +178,7 @@ static void update_shell_statistics(Oid relid, const VacuumStmt *statement)
 		remote::release(result);
 		total = {total.rows + size.rows, total.pages + size.pages};
 	}
-	/* A reference table's rows are on every node. */
+	/* The rows of a table with replicas are counted once. */
 	double copies = 0;
 	for (int index = 0; index < table.shard_count; index++)
 		copies += table.shards[index].placement_count;
