@@ -2,8 +2,7 @@
  * background_jobs.cpp: background jobs as rows of pg_dist_background_job, _task and _task_depend.
  *
  *   job    scheduled --> running --> finished
- *                          |  \--> failing --> failed       (a task failed for good; the others go
- * on)
+ *                          |  \--> failing --> failed   (a task failed for good; the others go on)
  *                          \-----> cancelling --> cancelled
  *   task   blocked --> runnable --> running --> done
  *             |           |  ^---retry---|  \--> error

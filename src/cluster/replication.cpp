@@ -3,8 +3,7 @@
  *
  *   publication at the source -> slot (pgoutput), which exports the snapshot that it begins after
  *   -> [rows are copied under that snapshot] -> the target streams from the slot
- *   -> catch up: a mark in the source's log, the target applies up to it; again, until that is
- * quick
+ *   -> catch up: a mark in the source's log, the target applies up to it; again, until it is quick
  *   -> [writes blocked] -> the same once more, and the target commits
  *
  * Each stream has three sessions: one that holds the snapshot and is closed after the copy, one to

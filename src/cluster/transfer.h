@@ -5,15 +5,15 @@
  * of the colocation group; a split has several targets with a filter for each source. The steps, in
  * order:
  *
- *   begin_operation()                     cleanup.h
- *   create_targets()                      recorded, then made: tables without indexes
- *   plan_replication(), start_publishing()   logical only (replication.h): a snapshot of each
- * source block_writes()                        on all nodes; here where there is no logical part
- *   copy_rows()                           every target pulls its rows from its source
- *   build_indexes()                       indexes, constraints, partitions, statistics
- *   start_applying(), catch_up()          logical only
- *   block_writes()                        here where there is a logical part
- *   finish_replication()                  logical only: everything that was written has arrived
+ *   begin_operation()                        cleanup.h
+ *   create_targets()                         recorded, then made: tables without indexes
+ *   plan_replication(), start_publishing()   logical only (replication.h): a snapshot of each source
+ *   block_writes()                           on all nodes; here where there is no logical part
+ *   copy_rows()                              every target pulls its rows from its source
+ *   build_indexes()                          indexes, constraints, partitions, statistics
+ *   start_applying(), catch_up()             logical only
+ *   block_writes()                           here where there is a logical part
+ *   finish_replication()                     logical only: everything that was written has arrived
  *   add_foreign_keys(), ignore_foreign_keys(), the caller's metadata: SwitchCommands
  *
  * All up to finish_replication() but block_writes() runs in sessions of its own, as the extension's

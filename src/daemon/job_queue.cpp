@@ -12,12 +12,12 @@
  *
  * Invariants
  * - One queue a database: it holds JobLock::Queue. An executor holds JobLock::Task of its task, so
- * that a new queue knows which tasks of an earlier one still run.
+ *   that a new queue knows which tasks of an earlier one still run.
  * - A task is `running` before its executor is registered; a task that is `running` without an
- * executor was interrupted and is tried again. So jobs survive a restart, which costs a task none
- * of its attempts.
+ *   executor was interrupted and is tried again. So jobs survive a restart, which costs a task none
+ *   of its attempts.
  * - Only the queue settles, so that two tasks that end at the same moment cannot overlook each
- * other.
+ *   other.
  * - "There may be work" is set after the commit that made it, and cleared before the queue looks.
  */
 #include "civitas/pg/server.h"

@@ -3,12 +3,12 @@
  *
  *   1. rows of pg_dist_partition, pg_dist_shard, pg_dist_placement here;
  *   2. on every other node, one text: what the table depends on, its shell, its foreign keys, the
- * same metadata rows, and a call that creates the shards which the metadata puts on that node;
+ *      same metadata rows, and a call that creates the shards which the metadata puts on that node;
  *   3. the coordinator's own shards, by the same function;
  *   4. rows that the table holds already go through the COPY path into the shards, the shell's
- * storage is replaced;
+ *      storage is replaced;
  *   5. partitions, one after the other, as tables of the same colocation group; attaching them
- * attaches their shards.
+ *      attaches their shards.
  *
  * Any failure aborts the distributed transaction and nothing is left behind on any node.
  */

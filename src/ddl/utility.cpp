@@ -7,7 +7,7 @@
  *   -> this node's shell, with the caller's own parse tree     \  in the order that
  *   -> this node's shards, with a renamed copy of the tree     /  the row's reach says
  *   -> every other node: citus_internal.apply_ddl(text, what was chosen here), in the same
- * distributed transaction
+ *      distributed transaction
  *
  * Everything else passes: suspended (part of such a change), parts of a bigger statement, sessions
  * that another node opened. Some statements need a hand afterwards (new partitions, schemas).

@@ -5,10 +5,11 @@
  * finds the lines and fields. Then one of two ways:
  *
  *   raw lines    only the distribution column's field is parsed; the line itself goes to the
- * shard's COPY, which has the same options. The shard finds malformed values; its errors name the
- * client's line. parsed rows  where the row is more than its line: binary input, WHERE, a column
- * left out that has a default (evaluated here, once). NextCopyFrom() gives Datums, shard_copy_slot
- * encodes them.
+ *                shard's COPY, which has the same options. The shard finds malformed values; its
+ *                errors name the client's line.
+ *   parsed rows  where the row is more than its line: binary input, WHERE, a column left out that
+ *                has a default (evaluated here, once). NextCopyFrom() gives Datums,
+ *                shard_copy_slot() encodes them.
  *
  * Either way nothing is kept unless all rows are: the shards are written inside the distributed
  * transaction.

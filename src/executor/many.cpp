@@ -7,7 +7,7 @@
  *     read the workers whose sockets had something; a row ends the loop
  *     take flow's actions until it has none
  *     wait for the latch and the sockets of all workers that connect or run, at most as long as
- * flow says
+ *     flow says
  *
  * Only workers with unread input are read and only until the first row, so what libpq and the
  * sockets hold is all that is buffered. Changes of replicated shards run in two phases, first

@@ -1,8 +1,7 @@
 /*
  * shard_copy_internal.h: what the shard_copy*.cpp files share.
  *
- *     rows -> ShardBuffer (one a shard) -> Batch -> queue of a Stream (one a session) -> COPY on
- * the node
+ *     rows -> ShardBuffer (one a shard) -> Batch -> queue of a Stream (one a session) -> COPY there
  *                                             \---> local COPY, at once
  *
  * A Batch is a run of rows of one shard with the original line number of each; it is owned by the

@@ -1,8 +1,9 @@
 /*
  * shard_copy_stream.cpp: one session's queue of COPY batches, driven without blocking.
  *
- *     Idle --COPY sent--> Starting --node asks for data--> Sending --all given--> Ending --result
- * read--> Idle
+ *     Idle --COPY sent--> Starting --node asks for data--> Sending --all given--> Ending
+ *       ^                                                                           |
+ *       \-------------------------------- result read ------------------------------/
  *
  * advance() takes a stream as far as its socket allows. The only waits are in wait_for_streams(),
  * on all busy sockets and the latch. libpq would buffer a whole batch rather than say that the

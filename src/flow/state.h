@@ -1,10 +1,9 @@
 /*
  * state.h: what the state machine remembers.
  *
- *     task     Waiting -> Running -> Done            Running -> Waiting  (session lost, may be
- * retried)
+ *     task     Waiting -> Running -> Done        Running -> Waiting (session lost, may be retried)
  *                 \-> Failed (no node left)
- *     session  Connecting -> Idle <-> Busy           any -> Gone
+ *     session  Connecting -> Idle <-> Busy       any -> Gone
  *
  * A waiting task is in exactly one queue: that of the session it is bound to, or that of the node
  * it would run on. A session's own queue goes first, so that bound tasks are not starved.

@@ -1,10 +1,11 @@
 /*
  * insert.cpp: INSERT.
  *
- *   VALUES        The rows' expressions are evaluated here, once each, and routed; the template
- * holds everything else: the column list, ON CONFLICT, RETURNING, and a hole for the rows of a
- * shard. SELECT        (and VALUES with subqueries) The SELECT is planned like any other and is the
- * child of the node that routes its rows.
+ *   VALUES   The rows' expressions are evaluated here, once each, and routed; the template holds
+ *            everything else: the column list, ON CONFLICT, RETURNING, and a hole for the rows of
+ *            a shard.
+ *   SELECT   (and VALUES with subqueries) The SELECT is planned like any other and is the child of
+ *            the node that routes its rows.
  *
  * The rewriter has put defaults into the target list. The distribution column is always among the
  * columns, as NULL when the statement leaves it out, so that the executor can say what is wrong.

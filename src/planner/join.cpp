@@ -6,9 +6,11 @@
  * on a side where that is right), the join is a remote relation too:
  *
  *   inner   FROM a JOIN b ON (clauses) WHERE a's and b's clauses
- *   left    FROM a LEFT JOIN b ON (clauses and b's clauses) WHERE a's clauses, and those above the
- * join full    FROM a FULL JOIN b ON (clauses), where neither side has clauses of its own semi FROM
- * a WHERE EXISTS (SELECT FROM b WHERE b's clauses and clauses); anti: NOT EXISTS
+ *   left    FROM a LEFT JOIN b ON (clauses and b's clauses) WHERE a's clauses, and those above
+ *           the join
+ *   full    FROM a FULL JOIN b ON (clauses), where neither side has clauses of its own
+ *   semi    FROM a WHERE EXISTS (SELECT FROM b WHERE b's clauses and clauses)
+ *   anti    FROM a WHERE NOT EXISTS (the same)
  *
  * All clauses must be shippable. Placeholders (values that are computed below an outer join and may
  * become NULL in it) have no place in the remote query: such joins stay here.

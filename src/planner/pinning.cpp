@@ -4,13 +4,15 @@
  * Columns of all range tables of all levels get numbers as they are met. Where a condition may
  * filter:
  *
- *   WHERE, inner JOIN .. ON     pins and equalities hold for both sides (of that subtree)
- *   LEFT JOIN .. ON             only for the nullable side: its rows that do not match do not
- * matter; an equality with the other side is an edge towards it FULL JOIN .. ON             nothing
- *   outer references            a sublink's or LATERAL subquery's conditions are edges from the
- * outer column inwards subquery columns            what holds for the column of the result inside
- * holds outside; the other way only where dropping rows early changes nothing (no LIMIT, no window,
- * no DISTINCT ON)
+ *   WHERE, inner JOIN .. ON   pins and equalities hold for both sides (of that subtree)
+ *   LEFT JOIN .. ON           only for the nullable side: its rows that do not match do not
+ *                             matter; an equality with the other side is an edge towards it
+ *   FULL JOIN .. ON           nothing
+ *   outer references          a sublink's or LATERAL subquery's conditions are edges from the
+ *                             outer column inwards
+ *   subquery columns          what holds for the column of the result inside holds outside; the
+ *                             other way only where dropping rows early changes nothing (no
+ *                             LIMIT, no window, no DISTINCT ON)
  */
 #include "internal.h"
 

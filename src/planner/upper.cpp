@@ -1,12 +1,13 @@
 /*
  * upper.cpp: aggregation, DISTINCT, ORDER BY and LIMIT over one remote relation.
  *
- *   GROUP BY with a shard key among the columns   groups do not cross shards: all of it is done
- * there, HAVING too other aggregation                             two phases: the nodes compute
- * transition states, PostgreSQL's own Agg node combines and finishes them; needs a combine function
- *   DISTINCT                                      there, and again here
- *   ORDER BY + LIMIT, LIMIT                       the first rows of each shard group, cut again
- * here
+ *   GROUP BY with a shard key      groups do not cross shards: all of it is done there, HAVING
+ *   among the columns              too
+ *   other aggregation              two phases: the nodes compute transition states, PostgreSQL's
+ *                                  own Agg node combines and finishes them; needs a combine
+ *                                  function
+ *   DISTINCT                       there, and again here
+ *   ORDER BY with LIMIT, LIMIT     the first rows of each shard group, cut again here
  *
  * What a node computes for a partial Aggref: the same aggregate where its result is the transition
  * state (count, min, sum of integers, ...), else citus_internal.partial_bytes()/partial_text() of

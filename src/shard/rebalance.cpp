@@ -10,14 +10,21 @@
  * Balancing, pool by pool. Until nothing helps: the fullest node gives the emptiest one the
  * placement whose cost evens out the two best; if that pair has none, the next pair. With loads L
  * and capacities C, moving cost c from s to t changes the sum of L^2 / C, the measure of
- * unevenness, by c * (c / Cs + c / Ct - 2 (Us - Ut)),   U = L / C, which is least at c* = (Us - Ut)
- * / (1 / Cs + 1 / Ct). So the best placement is the nearest one to c*, found by binary search in
- * the node's placements ordered by cost. A move is taken only if
+ * unevenness, by
+ *
+ *     c * (c / Cs + c / Ct - 2 (Us - Ut)),   U = L / C,
+ *
+ * which is least at
+ *
+ *     c* = (Us - Ut) / (1 / Cs + 1 / Ct).
+ *
+ * So the best placement is the nearest one to c*, found by binary search in the node's placements
+ * ordered by cost. A move is taken only if
  *   - one of the two nodes is outside of the threshold around the average,
  *   - the unevenness falls, and the target ends below what the source had (neither the sum nor the
- * maximum ever rises, so that a plan is never worse than none),
+ *     maximum ever rises, so that a plan is never worse than none),
  *   - Us - max(Us', Ut') is at least improvement_threshold times what the placement adds to the
- * target.
+ *     target.
  *
  * Every placement moves at most once, so both passes end, and a plan has no detours. A pair of
  * nodes that was found to have no useful move is not looked at again before one of the two changes.

@@ -4,12 +4,18 @@
  * Before the local commit (errors are welcome, they abort everything):
  *   nobody wrote                  COMMIT everywhere
  *   one session wrote, not here   its COMMIT is the commit
- *   else                          PREPARE TRANSACTION on all that wrote, in parallel; COMMIT on
- * those that read; a record for each prepared part goes into pg_dist_transaction The local commit
- * makes the records durable: from there on the transaction is committed. After it (nothing may
- * raise): COMMIT PREPARED in parallel. What is not reached is left to recovery. Abort (nothing may
- * raise): ROLLBACK, or ROLLBACK PREPARED where a part was prepared; sessions that do not come back
- * in time are closed, and recovery rolls back parts that no record speaks for.
+ *   else                          PREPARE TRANSACTION on all that wrote, in parallel;
+ *                                 COMMIT on those that read;
+ *                                 a record for each prepared part goes into pg_dist_transaction
+ *
+ * The local commit makes the records durable: from there on the transaction is committed.
+ *
+ * After it (nothing may raise):
+ *   COMMIT PREPARED in parallel. What is not reached is left to recovery.
+ *
+ * Abort (nothing may raise):
+ *   ROLLBACK, or ROLLBACK PREPARED where a part was prepared; sessions that do not come back in
+ *   time are closed, and recovery rolls back parts that no record speaks for.
  */
 #include "civitas/pg/server.h"
 

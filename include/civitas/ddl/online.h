@@ -1,6 +1,5 @@
 /*
- * online.h: a local table becomes a distributed one while others write to it; the part of the
- * definitions.
+ * online.h: a local table becomes a distributed one while others write to it: the definitions.
  *
  *   distribute_request() -> plan_online() -> (shards are made from models and filled: src/cluster)
  *     -> switch_online()

@@ -36,18 +36,15 @@ struct Limits
 struct Experience
 {
 	std::int64_t open_cost; /* how long a session takes to open, us; 0: not seen */
-	int processor_wait;		/* of the time in which its tasks could run, how much they waited for a
-							   processor, %, averaged */
-	std::int64_t told_at;	/* when it was heard of last; 0: never */
+	int processor_wait; /* share of their time that its tasks waited for a processor, %, averaged */
+	std::int64_t told_at; /* when it was heard of last; 0: never */
 };
 
 enum class ActionKind : int
 {
 	None,	/* nothing to do until the next event: wait for it */
-	Open,	/* start a session on `node`; report session_ready, session_failed or
-			   session_denied */
-	Assign, /* run `task` on `session`, behind those that it has; report task_done or session_lost
-			 */
+	Open,	/* start a session on `node`; report session_ready, session_failed or session_denied */
+	Assign, /* run `task` on `session`, behind those it has; report task_done or session_lost */
 	Close,	/* `session` is not needed any more (it is connecting or idle) */
 	Fail,	/* `task` cannot run anywhere: `node` is the last that failed */
 	Done	/* every task is done, or the execution was stopped */

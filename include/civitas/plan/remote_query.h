@@ -10,9 +10,10 @@
  *     custom_private = ( RemoteQuery, ( parameters, prune_keys, rows ) )
  *
  *   parameters   value of $1, $2, ... of the remote SQL, evaluated once per execution, here:
- * external parameters, STABLE functions without columns, ...; never holds a Var. prune_keys   see
- * pruning below. rows         INSERT .. VALUES: a list of rows, each a list with one expression per
- * column of insert_columns. Evaluated here, once each. Empty otherwise.
+ *                external parameters, STABLE functions without columns, ...; never holds a Var.
+ *   prune_keys   see pruning below.
+ *   rows         INSERT .. VALUES: a list of rows, each a list with one expression per column of
+ *                insert_columns. Evaluated here, once each. Empty otherwise.
  *
  * A task is (shard index) of the anchor table; its SQL is the template with every relation's shard
  * of that index.
@@ -35,8 +36,7 @@ struct Table;
 
 namespace civitas::plan {
 
-/* Which planner made it: see the architecture, "From statement to plan". EXPLAIN prints the names.
- */
+/* Which planner made it: the architecture, "From statement to plan". EXPLAIN prints the names. */
 enum class Tier : int
 {
 	FastPath = 1,
@@ -49,20 +49,19 @@ enum class Tier : int
 enum class Target : int
 {
 	ShardGroups = 0, /* one task for each shard group of the anchor that pruning leaves */
-	AnyReplica =
-		1, /* one task: only reference tables (or none); on this node if it has a replica */
-	AllReplicas = 2 /* a write to a reference table: the same task on every placement, rows and
-					   count of the first */
+	AnyReplica = 1,	 /* one task: only reference tables (or none); here if there is a replica */
+	AllReplicas = 2	 /* a write to a reference table: on every placement, rows of the first */
 };
 
 /*
  * Pruning, for Target::ShardGroups.
- *   All      every shard group
- *   Keys     the union of the shards of all prune_keys: each an expression of the distribution
- * column's type, or, where key_is_array says so, of an array of it. NULL keys match nothing.
- *   Nothing  no shard can match (WHERE false): the query still runs, on one shard, when it must
- * return a row (aggregates without GROUP BY in the remote SQL); else nothing runs. Routed   INSERT:
- * each row decides, by the value at distribution_position of its row.
+ *   All       every shard group
+ *   Keys      the union of the shards of all prune_keys: each an expression of the distribution
+ *             column's type, or, where key_is_array says so, of an array of it. NULL keys match
+ *             nothing.
+ *   Nothing   no shard can match (WHERE false): the query still runs, on one shard, when it must
+ *             return a row (aggregates without GROUP BY in the remote SQL); else nothing runs.
+ *   Routed    INSERT: each row decides, by the value at distribution_position of its row.
  */
 enum class Pruning : int
 {
