@@ -108,6 +108,14 @@ static void check_add_column(const catalog::Table& table, const ColumnDef *colum
 	}
 }
 
+/* Also of an index, which brings nothing to check. */
+static void check_attach(const catalog::Table& table, const PartitionCmd *cmd)
+{
+	const Oid partition = RangeVarGetRelid(cmd->name, NoLock, true);
+	if (OidIsValid(partition) && get_rel_relkind(table.relid) == RELKIND_PARTITIONED_TABLE)
+		check_partition(partition, table);
+}
+
 static void check_action(const catalog::Table& table, const AlterTableCmd *cmd)
 {
 	bool possible = false;
@@ -139,6 +147,9 @@ static void check_action(const catalog::Table& table, const AlterTableCmd *cmd)
 			refuse(table.relid, "a new default from a sequence",
 				   "Set it before the table is distributed.");
 		break;
+	case AT_AttachPartition:
+		check_attach(table, castNode(PartitionCmd, cmd->def));
+		break;
 	case AT_DetachPartition:
 		if (castNode(PartitionCmd, cmd->def)->concurrent)
 			refuse(table.relid, "DETACH PARTITION CONCURRENTLY", "Leave CONCURRENTLY out.");
@@ -167,7 +178,8 @@ void check_altered(Oid relid)
 
 Oid partition_to_attach(Node *statement)
 {
-	if (!IsA(statement, AlterTableStmt))
+	if (!IsA(statement, AlterTableStmt) ||
+		castNode(AlterTableStmt, statement)->objtype != OBJECT_TABLE)
 		return InvalidOid;
 	ListCell *cell;
 	foreach (cell, castNode(AlterTableStmt, statement)->cmds)

@@ -1,11 +1,16 @@
 /*
- * drops.cpp: following what is dropped.
+ * drops.cpp: following what is dropped, and what becomes a child of another table.
  *
  * DROP TABLE, DROP SCHEMA .. CASCADE, DROP OWNED, DROP TYPE .. CASCADE: every one ends in the
  * object access hook, once for each object, dependents first. The hook deletes a table's metadata
  * while the table still has its name and remembers what is to be dropped with it; after the
  * statement the remembered things go: the other nodes' shells and shards by one text, this node's
  * shards directly.
+ *
+ * Whatever makes a table a partition or an inheritance child (CREATE TABLE, CREATE FOREIGN TABLE,
+ * ALTER TABLE, on their own or inside CREATE SCHEMA) tells the same hook of the two tables. A new
+ * partition of a table of the metadata is distributed after the statement; all else that would give
+ * such a table children which its shards have not is refused.
  */
 #include "drops.h"
 #include "utility_call.h"
@@ -16,14 +21,18 @@
 #include "civitas/ddl/shard_ddl.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
+#include "distribute.h"
 #include "local_shards.h"
+#include "table_checks.h"
 
 CIVITAS_PG_BEGIN
+#include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -44,11 +53,19 @@ struct DroppedTable
 	pg::Vec<LocalShard> shards;
 };
 
-/* What one statement dropped. */
+/* A partition that was made of a table of the metadata. */
+struct NewPartition
+{
+	Oid relid;
+	Oid parent;
+};
+
+/* What one statement dropped, and what it made. */
 struct Drops
 {
 	pg::Vec<DroppedTable> tables;
 	pg::Str remote_sql;
+	pg::Vec<NewPartition> partitions;
 };
 
 Drops *collecting = nullptr;
@@ -110,10 +127,35 @@ void object_dropped(Oid class_id, Oid object_id)
 			 errhint("Drop them or call undistribute_table() for each table in citus_tables.")));
 }
 
+void child_linked(Oid child, Oid parent)
+{
+	if (catalog::propagation_suspended || txn::is_internal_session() ||
+		!catalog::extension_installed())
+		return;
+	if (catalog::find_table(parent) == nullptr)
+	{
+		if (catalog::find_table(child) != nullptr)
+			refuse_plain_parent(child);
+		return;
+	}
+	check_kind_of_child(child, parent);
+	if (collecting == nullptr)
+		refuse_child(child, parent, "It is not made by a statement.",
+					 "Use CREATE TABLE .. PARTITION OF.");
+	catalog::require_coordinator();
+	collecting->partitions.push({child, parent});
+}
+
 void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *argument)
 {
 	if (previous_hook != nullptr)
 		previous_hook(access, class_id, object_id, sub_id, argument);
+	if (access == OAT_POST_ALTER && class_id == InheritsRelationId)
+	{
+		/* PostgreSQL passes the child's oid as the object's. */
+		child_linked(object_id, static_cast<ObjectAccessPostAlter *>(argument)->auxiliary_id);
+		return;
+	}
 	if (access != OAT_DROP || collecting == nullptr || catalog::propagation_suspended ||
 		sub_id != 0)
 		return;
@@ -163,11 +205,15 @@ void finish(const Drops& drops)
 		if (table.colocation_id != INVALID_COLOCATION_ID)
 			catalog::delete_colocation_if_empty(table.colocation_id);
 	}
+	if (!drops.partitions.empty())
+		CommandCounterIncrement();
+	for (const NewPartition& partition : drops.partitions)
+		distribute_partition(partition.relid, partition.parent);
 }
 
 } // namespace
 
-void run_collecting_drops(void (*statement)(void *), void *argument)
+void run_following(void (*statement)(void *), void *argument)
 {
 	Drops *outer = collecting;
 	Drops drops;

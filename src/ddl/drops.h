@@ -1,6 +1,6 @@
 /*
- * drops.h: tables and other distributed objects that a statement drops, whichever way it reaches
- * them.
+ * drops.h: tables and other distributed objects that a statement drops, and partitions that it
+ * makes, whichever way it reaches them.
  */
 #pragma once
 
@@ -9,8 +9,8 @@
 namespace civitas::ddl {
 
 /* Runs statement(argument); metadata of what it dropped goes with it, shards and the other nodes'
- * copies right after. */
-void run_collecting_drops(void (*statement)(void *), void *argument);
+ * copies right after. New partitions of distributed tables are distributed after it. */
+void run_following(void (*statement)(void *), void *argument);
 
 /* Before a schema is dropped: else what PostgreSQL says about dependent objects would list shards.
  */

@@ -95,6 +95,24 @@ static const char *first_user_trigger(Relation relation)
 			 errdetail_internal("%s", detail)));
 }
 
+[[noreturn]] static void refuse_foreign_partition(Oid relid, Oid partition)
+{
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("cannot distribute table \"%s\"", get_rel_name(relid)),
+					errdetail("\"%s\" is a foreign table.", get_rel_name(partition)),
+					errhint("Detach it first: the rows of foreign tables are in no shard.")));
+}
+
+/* All of them, before the first one is distributed. */
+static void check_kinds_of_partitions(Oid relid)
+{
+	List *partitions = find_all_inheritors(relid, NoLock, nullptr);
+	ListCell *cell;
+	foreach (cell, partitions)
+		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
+			refuse_foreign_partition(relid, lfirst_oid(cell));
+}
+
 void check_distributable(Oid relid, bool is_partition)
 {
 	Relation relation = table_open(relid, NoLock);
@@ -104,6 +122,10 @@ void check_distributable(Oid relid, bool is_partition)
 	if (catalog::find_table(relid) != nullptr)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 						errmsg("table \"%s\" is already distributed", name)));
+	if (form->relkind == RELKIND_FOREIGN_TABLE)
+		refuse_foreign_partition(relid, relid);
+	if (form->relkind == RELKIND_PARTITIONED_TABLE)
+		check_kinds_of_partitions(relid);
 	if (form->relispartition && !is_partition)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("cannot distribute partition \"%s\" by itself", name),

@@ -22,6 +22,18 @@ void open_for_distribution(Oid relid, LOCKMODE lock = AccessExclusiveLock);
  * being distributed, so a partition is fine. */
 void check_distributable(Oid relid, bool is_partition);
 
+/*
+ * Partitions and inheritance children of tables of the metadata. What has no place among the shards
+ * is refused, 0A000: any child that is no partition, foreign tables, tables of the metadata that
+ * are spread in another way than the partitioned table.
+ */
+void check_kind_of_child(Oid child, Oid parent);
+/* To be attached: plain, or spread like the parent. */
+void check_partition(Oid partition, const catalog::Table& parent);
+[[noreturn]] void refuse_child(Oid child, Oid parent, const char *detail, const char *hint);
+/* A table of the metadata as a child of a plain one. */
+[[noreturn]] void refuse_plain_parent(Oid child);
+
 /* The distribution column: 42703 where it doesn't exist, 0A000 where it is generated, 42704 where
  * its type has no hash operator class. */
 struct DistributionColumn

@@ -287,19 +287,20 @@ static bool references_metadata(Oid relid)
 	return found;
 }
 
+/* CREATE TABLE IF NOT EXISTS of a table that is there changes nothing. */
+static bool exists_already(const CreateStmt *statement)
+{
+	return statement->if_not_exists &&
+		   OidIsValid(get_relname_relid(statement->relation->relname,
+										RangeVarGetCreationNamespace(statement->relation)));
+}
+
 static void after_create_table(const CreateStmt *statement)
 {
 	const Oid relid = RangeVarGetRelid(statement->relation, NoLock, true);
 	if (!OidIsValid(relid) || catalog::find_table(relid) != nullptr || !catalog::is_coordinator() ||
-		get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
+		get_rel_persistence(relid) == RELPERSISTENCE_TEMP || statement->partbound != nullptr)
 		return;
-	if (statement->partbound != nullptr)
-	{
-		const Oid parent = metadata_table_of(linitial_node(RangeVar, statement->inhRelations));
-		if (OidIsValid(parent))
-			distribute_partition(relid, parent);
-		return;
-	}
 	const bool managed = use_citus_managed_tables && !catalog::other_metadata_nodes().empty();
 	const bool references = enable_local_reference_table_foreign_keys && references_metadata(relid);
 	if (!managed && !references)
@@ -349,10 +350,7 @@ static void before_alter_plain_table(const AlterTableStmt *statement)
 		{
 			const Oid partition = metadata_table_of(castNode(PartitionCmd, cmd->def)->name);
 			if (OidIsValid(partition))
-				ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-								errmsg("cannot attach distributed table \"%s\" to a plain table",
-									   get_rel_name(partition)),
-								errhint("Distribute the partitioned table first.")));
+				refuse_plain_parent(partition);
 		}
 		if (cmd->subtype != AT_AddConstraint ||
 			castNode(Constraint, cmd->def)->contype != CONSTR_FOREIGN)
@@ -396,6 +394,12 @@ static bool is_of_interest(Node *statement)
 	}
 }
 
+static void run_and_follow(const UtilityCall& call)
+{
+	run_following([](void *argument) { run_plain(*static_cast<const UtilityCall *>(argument)); },
+				  const_cast<UtilityCall *>(&call));
+}
+
 static void run_plain_statement(const UtilityCall& call)
 {
 	/* The tree may be changed by running it. */
@@ -411,9 +415,7 @@ static void run_plain_statement(const UtilityCall& call)
 		revoked = IsA(tree, DropOwnedStmt) && catalog::is_coordinator()
 					  ? revocations(castNode(DropOwnedStmt, tree))
 					  : NIL;
-		run_collecting_drops(
-			[](void *argument) { run_plain(*static_cast<const UtilityCall *>(argument)); },
-			const_cast<UtilityCall *>(&call));
+		run_and_follow(call);
 		foreach (cell, revoked)
 			txn::run_on_other_nodes(apply_call(static_cast<char *>(lfirst(cell)), NIL));
 		break;
@@ -422,13 +424,15 @@ static void run_plain_statement(const UtilityCall& call)
 		if (create->partbound != nullptr &&
 			OidIsValid(metadata_table_of(linitial_node(RangeVar, create->inhRelations))))
 			catalog::require_coordinator();
-		run_plain(call);
+		const bool is_new = !exists_already(create);
+		run_and_follow(call);
 		CommandCounterIncrement();
-		after_create_table(create);
+		if (is_new)
+			after_create_table(create);
 		break;
 	}
 	case T_CreateSchemaStmt:
-		run_plain(call);
+		run_and_follow(call);
 		CommandCounterIncrement();
 		after_create_schema(castNode(CreateSchemaStmt, tree));
 		break;
