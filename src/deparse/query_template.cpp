@@ -14,6 +14,8 @@
  */
 #include "civitas/deparse/query_template.h"
 
+#include "assignments.h"
+
 #include "civitas/pg/columns.h"
 #include "civitas/pg/compat.h"
 #include "civitas/pg/str.h"
@@ -198,6 +200,7 @@ bool name_tables(Node *node, void *context)
 		}
 		ask_for_column_prefixes(query);
 		leave_one_excluded(query);
+		make_assignments_printable(query);
 		return pg::walk_query(query, name_tables, context);
 	}
 	return pg::walk_children(node, name_tables, context);

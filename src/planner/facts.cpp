@@ -110,6 +110,9 @@ bool collect_walker(Node *node, void *context)
 		note_query(collector->facts, query, query == collector->top);
 		return pg::walk_query(query, collect_walker, context);
 	}
+	if (IsA(node, FieldStore) ||
+		(IsA(node, SubscriptingRef) && castNode(SubscriptingRef, node)->refassgnexpr))
+		static_cast<Collector *>(context)->facts->parts_computed = true;
 	return pg::walk_children(node, collect_walker, context);
 }
 
@@ -291,6 +294,7 @@ void collect_facts(Query *query, Facts *facts)
 	Collector collector = {facts, query};
 	Node *node = reinterpret_cast<Node *>(query);
 	collect_walker(node, &collector);
+	facts->parts_computed = facts->parts_computed && deparse::assigns_unprintably(query);
 	facts->volatile_functions = contain_volatile_functions(node);
 	facts->sequence_functions = facts->volatile_functions && has_sequence_function(node);
 	facts->local_objects = has_local_objects(node);

@@ -60,6 +60,8 @@ const char *why_not_alone(Query *query, List *columns, const Facts& facts,
 {
 	if (const char *reason = why_not_shipped(facts))
 		return reason;
+	if (deparse::assigns_parts(reinterpret_cast<Node *>(columns)))
+		return "it sets parts of columns";
 	if (facts.locks)
 		return "it locks rows";
 	if (facts.volatile_functions && has_other_volatile(query, columns))

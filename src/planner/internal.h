@@ -35,6 +35,7 @@ struct Facts
 	bool local_objects;		 /* user-defined objects that are not on every node */
 	bool tableoid;			 /* computes with tableoid, which is another number on each node */
 	bool local_rows;		 /* reads what only this node has: a named tuplestore */
+	bool parts_computed;	 /* assigns to parts of a value that is no column of the target */
 	bool simple;			 /* one relation, no subquery, CTE, sublink or set operation */
 };
 

@@ -182,6 +182,8 @@ const char *why_not_shipped(const Facts& facts)
 		return "it uses sequence functions";
 	if (facts.local_objects)
 		return "it uses functions that are not on every node";
+	if (facts.parts_computed)
+		return "it assigns to parts of a value that is computed";
 	if (facts.tableoid)
 		return "it computes with tableoid, which is another number on each node";
 	return nullptr;

@@ -70,11 +70,15 @@ bool becomes_parameter(Node *node)
 	case T_CoalesceExpr:
 	case T_MinMaxExpr:
 	case T_ArrayExpr:
-	case T_SubscriptingRef:
 	case T_RelabelType:
 	case T_BoolExpr:
 	case T_NullTest:
 	case T_CoerceToDomain:
+		break;
+	case T_SubscriptingRef:
+		/* An assignment to an element is a part of its column's (deparse/assignments.cpp). */
+		if (castNode(SubscriptingRef, node)->refassgnexpr)
+			return false;
 		break;
 	default:
 		return false;

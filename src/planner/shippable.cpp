@@ -84,7 +84,12 @@ bool unshippable_walker(Node *node, void *context)
 	case T_CurrentOfExpr:
 	case T_NextValueExpr:
 	case T_Query:
+	case T_FieldStore:
 		return true;
+	case T_SubscriptingRef:
+		if (castNode(SubscriptingRef, node)->refassgnexpr)
+			return true;
+		break;
 	case T_Var:
 		return castNode(Var, node)->varlevelsup != 0 ||
 			   castNode(Var, node)->varattno == TableOidAttributeNumber;

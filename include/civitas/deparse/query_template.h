@@ -24,6 +24,11 @@ bool is_sharded(Oid relid);
 /* Whether the range table entry is a table of that kind, asked for as a table (and not ON
  * CONFLICT's "excluded"). */
 bool is_sharded_rte(const RangeTblEntry *rte);
+/* Whether an expression assigns to a part (element, field) of a value: at the top of a SET or
+ * INSERT column it has SQL, elsewhere it has none. */
+bool assigns_parts(Node *node);
+/* Whether a statement, at any of its levels, does so where that has no SQL. */
+bool assigns_unprintably(Query *query);
 /* Range table indexes that a jointree (or a part of one) refers to, not looking into sublinks. */
 Bitmapset *range_table_references(Node *jointree);
 

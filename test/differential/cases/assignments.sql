@@ -1,0 +1,173 @@
+-- SET of several columns from one subquery, and of several parts of one column.
+CREATE TYPE pair AS (x int, y int);
+CREATE TYPE box2 AS (p pair, q int[], "Odd n" text);
+CREATE DOMAIN pair_d AS pair CHECK ((value).x IS DISTINCT FROM 13);
+CREATE DOMAIN ints AS int[] CHECK (value[1] IS DISTINCT FROM 13);
+CREATE TABLE t (gone int, k int, b numeric, gone2 text, c text, d int, e int DEFAULT 5);
+ALTER TABLE t DROP COLUMN gone;
+ALTER TABLE t DROP COLUMN gone2;
+CREATE TABLE u (k int PRIMARY KEY, a int[], c pair, ca pair[], n box2, nd box2[], dc pair_d, da ints, j jsonb, dca pair_d[], v int);
+CREATE TABLE r (k int PRIMARY KEY, a int[], c pair, b int, d int, j jsonb);
+CREATE TABLE l (k int, a int[], c pair, b int, d int);
+CREATE TABLE f (k int PRIMARY KEY, a int[], c pair, b int, d int, v int);
+CREATE TABLE s (k int, x int, y int);
+CREATE VIEW uv AS SELECT v AS vv, c AS cc, a AS aa, k AS kk, ca AS cca FROM u;
+CREATE VIEW tv AS SELECT d AS dd, c AS cc, b AS bb, k AS kk FROM t;
+CREATE VIEW uc AS SELECT * FROM u WHERE v < 100 WITH CHECK OPTION;
+CREATE TABLE pt (k int, a int[], c pair, b int, d int, at int) PARTITION BY RANGE (at);
+CREATE TABLE pt2 (at int, d int, zzz int, b int, c pair, a int[], k int);
+ALTER TABLE pt2 DROP COLUMN zzz;
+CREATE TABLE pt1 PARTITION OF pt FOR VALUES FROM (0) TO (10);
+ALTER TABLE pt ATTACH PARTITION pt2 FOR VALUES FROM (10) TO (20);
+--* SELECT create_distributed_table('t','k'), create_distributed_table('u','k'), create_reference_table('r'), create_distributed_table('s','k'), create_distributed_table('pt','k'), create_distributed_table('f','k',shard_count=>3)
+INSERT INTO t (k, b, c, d) SELECT i, i, 'c' || i, i FROM generate_series(1, 12) i;
+INSERT INTO u SELECT i, array[i,i+1], (i,i+1)::pair, array[(i,1)::pair,(2,i)::pair], ((i,i)::pair,array[i],'o')::box2, array[((1,2)::pair,array[3],'z')::box2], (i,i)::pair, array[i,i], jsonb_build_object('a', array[i], 'b', i), array[(i,i)::pair_d], i FROM generate_series(1, 12) i;
+INSERT INTO r SELECT k, a, c, v, v, j FROM u;
+INSERT INTO l SELECT k, a, c, v, v FROM u;
+INSERT INTO f SELECT k, a, c, v, v, v FROM u;
+INSERT INTO s SELECT i, i * 2, i * 3 FROM generate_series(1, 12) i;
+INSERT INTO pt SELECT k, a, c, v, v, k FROM u;
+--ask
+-- several columns
+UPDATE t SET (d, c, b) = (SELECT 7, 'tractor', 4.2) WHERE k = 1;
+UPDATE t SET (d, c, b) = (SELECT 8, 'x', 5.5) RETURNING *;
+UPDATE t SET (d, b) = (SELECT x, y FROM s WHERE s.k = t.k) WHERE k = 2;
+UPDATE t SET (d, b) = (SELECT x, y FROM s WHERE s.k = t.k);
+UPDATE t SET (d, b) = (SELECT x, y FROM s WHERE s.k = t.k + 1) WHERE k < 6 RETURNING k, b, d;
+UPDATE t SET (d, b) = (SELECT r.b + 100, r.d FROM r WHERE r.k = t.k);
+UPDATE t SET (d, b) = (SELECT f.b + 200, f.d FROM f WHERE f.k = t.k);
+UPDATE t SET (e, b) = (SELECT 1, 2), (d, c) = (SELECT 3, 'y') WHERE k = 3;
+UPDATE t SET (e, b) = (SELECT k, k + 1), (d, c) = (SELECT k + 2, 'y' || k);
+UPDATE t SET (c, b) = (SELECT 'q', k), e = DEFAULT, d = 9;
+UPDATE t SET (e, b) = (DEFAULT, 2), (d, c) = (SELECT 3, 'z') WHERE k = 4;
+UPDATE t SET (d, b) = ROW(11, 22), (c, e) = (SELECT 'e', 77) WHERE k = 5;
+UPDATE t SET (e, k, b) = (SELECT k + 1, k + 1000, 5) WHERE k = 6 RETURNING *;
+UPDATE t SET (e, k, b) = (SELECT x, t.k + 100, y FROM s WHERE s.k = t.k) WHERE k < 100;
+UPDATE t SET (d, k) = (SELECT 5, 107) WHERE k = 107;
+SELECT * FROM t;
+UPDATE t SET (d, c) = (SELECT s.x, 'fr' || s.y FROM s WHERE s.k = u.v) FROM u WHERE u.k + 100 = t.k;
+UPDATE t SET (d, c) = (SELECT y, r.k::text) FROM s, r WHERE s.k = t.k - 100 AND r.k = s.k RETURNING t.*, y;
+WITH w AS (UPDATE t SET (d, b) = (SELECT 1, 2) WHERE k = 101 RETURNING *) SELECT * FROM w;
+WITH w AS (UPDATE t SET (d, b) = (SELECT 3, 4) RETURNING d, b) SELECT sum(d), sum(b) FROM w;
+WITH w AS (SELECT 5 p, 6 q) UPDATE t SET (d, b) = (SELECT q, p FROM w);
+WITH w AS (SELECT 5 p, 6 q) UPDATE t SET (d, b) = (SELECT q, p FROM w) WHERE k = 102;
+PREPARE p1 (int, text) AS UPDATE t SET (d, c) = (SELECT $1, $2) WHERE k = $1;
+--again 7
+EXECUTE p1 (104, 'prep');
+PREPARE p2 (int, text) AS UPDATE t SET (e, c) = (SELECT $1 + k, $2);
+--again 7
+EXECUTE p2 (3, 'prep2');
+SELECT * FROM t;
+UPDATE r SET (d, b) = (SELECT 1, 2);
+UPDATE r SET (d, b) = (SELECT x, y FROM s WHERE s.k = r.k) WHERE k < 5;
+UPDATE pt SET (d, b) = (SELECT 1, k);
+UPDATE pt SET (d, b, at) = (SELECT 2, k, 19 - at) WHERE at > 3;
+UPDATE pt SET (at, k, b) = (SELECT 3, k + 1, k) WHERE k = 5;
+SELECT k, a, c, b, d, at FROM pt;
+INSERT INTO u (k, v) VALUES (1, 1) ON CONFLICT (k) DO UPDATE SET (v, a) = (SELECT 50, array[1]);
+INSERT INTO u (k, v) VALUES (2, 1), (1, 2), (77, 3) ON CONFLICT (k) DO UPDATE SET (v, a) = (SELECT excluded.v + u.k, array[excluded.v]) RETURNING k, v, a;
+INSERT INTO u (k, v) SELECT k, x FROM s ON CONFLICT (k) DO UPDATE SET (v, a) = (SELECT excluded.v, array[u.v]);
+INSERT INTO u (k, v) SELECT k + 1, x FROM s ON CONFLICT (k) DO UPDATE SET (v, a) = (SELECT excluded.v, array[u.v, 4]);
+INSERT INTO r (k, b) VALUES (1, 1) ON CONFLICT (k) DO UPDATE SET (d, b) = (SELECT 50, 60);
+SELECT k, v, a FROM u;
+MERGE INTO t USING s ON t.k = s.k + 100 WHEN MATCHED THEN UPDATE SET (d, b) = ROW(x, y);
+MERGE INTO u USING s ON u.k = s.k WHEN MATCHED THEN UPDATE SET (v, a) = ROW(x, array[y]);
+-- several parts: elements
+UPDATE u SET a[1] = 5, a[2] = 6 WHERE k = 1;
+UPDATE u SET a[1] = k, a[2] = v, a[4] = 9;
+UPDATE u SET a[1] = 7, a[2] = 8, v = a[1] RETURNING a, v;
+UPDATE u SET a[1:2] = '{9,9}', a[2:3] = '{4,4}' WHERE k < 5;
+UPDATE u SET a[:] = '{1,1,1,1}', a[:2] = '{4,4}', a[2:3] = '{7,8}' WHERE k = 5;
+UPDATE u SET a[(SELECT 1)] = (SELECT max(x) FROM s), a[2] = (SELECT y FROM s WHERE s.k = u.k) WHERE k = 6;
+UPDATE u SET a[(SELECT 1)] = (SELECT x FROM s WHERE s.k = u.k), a[2] = (SELECT y FROM s WHERE s.k = u.k);
+UPDATE u SET a[1] = (SELECT x FROM s WHERE s.k = u.k + 1), a[2] = (SELECT f.b FROM f WHERE f.k = u.k);
+UPDATE u SET a[1] = s.x, a[3] = s.y FROM s WHERE s.k = u.k;
+UPDATE u SET a[1] = s.x, a[3] = s.y FROM s WHERE s.k = u.k - 1 RETURNING u.k, a, s.*;
+UPDATE u SET (a[2], v, a[1]) = (SELECT 20, 30, 10) WHERE k = 2;
+UPDATE u SET (a[2], v, a[1]) = (SELECT x, y, 10 FROM s WHERE s.k = u.k), (c.y, c.x) = (SELECT 5, 6);
+UPDATE u SET a[1] = 0, (a[1], v) = (SELECT 1, 2), a[2] = 3, (c.x, a[2]) = (SELECT 4, 5);
+UPDATE u SET a[1] = floor(random()), a[2] = 4;
+UPDATE u SET a[1] = length(current_user) * 0, a[2] = extract(year FROM now()) * 0;
+SELECT k, a, v, c FROM u;
+-- fields
+UPDATE u SET c.x = 10, c.y = 20 WHERE k = 1;
+UPDATE u SET c.x = k, c.y = v;
+UPDATE u SET ca[1].x = 7, ca[2].y = 9;
+UPDATE u SET ca[1].x = 7, ca[1].y = 8, ca[3] = (1, 2) WHERE k = 3;
+UPDATE u SET n.p.x = 1, n.q[1] = 3, n."Odd n" = 'n', n.q[3] = 4, n.p.y = 2;
+UPDATE u SET nd[1].p.x = 9, nd[1].q[2] = 9, nd[2].p.y = 4, nd[1].q[3] = v WHERE k > 3;
+UPDATE u SET dc.x = 4, dc.y = 5;
+UPDATE u SET dc.x = 13, dc.y = 5 WHERE k = 1;
+UPDATE u SET da[1] = 4, da[2] = 5;
+UPDATE u SET da[1] = 13, da[2] = 5 WHERE k = 1;
+UPDATE u SET dca[1].x = 4, dca[1].y = 3, dca[2].x = 1;
+UPDATE u SET dca[1].x = 13, dca[1].y = 3;
+UPDATE u SET j['a'][0] = '5', j['b'] = '"x"', j['c']['d'] = '1' WHERE k = 2;
+UPDATE u SET j['a'][0] = to_jsonb(k), j['b'] = to_jsonb(v), j['c']['d'] = '1';
+UPDATE u SET c.x = s.x, c.y = s.y FROM s WHERE s.k = u.k;
+UPDATE u SET c.x = DEFAULT, c.y = 1 WHERE k = 1;
+UPDATE u SET a[1] = DEFAULT, a[2] = 1 WHERE k = 1;
+UPDATE u SET a[1] = 1, a = '{1}' WHERE k = 1;
+SELECT * FROM u;
+-- moved rows
+UPDATE u SET k = k + 1000, a[1] = k, a[2] = v, c.x = 1, c.y = 2 WHERE k = 3;
+UPDATE u SET k = k + 1000, a[1] = 2, a[2] = 3, ca[1].x = 5, ca[2].x = 6 WHERE k < 6 RETURNING k, a, ca;
+UPDATE u SET k = k - 1000, a[1] = 2, a[2] = 3, da[1] = 3, da[2] = 4, dc.x = 6, dc.y = 7 WHERE k > 999;
+-- views
+-- INSERT
+INSERT INTO u (k, a[1], a[2], c.x, c.y, ca[1].x, ca[2].y, n.p.x, n.q[2]) VALUES (901, 1, 2, 3, 4, 5, 6, 7, 8) RETURNING *;
+INSERT INTO u (k, a[1], a[2], c.x, c.y) VALUES (902, 1, 2, 3, 4), (903, 1, 9, 3, 4), (904, (SELECT 5), 2, (SELECT max(x) FROM s), 4) RETURNING k, a, c;
+INSERT INTO u (k, a[1], a[2], c.x, c.y, da[1], da[2], dc.x, dc.y) SELECT k + 500, x, y, x, y, 1, 2, 3, 4 FROM s;
+INSERT INTO u (k, a[1], a[2], c.x, c.y) SELECT k, x, y, x, y FROM s WHERE k = 5 ON CONFLICT (k) DO UPDATE SET a[1] = 100, a[2] = excluded.a[2], c.x = 5, c.y = (excluded.c).y;
+INSERT INTO u (k, a[1], a[2], c.x, c.y) SELECT k, x, y, x, y FROM s ON CONFLICT (k) DO UPDATE SET a[1] = 100, a[2] = excluded.a[2], c.x = 5, c.y = (excluded.c).y;
+INSERT INTO u (k) VALUES (1), (2) ON CONFLICT (k) DO UPDATE SET a[1] = 200, a[2] = u.k, ca[1].x = 1, ca[1].y = 2;
+INSERT INTO u (k) VALUES (1) ON CONFLICT (k) DO UPDATE SET (a[2], v, a[1]) = (SELECT 201, u.k, 101) RETURNING a, v;
+INSERT INTO r (k, a[1], a[2], c.x, c.y) VALUES (901, 1, 2, 3, 4) RETURNING *;
+INSERT INTO r (k, a[1], a[2], c.x, c.y) SELECT k + 500, x, y, x, y FROM s;
+WITH w AS (INSERT INTO u (k, a[1], a[2], c.x, c.y) VALUES (905, 1, 2, 3, 4) RETURNING a, c) SELECT * FROM w;
+WITH w AS (INSERT INTO u (k, a[1], a[2], c.x, c.y) VALUES (905, extract(year FROM now()), 2, 3, 4) ON CONFLICT (k) DO UPDATE SET a[1] = 1, a[2] = (SELECT 3) RETURNING a, c) SELECT * FROM w;
+WITH w AS (UPDATE u SET a[1] = 1, a[2] = 2, c.x = 3, c.y = 4 RETURNING a, c) SELECT count(*), max(a), max(c::text) FROM w;
+WITH w AS (UPDATE u SET a[1] = 1, a[2] = 4, c.x = 3, c.y = 4 WHERE k = 5 RETURNING a, c, k) SELECT * FROM w JOIN u USING (k);
+PREPARE p3 (int, int) AS UPDATE u SET a[$1] = $2, a[$2] = $1, c.x = $1, c.y = $2 WHERE k = $1;
+--again 7
+EXECUTE p3 (4, 2);
+PREPARE p4 (int, int) AS INSERT INTO u (k, a[1], a[2], c.x, c.y) VALUES ($1, $1, $2, $1, $2) ON CONFLICT (k) DO UPDATE SET a[3] = $1, a[4] = $2;
+--again 7
+EXECUTE p4 (906, 2);
+SELECT * FROM u;
+-- MERGE
+MERGE INTO u USING s ON u.k = s.k WHEN MATCHED THEN UPDATE SET a[1] = x, a[2] = y, c.x = x, c.y = y WHEN NOT MATCHED THEN INSERT (k, a[1], a[2], c.x, c.y) VALUES (s.k, x, y, x, y);
+MERGE INTO u USING s ON u.k = s.k + 700 WHEN MATCHED THEN UPDATE SET a[1] = x, a[2] = y WHEN NOT MATCHED THEN INSERT (k, a[1], a[2], c.x, c.y) VALUES (s.k + 700, x, y, x, y);
+MERGE INTO u USING s ON u.k = s.k + 700 WHEN MATCHED THEN UPDATE SET a[1] = x, a[2] = y, k = u.k + 5000 WHEN NOT MATCHED THEN DO NOTHING;
+MERGE INTO r USING s ON r.k = s.k WHEN MATCHED THEN UPDATE SET a[1] = x, a[2] = y, c.x = x, c.y = y WHEN NOT MATCHED THEN INSERT (k, a[1], a[2]) VALUES (s.k, x, y);
+UPDATE r SET a[1] = 1, a[2] = k, c.x = 3, c.y = 4, j['a'] = '1', j['b'] = '2';
+UPDATE r SET a[1] = (SELECT x FROM s WHERE s.k = r.k), a[2] = k;
+UPDATE pt SET a[1] = 1, a[2] = k, c.x = 3, c.y = 4;
+UPDATE pt SET a[1] = 1, a[2] = k, c.x = 3, c.y = 4, k = k + 50, at = 19 - at;
+SELECT * FROM u;
+SELECT * FROM r;
+SELECT k, a, c, b, d, at FROM pt;
+--coordinator
+-- views and a local table
+UPDATE t SET (d, b) = (SELECT l.b + 300, l.d FROM l WHERE l.k = t.k);
+UPDATE tv SET (bb, cc, dd) = (SELECT 3.5, 'view', 1);
+UPDATE tv SET (cc, dd) = (SELECT 'view', 2) WHERE kk = 103;
+UPDATE tv SET (cc, kk, dd) = (SELECT 'view', 203, 2) WHERE kk = 103;
+UPDATE r SET (d, b) = (SELECT l.k, l.b + 1 FROM l WHERE l.k = r.k) WHERE k < 3 RETURNING *;
+UPDATE l SET (d, b) = (SELECT x, y FROM s WHERE s.k = l.k);
+UPDATE l SET (d, c, b) = (SELECT x, row(x, y)::pair, y FROM s WHERE s.k = 3) WHERE k = 2;
+UPDATE l SET (d, b) = (SELECT x, y FROM s WHERE s.k = l.k) FROM t WHERE t.k = l.k + 100;
+SELECT * FROM l;
+UPDATE uv SET aa[1] = 5, aa[2] = 6, cc.x = 3, cc.y = 4;
+UPDATE uv SET aa[1] = 5, aa[2] = 6, cc.x = 3, cc.y = 4 WHERE kk = 3;
+UPDATE uv SET (aa[2], vv, aa[1]) = (SELECT 20, 30, 10), cca[1].y = 1, cca[2].y = 2;
+UPDATE uc SET a[1] = 1, a[2] = 2, v = 4;
+UPDATE uc SET a[1] = 1, a[2] = 2, v = 400 WHERE k = 3;
+INSERT INTO uv (kk, aa[1], aa[2], cc.y, cc.x) VALUES (900, 1, 2, 3, 4) RETURNING *;
+INSERT INTO l (k, a[1], a[2], c.x, c.y) SELECT k + 500, x, y, x, y FROM s;
+MERGE INTO l USING s ON l.k = s.k WHEN MATCHED THEN UPDATE SET a[1] = x, a[2] = y, c.x = x, c.y = y WHEN NOT MATCHED THEN INSERT (k, a[1], a[2]) VALUES (s.k, x, y);
+UPDATE l SET a[1] = x, a[2] = y, c.x = x, c.y = y FROM s WHERE s.k = l.k;
+SELECT * FROM l;
+SELECT * FROM u;
+SELECT * FROM t;
+SELECT * FROM r;
