@@ -328,6 +328,7 @@ Query *empty_change(const Merge *merge, const MergeAction *action)
 {
 	Query *change = makeNode(Query);
 	change->commandType = action->commandType;
+	change->canSetTag = true; /* a local table's rows are counted by PostgreSQL */
 	RangeTblEntry *rte =
 		static_cast<RangeTblEntry *>(copyObjectImpl(rt_fetch(merge->target, merge->query->rtable)));
 	rte->inFromCl = false;
