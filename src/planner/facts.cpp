@@ -15,6 +15,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
@@ -157,12 +158,37 @@ bool local_function(Oid function, void *)
 	return !is_everywhere(ProcedureRelationId, function);
 }
 
+/* The collation that an expression names; those of columns and types came with their tables. */
+Oid named_collation(Node *node)
+{
+	switch (nodeTag(node))
+	{
+	case T_CollateExpr:
+		return castNode(CollateExpr, node)->collOid;
+	case T_RelabelType:
+		return castNode(RelabelType, node)->resultcollid ==
+					   exprCollation(reinterpret_cast<Node *>(castNode(RelabelType, node)->arg))
+				   ? InvalidOid
+				   : castNode(RelabelType, node)->resultcollid;
+	case T_Const:
+		return castNode(Const, node)->constcollid;
+	case T_Param:
+		return castNode(Param, node)->paramcollid;
+	default:
+		return InvalidOid;
+	}
+}
+
 bool local_objects_walker(Node *node, void *context)
 {
 	if (node == nullptr)
 		return false;
 	if (IsA(node, Query))
 		return pg::walk_query(castNode(Query, node), local_objects_walker, context);
+	const Oid collation = named_collation(node);
+	if (collation >= FirstNormalObjectId && collation != get_typcollation(exprType(node)) &&
+		!is_everywhere(CollationRelationId, collation))
+		return true;
 	if (check_functions_in_node(node, local_function, nullptr))
 		return true;
 	return pg::walk_children(node, local_objects_walker, context);

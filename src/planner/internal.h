@@ -55,7 +55,7 @@ bool computes_with_tableoid(Node *node);
 Oid role_for_shards(List *range_tables, Node *node);
 /* Whether a table is reached through a view: then a plan is one role's. */
 bool through_views(List *range_tables);
-/* Uses functions, operators or types that the other nodes may not have. */
+/* Uses functions, operators or collations that the other nodes may not have. */
 bool has_local_objects(Node *node);
 
 /* --- inline_ctes.cpp -------------------------------------------------------------------------- */

@@ -181,7 +181,7 @@ const char *why_not_shipped(const Facts& facts)
 	if (facts.sequence_functions)
 		return "it uses sequence functions";
 	if (facts.local_objects)
-		return "it uses functions that are not on every node";
+		return "it uses functions or collations that are not on every node";
 	if (facts.parts_computed)
 		return "it assigns to parts of a value that is computed";
 	if (facts.tableoid)

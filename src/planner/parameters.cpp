@@ -9,6 +9,8 @@
  */
 #include "internal.h"
 
+#include "civitas/deparse/collations.h"
+
 CIVITAS_PG_BEGIN
 #include "access/transam.h"
 #include "catalog/pg_collation.h"
@@ -146,6 +148,23 @@ Node *constant_mutator(Node *node, void *context)
 	return result;
 }
 
+bool collate_walker(Node *node, void *context)
+{
+	return node != nullptr &&
+		   (IsA(node, CollateExpr) || pg::walk_children(node, collate_walker, context));
+}
+
+/* A parameter's collation is its type's; COLLATE says which one the expression had. */
+Node *with_collation(void *parameter, Expr *expr)
+{
+	Node *node = reinterpret_cast<Node *>(expr);
+	const Oid collation = exprCollation(node);
+	if (!OidIsValid(collation) ||
+		(collation == get_typcollation(exprType(node)) && !collate_walker(node, nullptr)))
+		return static_cast<Node *>(parameter);
+	return reinterpret_cast<Node *>(deparse::collate(static_cast<Expr *>(parameter), collation));
+}
+
 } // namespace
 
 bool becomes_hole(const Const *value)
@@ -211,7 +230,7 @@ Node *add_parameter(Parameters *parameters, Expr *expr)
 		as_text ? DEFAULT_COLLATION_OID : exprCollation(reinterpret_cast<Node *>(expr));
 	param->location = -1;
 	if (!as_text)
-		return reinterpret_cast<Node *>(param);
+		return with_collation(param, expr);
 
 	CoerceViaIO *cast = makeNode(CoerceViaIO);
 	cast->arg = reinterpret_cast<Expr *>(param);
@@ -219,7 +238,7 @@ Node *add_parameter(Parameters *parameters, Expr *expr)
 	cast->resultcollid = exprCollation(reinterpret_cast<Node *>(expr));
 	cast->coerceformat = COERCE_EXPLICIT_CAST;
 	cast->location = -1;
-	return reinterpret_cast<Node *>(cast);
+	return with_collation(cast, expr);
 }
 
 Node *extract_parameters(Node *node, Parameters *parameters)

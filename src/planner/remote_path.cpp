@@ -10,6 +10,7 @@
  */
 #include "remote_rel.h"
 
+#include "civitas/deparse/collations.h"
 #include "civitas/deparse/query_template.h"
 #include "civitas/executor/scan.h"
 
@@ -334,6 +335,7 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	Parameters parameters;
 	Query *query = build_query(root, relation, shipped, remote_columns(columns));
 	query = castNode(Query, extract_parameters(reinterpret_cast<Node *>(query), &parameters));
+	query = deparse::keep_collations(query);
 	const deparse::QueryTemplate text = deparse::make_query_template(query);
 
 	CustomScan *scan = makeNode(CustomScan);
