@@ -34,9 +34,6 @@ namespace {
 /* Rows of a table nobody has analysed, in each shard. */
 constexpr double DEFAULT_SHARD_ROWS = 1000.0;
 
-/* How deep in our own planning we are; hooks do nothing outside. */
-int planning_depth = 0;
-
 set_rel_pathlist_hook_type next_rel_paths = nullptr;
 set_join_pathlist_hook_type next_join_paths = nullptr;
 create_upper_paths_hook_type next_upper_paths = nullptr;
@@ -210,7 +207,7 @@ void rel_paths(PlannerInfo *root, RelOptInfo *rel, Index index, RangeTblEntry *r
 		RemoteRel *whole = static_cast<RemoteRel *>(palloc(sizeof(RemoteRel)));
 		*whole = *remote;
 		whole->quals = extract_actual_clauses(rel->baserestrictinfo, false);
-		rel->fdw_private = whole;
+		set_remote_rel(rel, whole);
 	}
 }
 
@@ -234,11 +231,6 @@ void upper_hook(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, R
 
 } // namespace
 
-bool general_planning()
-{
-	return planning_depth > 0;
-}
-
 PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, int options,
 						  ParamListInfo params, const char *reason)
 {
@@ -247,19 +239,7 @@ PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, in
 		lock_walker(reinterpret_cast<Node *>(copy), nullptr);
 	prepare_walker(reinterpret_cast<Node *>(copy), nullptr);
 
-	PlannedStmt *statement = nullptr;
-	const int depth = planning_depth;
-	planning_depth = depth + 1;
-	PG_TRY();
-	{
-		statement = plan_locally(copy, text, options & ~CURSOR_OPT_PARALLEL_OK, params);
-	}
-	PG_FINALLY();
-	{
-		planning_depth = depth;
-	}
-	PG_END_TRY();
-	return statement;
+	return plan_prepared(copy, text, options & ~CURSOR_OPT_PARALLEL_OK, params);
 }
 
 void general_init()

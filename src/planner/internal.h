@@ -197,7 +197,9 @@ PlannedStmt *plan_any(Query *query, const char *text, int options, ParamListInfo
 /* modify_rows.cpp: makes a table of a SELECT a subquery that locks its rows, where the planner
  * could not look the other tables' rows up again. */
 void lock_rows_first(Query *select, RowMarkClause *mark);
-/* What the planner below us would do. */
+/* The planner below us: the next hook, or PostgreSQL's own. */
+PlannedStmt *plan_below(Query *query, const char *text, int options, ParamListInfo params);
+/* planning_run.cpp: the same for a statement in which our hooks have nothing to do. */
 PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamListInfo params);
 
 /* modify.cpp: UPDATE or DELETE whose target's rows are found before. */

@@ -226,7 +226,7 @@ void join_paths(PlannerInfo *root, RelOptInfo *join, RelOptInfo *outer_rel, RelO
 	const RemoteRel *outer = remote_rel_of(outer_rel);
 	const RemoteRel *inner = remote_rel_of(inner_rel);
 	route::JoinKind kind;
-	if (outer == nullptr || inner == nullptr || join->fdw_private || outer->target ||
+	if (outer == nullptr || inner == nullptr || remote_rel_of(join) || outer->target ||
 		inner->target || !join_kind(type, &kind) || !bms_is_empty(join->lateral_relids) ||
 		has_placeholders(root, join->relids))
 		return;
@@ -246,7 +246,7 @@ void join_paths(PlannerInfo *root, RelOptInfo *join, RelOptInfo *outer_rel, RelO
 	RemoteRel *remote = join_relations(outer, inner, type, on, above);
 	if (remote == nullptr)
 		return;
-	join->fdw_private = remote;
+	set_remote_rel(join, remote);
 	add_path(join, reinterpret_cast<Path *>(
 					   make_remote_path(root, join, remote, join->reltarget, join->rows)));
 }

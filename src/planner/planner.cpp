@@ -85,7 +85,7 @@ PlannedStmt *plan_any(Query *query, const char *text, int options, ParamListInfo
 							 : plan_locally(query, text, options, params);
 }
 
-PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamListInfo params)
+PlannedStmt *plan_below(Query *query, const char *text, int options, ParamListInfo params)
 {
 	return next_planner ? next_planner(query, text, options, params)
 						: standard_planner(query, text, options, params);

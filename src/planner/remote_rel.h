@@ -20,8 +20,8 @@ struct SemiJoin
 };
 
 /*
- * Hangs on RelOptInfo.fdw_private of base and join relations, and of the upper relations made of
- * them. Says what the remote query is, in terms of the planner's own range table: FROM `from` WHERE
+ * Known for base and join relations, and for the upper relations made of them, while a planner runs
+ * (remote_rel_of). Says what the remote query is, in terms of the planner's own range table: FROM `from` WHERE
  * `quals` GROUP BY ..., to be run on every shard group (Sharded) or any one replica (Replicated).
  */
 struct RemoteRel
@@ -52,11 +52,16 @@ struct RemoteRel
 	bool grouped;		 /* GROUP BY or aggregates are in the remote query */
 };
 
+/* --- planning_run.cpp: only within hooks of a run over a statement that we prepared ----------- */
+
+/* Whether the planner's statement is one that we prepared: hooks look at nothing else. */
+bool general_planning();
 /* The planner's relation as a remote one; null where it is not. */
-inline RemoteRel *remote_rel_of(const RelOptInfo *rel)
-{
-	return static_cast<RemoteRel *>(rel->fdw_private);
-}
+RemoteRel *remote_rel_of(const RelOptInfo *rel);
+/* Until the run ends, or the relation's memory goes away. */
+void set_remote_rel(const RelOptInfo *rel, RemoteRel *remote);
+/* PostgreSQL's planner over a statement that we prepared for our hooks. */
+PlannedStmt *plan_prepared(Query *query, const char *text, int options, ParamListInfo params);
 
 /* shippable.cpp: whether the nodes give the same answer for an expression, and can. */
 bool is_shippable(Node *node);
@@ -65,8 +70,6 @@ bool is_shippable(Node *node);
 /* A path that delivers `target` (of rel) through the remote relation. */
 CustomPath *make_remote_path(PlannerInfo *root, RelOptInfo *rel, RemoteRel *remote,
 							 PathTarget *target, double rows);
-/* Whether the planner's statement is one that we prepared: hooks look at nothing else. */
-bool general_planning();
 
 /* upper.cpp */
 /* Partial aggregates of an expression as SQL that computes them on a node; the expression's type

@@ -379,7 +379,7 @@ void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_re
 		whole->having = having;
 		whole->grouped = true;
 		whole->keys = keys;
-		output->fdw_private = whole;
+		set_remote_rel(output, whole);
 		add_path(output, reinterpret_cast<Path *>(
 							 make_remote_path(root, output, whole, output->reltarget, groups)));
 		return;
