@@ -7,6 +7,7 @@
  */
 #include "civitas/executor/scan.h"
 
+#include "civitas/executor/shell_scans.h"
 #include "civitas/pg/compat.h"
 #include "civitas/txn/transaction.h"
 #include "execution.h"
@@ -284,6 +285,7 @@ void scan_init()
 {
 	register_settings();
 	processor_wait_init();
+	shell_scans_init();
 	RegisterCustomScanMethods(&remote_scan_methods);
 	txn::session_wanted_hook = yield_session;
 	RegisterCustomScanMethods(&insert_select_methods);

@@ -58,6 +58,20 @@ bool through_views(List *range_tables);
 /* Uses functions, operators or collations that the other nodes may not have. */
 bool has_local_objects(Node *node);
 
+/* --- inline_functions.cpp --------------------------------------------------------------------- */
+
+/* What a plan depends on beside the tables and functions that are left in its query. */
+struct PlanDependencies
+{
+	List *items; /* PlanInvalItems */
+	bool role;	 /* of the current role too */
+};
+
+/* Calls of SQL functions that read distributed tables become subqueries, where PostgreSQL would do
+ * so. Changes the query; whether there were any. */
+bool inline_functions(Query *query, ParamListInfo params, PlanDependencies *dependencies);
+void add_dependencies(PlannedStmt *statement, const PlanDependencies& dependencies);
+
 /* --- inline_ctes.cpp -------------------------------------------------------------------------- */
 
 /* WITH queries that PostgreSQL would plan as subqueries become subqueries. Changes the query. */

@@ -26,22 +26,21 @@ namespace {
 
 planner_hook_type next_planner = nullptr;
 
-/* Whether the statement names tables of the metadata. Hides shards in it. */
-bool is_sharded(Query *query)
+/* Whether the statement reads tables of the metadata, or changes them. Hides shards in it. */
+bool is_sharded(Query *query, ParamListInfo params, PlanDependencies *dependencies)
 {
 	if (query->commandType == CMD_UTILITY || !IsTransactionState() ||
 		catalog::propagation_suspended || !catalog::extension_installed())
 		return false;
 	hide_shards(query);
-	if (!mentions_sharded(query))
+	if (!mentions_sharded(query) && !inline_functions(query, params, dependencies))
 		return false;
 	catalog::check_extension_version();
 	return true;
 }
 
-PlannedStmt *plan_sharded(Query *query, const char *text, int options, ParamListInfo params)
+PlannedStmt *plan_command(Query *query, const char *text, int options, ParamListInfo params)
 {
-	inline_ctes(query);
 	if (query->commandType == CMD_SELECT)
 		return plan_select(query, text, options, params);
 	Facts facts;
@@ -58,11 +57,26 @@ PlannedStmt *plan_sharded(Query *query, const char *text, int options, ParamList
 	}
 }
 
+PlannedStmt *plan_sharded(Query *query, const char *text, int options, ParamListInfo params)
+{
+	PlanDependencies dependencies = {};
+	inline_functions(query, params, &dependencies);
+	inline_ctes(query);
+	PlannedStmt *statement = plan_command(query, text, options, params);
+	add_dependencies(statement, dependencies);
+	return statement;
+}
+
 /* The hook. What it returns may belong to the cache. */
 PlannedStmt *plan_client(Query *query, const char *text, int options, ParamListInfo params)
 {
-	return is_sharded(query) ? plan_with_cache(query, options, params, plan_sharded, text)
-							 : plan_locally(query, text, options, params);
+	PlanDependencies dependencies = {};
+	if (!is_sharded(query, params, &dependencies))
+		return plan_locally(query, text, options, params);
+	PlannedStmt *statement = plan_with_cache(query, options, params, plan_sharded, text);
+	if (dependencies.items != NIL || dependencies.role)
+		add_dependencies(statement, dependencies);
+	return statement;
 }
 
 /* Rows of a remote query come once; a cursor that goes backwards keeps them. */
@@ -81,8 +95,12 @@ PlannedStmt *scrollable(PlannedStmt *statement)
 
 PlannedStmt *plan_any(Query *query, const char *text, int options, ParamListInfo params)
 {
-	return is_sharded(query) ? plan_sharded(query, text, options, params)
-							 : plan_locally(query, text, options, params);
+	PlanDependencies dependencies = {};
+	if (!is_sharded(query, params, &dependencies))
+		return plan_locally(query, text, options, params);
+	PlannedStmt *statement = plan_sharded(query, text, options, params);
+	add_dependencies(statement, dependencies);
+	return statement;
 }
 
 PlannedStmt *plan_below(Query *query, const char *text, int options, ParamListInfo params)
