@@ -259,7 +259,7 @@ void make_insert_template(Query *query, List *columns, const catalog::Table& tab
 	/* Parameters of the rest (ON CONFLICT, RETURNING); what the rows need is evaluated here. */
 	shipped->targetList = NIL;
 	shipped->jointree = makeFromExpr(NIL, nullptr);
-	shipped->cteList = NIL;
+	shipped->cteList = read_ctes(shipped, reinterpret_cast<Node *>(shipped->onConflict));
 	Index values_index;
 	RangeTblEntry *values = find_values(shipped, &values_index);
 	if (values)
@@ -309,71 +309,6 @@ void make_insert_template(Query *query, List *columns, const catalog::Table& tab
 	remote->pieces = text.pieces;
 	remote->holes = text.holes;
 	remote->parameter_types = parameters->types;
-}
-
-/* Whether all that is read there is on every node in full. */
-bool reads_elsewhere(Node *node, void *)
-{
-	if (node == nullptr)
-		return false;
-	if (!IsA(node, Query))
-		return pg::walk_children(node, reads_elsewhere, nullptr);
-	Query *query = castNode(Query, node);
-	ListCell *cell;
-	foreach (cell, query->rtable)
-	{
-		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
-		if (rte->rtekind == RTE_CTE || rte->rtekind == RTE_NAMEDTUPLESTORE)
-			return true;
-		if (rte->rtekind == RTE_RELATION &&
-			(!deparse::is_sharded_rte(rte) ||
-			 catalog::get_table(rte->relid).kind != catalog::TableKind::Reference))
-			return true;
-	}
-	return pg::walk_query(query, reads_elsewhere, nullptr);
-}
-
-/* The rows come to the shards one by one; ON CONFLICT finds there what it reads. */
-void check_conflict_reads(Query *query)
-{
-	if (reads_elsewhere(reinterpret_cast<Node *>(query->onConflict), nullptr))
-		raise_unsupported(
-			"A subquery in ON CONFLICT reads tables that are not in full on every node.",
-			"Use MERGE, or ask for the value first.");
-}
-
-bool is_column_of_key(const Expr *expr, const catalog::Table& table)
-{
-	while (IsA(expr, RelabelType))
-		expr = reinterpret_cast<const RelabelType *>(expr)->arg;
-	/* That of `excluded`, too, is the row's: the rows conflict because the columns are equal. */
-	return IsA(expr, Var) &&
-		   reinterpret_cast<const Var *>(expr)->varattno == table.distribution_attno &&
-		   reinterpret_cast<const Var *>(expr)->varlevelsup == 0;
-}
-
-void check_conflict_action(Query *query, const Facts& facts, const catalog::Table& table)
-{
-	if (query->onConflict == nullptr)
-		return;
-	Node *action = reinterpret_cast<Node *>(query->onConflict);
-	if (has_sequence_function(action) || has_local_objects(action))
-		raise_unsupported("ON CONFLICT uses functions that cannot run on the nodes.");
-	if (contain_volatile_functions(action) && table.kind == catalog::TableKind::Reference)
-		raise_unsupported(
-			"Volatile functions in ON CONFLICT would give replicas different values.");
-	if (query->onConflict->onConflictSet != NIL)
-		refuse_unchecked_keys(table.relid, query->onConflict->onConflictSet);
-	ListCell *cell;
-	foreach (cell, query->onConflict->onConflictSet)
-	{
-		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
-		if (entry->resno != table.distribution_attno || entry->resjunk)
-			continue;
-		if (is_column_of_key(entry->expr, table))
-			continue;
-		raise_unsupported("ON CONFLICT cannot change the distribution column.");
-	}
 }
 
 PlannedStmt *plan_insert_select(Query *query, List *columns, const Facts& facts,
@@ -511,8 +446,6 @@ PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int
 			table.kind == catalog::TableKind::Hash ? plan::Pruning::Routed : plan::Pruning::All;
 	}
 	Parameters parameters;
-	make_insert_template(query, columns, table, remote, &parameters);
-
 	if (reads_table(query))
 	{
 		const char *reason = nullptr;
@@ -521,9 +454,11 @@ PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int
 			return alone;
 		check_conflict_reads(query);
 		remote->reason = pstrdup(reason);
+		make_insert_template(query, columns, table, remote, &parameters);
 		return plan_insert_select(query, columns, facts, table, remote, parameters.exprs, text,
 								  options, params);
 	}
+	make_insert_template(query, columns, table, remote, &parameters);
 	List *rows = evaluated_rows(query, columns);
 	return make_statement(query, remote, query->returningList, parameters.exprs, NIL, rows, facts);
 }

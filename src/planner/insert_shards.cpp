@@ -74,6 +74,33 @@ const char *why_not_alone(Query *query, List *columns, const Facts& facts,
 	return nullptr;
 }
 
+struct CteMove
+{
+	int depth;
+};
+
+/* The WITH queries that are read there are a level further up. */
+bool raise_cte_levels(Node *node, void *context)
+{
+	CteMove *move = static_cast<CteMove *>(context);
+	if (node == nullptr)
+		return false;
+	if (!IsA(node, Query))
+		return pg::walk_children(node, raise_cte_levels, context);
+	Query *query = castNode(Query, node);
+	ListCell *cell;
+	foreach (cell, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		if (rte->rtekind == RTE_CTE && static_cast<int>(rte->ctelevelsup) == move->depth)
+			rte->ctelevelsup++;
+	}
+	move->depth++;
+	const bool result = pg::walk_query(query, raise_cte_levels, context);
+	move->depth--;
+	return result;
+}
+
 /* INSERT INTO target (columns) SELECT .. as the shards run it. */
 Query *shard_insert(Query *query, List *columns, const catalog::Table& table)
 {
@@ -90,12 +117,15 @@ Query *shard_insert(Query *query, List *columns, const catalog::Table& table)
 		unused->eref = makeAlias("unused", NIL);
 		lfirst(cell) = unused;
 	}
-	shipped->cteList = NIL;
 	shipped->hasModifyingCTE = false;
 
 	RangeTblEntry *source = makeNode(RangeTblEntry);
 	source->rtekind = RTE_SUBQUERY;
 	source->subquery = insert_select_source(query, columns);
+	/* WITH stays where ON CONFLICT sees it, too. */
+	source->subquery->cteList = NIL;
+	CteMove move = {0};
+	raise_cte_levels(reinterpret_cast<Node *>(source->subquery), &move);
 	source->eref = makeAlias("selected", NIL);
 	source->inFromCl = true;
 	shipped->rtable = lappend(shipped->rtable, source);

@@ -220,6 +220,16 @@ PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamList
 PlannedStmt *plan_modify_early(Query *query, const Facts& facts, const char *text, int options,
 							   ParamListInfo params, EarlyRows *early);
 
+/* --- conflict.cpp ----------------------------------------------------------------------------- */
+
+/* The WITH queries of a statement that a part of it reads, and those that they read. */
+List *read_ctes(const Query *query, Node *node);
+/* 0A000 where ON CONFLICT of an INSERT that is not done by shard groups alone reads what is not on
+ * every node. */
+void check_conflict_reads(Query *query);
+/* 0A000 where ON CONFLICT does what shards cannot do. */
+void check_conflict_action(Query *query, const Facts& facts, const catalog::Table& table);
+
 /* --- merge.cpp -------------------------------------------------------------------------------- */
 
 PlannedStmt *plan_merge(Query *query, const Facts& facts, const char *text, int options,

@@ -592,6 +592,9 @@ bool returning_stays_here(const Query *query)
 PlannedStmt *plan_returning_here(Query *query, const Facts& facts, const char *text, int options,
 								 ParamListInfo params)
 {
+	/* A WITH query that both read is computed once. */
+	if (read_ctes(query, reinterpret_cast<Node *>(query->returningList)) != NIL)
+		return plan_steps(query, facts, text, options, params);
 	Planning planning = {};
 	planning.text = text;
 	planning.options = options & ~(CURSOR_OPT_PARALLEL_OK | CURSOR_OPT_SCROLL);
