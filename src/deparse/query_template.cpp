@@ -195,6 +195,8 @@ bool name_tables(Node *node, void *context)
 		while ((index = bms_next_member(used, index)) >= 0)
 		{
 			RangeTblEntry *rte = rt_fetch(index, query->rtable);
+			/* A rule's action reads the view that it stands for, which came from no FROM list. */
+			rte->inFromCl = rte->inFromCl || index != query->resultRelation;
 			if (is_sharded_rte(rte))
 				name_table(*static_cast<Namer *>(context), rte);
 		}
@@ -203,6 +205,10 @@ bool name_tables(Node *node, void *context)
 		make_assignments_printable(query);
 		return pg::walk_query(query, name_tables, context);
 	}
+	/* A rule's NEW.column that is not assigned is OLD's, but would be printed as it was written. */
+	if (IsA(node, Var) &&
+		castNode(Var, node)->varnosyn != static_cast<Index>(castNode(Var, node)->varno))
+		castNode(Var, node)->varnosyn = 0;
 	return pg::walk_children(node, name_tables, context);
 }
 
@@ -488,9 +494,10 @@ QueryTemplate make_query_template(Query *query)
 	for (const Place& place : places.span())
 		complete = complete && place.found;
 	if (!complete)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("could not find the tables of a query in its text"),
-						errdetail_internal("%s", text)));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot run this statement on distributed tables"),
+						errdetail("Its tables could not be found in the text for the nodes."),
+						errcontext("text for the nodes: %s", text)));
 
 	/* Holes in the order of the text: hits come in that order. */
 	QueryTemplate result = {NIL, NIL};

@@ -124,25 +124,25 @@ List *complete_target_list(Query *query, const catalog::Table& table)
 	return result;
 }
 
+/* The VALUES list that the rows come from, if it is one. */
 RangeTblEntry *find_values(Query *query, Index *index)
 {
-	Index i = 0;
 	ListCell *cell;
-	foreach (cell, query->rtable)
+	foreach (cell, query->jointree->fromlist)
 	{
-		i++;
-		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		*index = static_cast<Index>(lfirst_node(RangeTblRef, cell)->rtindex);
+		RangeTblEntry *rte = rt_fetch(*index, query->rtable);
 		if (rte->rtekind == RTE_VALUES)
-		{
-			*index = i;
 			return rte;
-		}
 	}
 	return nullptr;
 }
 
+/* Whether the rows are more than the expressions of one VALUES list: a rule's condition and its own
+ * VALUES make a query of it. */
 bool reads_table(Query *query)
 {
+	int lists = 0;
 	ListCell *cell;
 	foreach (cell, query->jointree->fromlist)
 	{
@@ -151,8 +151,10 @@ bool reads_table(Query *query)
 		const RangeTblEntry *rte = rt_fetch(lfirst_node(RangeTblRef, cell)->rtindex, query->rtable);
 		if (rte->rtekind != RTE_VALUES && rte->rtekind != RTE_RESULT)
 			return true;
+		lists += rte->rtekind == RTE_VALUES;
 	}
-	return query->hasSubLinks || query->cteList != NIL || query->hasTargetSRFs;
+	return lists > 1 || query->jointree->quals || query->hasSubLinks || query->cteList != NIL ||
+		   query->hasTargetSRFs;
 }
 
 struct RowContext
@@ -260,10 +262,6 @@ void make_insert_template(Query *query, List *columns, const catalog::Table& tab
 	shipped->targetList = NIL;
 	shipped->jointree = makeFromExpr(NIL, nullptr);
 	shipped->cteList = read_ctes(shipped, reinterpret_cast<Node *>(shipped->onConflict));
-	Index values_index;
-	RangeTblEntry *values = find_values(shipped, &values_index);
-	if (values)
-		values->values_lists = NIL;
 	ListCell *cell;
 	foreach (cell, shipped->rtable)
 	{

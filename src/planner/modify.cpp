@@ -202,6 +202,9 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int
 	{
 		if (writes_in_with(query))
 			return plan_steps(query, facts, text, options, params);
+		/* A view with INSTEAD OF triggers: they are called here, for rows that a SELECT finds. */
+		if (rte->relkind == RELKIND_VIEW)
+			return plan_general(query, facts, text, options, params, "it changes a view");
 		if (returning_stays_here(query))
 			return plan_returning_here(query, facts, text, options, params);
 		return plan_modify_rows(query, facts, nullptr, text, options, params,
