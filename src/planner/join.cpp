@@ -83,26 +83,6 @@ bool split_conditions(List *restrictlist, JoinType type, Relids relids, List **o
 	return true;
 }
 
-Node *strip_relabel(Node *node)
-{
-	while (node && IsA(node, RelabelType))
-		node = reinterpret_cast<Node *>(castNode(RelabelType, node)->arg);
-	return node;
-}
-
-bool is_key(const RemoteRel *remote, Node *node)
-{
-	node = strip_relabel(node);
-	ListCell *cell;
-	if (node == nullptr || !IsA(node, Var))
-		return false;
-	foreach (cell, remote->keys)
-		if (lfirst_node(Var, cell)->varno == castNode(Var, node)->varno &&
-			lfirst_node(Var, cell)->varattno == castNode(Var, node)->varattno)
-			return true;
-	return false;
-}
-
 /* Whether the conditions hold the keys of both sides equal. */
 bool joined_on_keys(const RemoteRel *outer, const RemoteRel *inner, List *on)
 {
@@ -118,12 +98,12 @@ bool joined_on_keys(const RemoteRel *outer, const RemoteRel *inner, List *on)
 			continue;
 		const OpExpr *op = lfirst_node(OpExpr, cell);
 		if (list_length(op->args) != 2 ||
-			!is_hash_equality(op->opno, outer->anchor->distribution_type, op->inputcollid))
+			!tells_shards_apart(*outer->anchor, op->opno, op->inputcollid))
 			continue;
 		Node *left = static_cast<Node *>(linitial(op->args));
 		Node *right = static_cast<Node *>(lsecond(op->args));
-		if ((is_key(outer, left) && is_key(inner, right)) ||
-			(is_key(outer, right) && is_key(inner, left)))
+		if ((key_of(outer, left) && key_of(inner, right)) ||
+			(key_of(outer, right) && key_of(inner, left)))
 			return true;
 	}
 	return false;

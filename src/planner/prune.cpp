@@ -14,6 +14,7 @@ CIVITAS_PG_BEGIN
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
@@ -83,8 +84,12 @@ bool add_any(Keys& keys, const ScalarArrayOpExpr *any)
 		}
 		return true;
 	}
-	if (!is_execution_constant(array) ||
-		get_element_type(exprType(array)) != keys.table->distribution_type)
+	/* Elements of another type that are stored as the column's values are, as text is for varchar,
+	 * hash alike. */
+	const Oid element = get_element_type(exprType(array));
+	if (!is_execution_constant(array) || !OidIsValid(element) ||
+		(element != keys.table->distribution_type &&
+		 !IsBinaryCoercible(element, getBaseType(keys.table->distribution_type))))
 		return false;
 	keys.keys = lappend(keys.keys, array);
 	keys.is_array = lappend_int(keys.is_array, true);

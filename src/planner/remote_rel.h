@@ -21,15 +21,17 @@ struct SemiJoin
 
 /*
  * Known for base and join relations, and for the upper relations made of them, while a planner runs
- * (remote_rel_of). Says what the remote query is, in terms of the planner's own range table: FROM `from` WHERE
- * `quals` GROUP BY ..., to be run on every shard group (Sharded) or any one replica (Replicated).
+ * (remote_rel_of). Says what the remote query is, in terms of the planner's own range table: FROM
+ * `from` WHERE `quals` GROUP BY ..., to be run on every shard group (Sharded) or any one replica
+ * (Replicated).
  */
 struct RemoteRel
 {
 	route::Spread spread;
 	const catalog::Table *anchor;
-	List *keys; /* columns (Vars) each of which decides the row's shard; NIL where none is left */
-	Relids relids;	   /* range table indexes in `from` */
+	List *keys;	   /* columns (Vars, see keys.cpp) each of which decides the row's shard; NIL where
+					  none is left */
+	Relids relids; /* range table indexes in `from` */
 	Relids all_relids; /* those of semi joins too */
 	List *semi_joins;  /* SemiJoin pointers */
 	Node *from;		   /* RangeTblRef or JoinExpr (rtindex 0: numbered when the query is built) */
@@ -62,6 +64,13 @@ RemoteRel *remote_rel_of(const RelOptInfo *rel);
 void set_remote_rel(const RelOptInfo *rel, RemoteRel *remote);
 /* PostgreSQL's planner over a statement that we prepared for our hooks. */
 PlannedStmt *plan_prepared(Query *query, const char *text, int options, ParamListInfo params);
+
+/* --- keys.cpp --------------------------------------------------------------------------------- */
+
+/* The relation's key whose value an expression has; null for other expressions. */
+Var *key_of(const RemoteRel *remote, Node *node);
+/* Whether values of the distribution column that this equality takes for equal are in one shard. */
+bool tells_shards_apart(const catalog::Table& table, Oid equality, Oid collation);
 
 /* shippable.cpp: whether the nodes give the same answer for an expression, and can. */
 bool is_shippable(Node *node);

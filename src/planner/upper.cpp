@@ -226,7 +226,7 @@ bool is_group_column(PathTarget *target, int index, List *clauses)
 	return ref != 0 && get_sortgroupref_clause_noerr(ref, clauses) != nullptr;
 }
 
-/* The relation's keys that are among the grouped (or distinct) columns. */
+/* The relation's keys that are among the grouped columns: rows of one group are in one shard. */
 List *grouped_keys(const RemoteRel *remote, PathTarget *target, List *clauses)
 {
 	List *result = NIL;
@@ -234,8 +234,14 @@ List *grouped_keys(const RemoteRel *remote, PathTarget *target, List *clauses)
 	int index = 0;
 	foreach (cell, target->exprs)
 	{
-		if (is_group_column(target, index++, clauses) && list_member(remote->keys, lfirst(cell)))
-			result = lappend(result, lfirst(cell));
+		Node *expr = static_cast<Node *>(lfirst(cell));
+		const Index ref = get_pathtarget_sortgroupref(target, index++);
+		const SortGroupClause *clause =
+			ref != 0 ? get_sortgroupref_clause_noerr(ref, clauses) : nullptr;
+		Var *key = key_of(remote, expr);
+		if (clause != nullptr && key != nullptr &&
+			tells_shards_apart(*remote->anchor, clause->eqop, exprCollation(expr)))
+			result = lappend(result, key);
 	}
 	return result;
 }
