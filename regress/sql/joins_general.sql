@@ -109,6 +109,13 @@ SELECT public.joins_general_same($$SELECT x.k, t.v FROM generate_series(1,3) x(k
 SELECT public.joins_general_same($$SELECT count(*) FROM u WHERE (k,id) IN (SELECT k,id FROM u WHERE w>10)$$);
 SELECT public.joins_general_same($$SELECT count(*) FROM t t1 WHERE EXISTS (SELECT 1 FROM t t2 WHERE t2.k=t1.k AND EXISTS (SELECT 1 FROM u WHERE u.k=t2.k))$$);
 SELECT public.joins_general_same($$SELECT a.k, b.c FROM (SELECT k FROM t WHERE k<160 AND k > 148) a LEFT JOIN (SELECT k, count(*) c FROM u GROUP BY k) b ON a.k=b.k ORDER BY 1$$);
+-- A table that is used many times, under names that are taken already.
+SELECT public.joins_general_same((SELECT string_agg(format('SELECT v FROM t WHERE k = %s AND v > %s', 1 + i % n, i), ' UNION ALL ') FROM generate_series(1, 300) i))
+FROM (VALUES (1), (5), (300)) x(n);
+SELECT public.joins_general_same((SELECT 'SELECT count(*), sum(v) FROM (' || string_agg(format('(SELECT * FROM t AS t_%s WHERE k = 3 ORDER BY v LIMIT %1$s)', i), ' UNION ') || ') q' FROM generate_series(1, 40) i));
+SELECT public.joins_general_same($$SELECT count(*), sum(t.v), sum(t_1.v), sum("T 1".v) FROM t, t t_1, t "T 1", (SELECT * FROM t t_1 WHERE k = 3) t_2, (SELECT * FROM t WHERE k = 3) t_1_1
+	WHERE t.k = 3 AND t_1.k = 3 AND "T 1".k = 3 AND t.v = t_1.v AND t_2.v = t.v AND t_1_1.v = t_2.v$$);
+SELECT public.joins_general_same($$WITH t_1 AS MATERIALIZED (SELECT * FROM t WHERE k = 4) SELECT count(*) FROM t, t_1, LATERAL (SELECT * FROM t WHERE k = t_1.k AND t.v = t_1.v) "as" WHERE t.k = 4$$);
 
 DROP SCHEMA joins_general CASCADE;
 DROP SCHEMA joins_general_plain CASCADE;

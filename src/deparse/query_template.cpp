@@ -18,6 +18,7 @@
 
 #include "civitas/pg/columns.h"
 #include "civitas/pg/compat.h"
+#include "civitas/pg/hash_index.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
 
@@ -28,6 +29,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_collation.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "common/keywords.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
@@ -57,9 +59,9 @@ constexpr int TOKEN_PARAM = 267;
 /* A table that is printed under its own name and must become a hole. */
 struct Place
 {
-	RangeTblEntry *rte;
-	char *text[2];	 /* how it is printed in FROM, and after INSERT INTO */
-	int name_length; /* bytes of the table's name in it */
+	Oid relid;
+	const char *name;  /* as it is printed, qualified and quoted */
+	const char *alias; /* as it is printed behind the name: unique in the statement */
 	bool found;
 };
 
@@ -71,18 +73,53 @@ struct Hit
 	int end;
 };
 
-struct Namer
+/* A name that is taken, and how many more were made of it. */
+struct Name
 {
-	pg::Vec<Place> *places;
-	pg::Vec<const char *> *names; /* taken so far */
+	const char *text;
+	int suffix;
 };
 
-bool name_taken(const Namer& namer, const char *name)
+struct Namer
 {
-	for (const char *taken : namer.names->span())
-		if (strcmp(taken, name) == 0)
-			return true;
-	return false;
+	pg::Vec<Place> places;
+	pg::HashIndex place_of_alias; /* as printed */
+	pg::Vec<Name> names;
+	pg::HashIndex name_of_text;
+};
+
+uint32 hash_text(const char *text, size_t length)
+{
+	return hash_bytes(reinterpret_cast<const unsigned char *>(text), static_cast<int>(length));
+}
+
+int find_name(const Namer& namer, const char *text)
+{
+	return namer.name_of_text.find(hash_text(text, strlen(text)), [&](int number) {
+		return strcmp(namer.names[number].text, text) == 0;
+	});
+}
+
+void take_name(Namer& namer, const char *text)
+{
+	namer.name_of_text.add(hash_text(text, strlen(text)), namer.names.size());
+	namer.names.push({text, 0});
+}
+
+/* A name that is not taken yet: `base`, or it with a number. */
+const char *unique_name(Namer& namer, const char *base)
+{
+	const int taken = find_name(namer, base);
+	if (taken < 0)
+		return base;
+	const char *made;
+	do
+	{
+		const int room = NAMEDATALEN - 12;
+		made = psprintf("%.*s_%d", pg_mbcliplen(base, strlen(base), room), base,
+						++namer.names[taken].suffix);
+	} while (find_name(namer, made) >= 0);
+	return made;
 }
 
 /* Names of the other range table entries: the new aliases must not be among them. */
@@ -93,12 +130,14 @@ bool collect_names(Node *node, void *context)
 	if (IsA(node, Query))
 	{
 		Query *query = castNode(Query, node);
+		Namer& namer = *static_cast<Namer *>(context);
 		ListCell *cell;
 		foreach (cell, query->rtable)
 		{
 			const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
-			if (!is_sharded_rte(rte) && rte->eref)
-				static_cast<Namer *>(context)->names->push(rte->eref->aliasname);
+			if (!is_sharded_rte(rte) && rte->eref && rte->eref->aliasname &&
+				find_name(namer, rte->eref->aliasname) < 0)
+				take_name(namer, rte->eref->aliasname);
 		}
 		return pg::walk_query(query, collect_names, context);
 	}
@@ -107,27 +146,20 @@ bool collect_names(Node *node, void *context)
 
 void name_table(Namer& namer, RangeTblEntry *rte)
 {
-	const char *base = rte->alias ? rte->alias->aliasname : get_rel_name(rte->relid);
-	char *alias = pstrdup(base);
-	for (int suffix = 1; name_taken(namer, alias); suffix++)
-	{
-		const int room = NAMEDATALEN - 12;
-		alias = psprintf("%.*s_%d", pg_mbcliplen(base, strlen(base), room), base, suffix);
-	}
-	namer.names->push(alias);
-
+	const char *alias =
+		unique_name(namer, pstrdup(rte->alias ? rte->alias->aliasname : get_rel_name(rte->relid)));
+	take_name(namer, alias);
 	rte->alias = makeAlias(alias, rte->alias ? rte->alias->colnames : NIL);
 	rte->eref = makeAlias(alias, rte->eref->colnames);
 
-	const char *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(rte->relid)),
-												  get_rel_name(rte->relid));
 	Place place;
-	place.rte = rte;
-	place.text[0] = psprintf("%s %s", name, quote_identifier(alias));
-	place.text[1] = psprintf("%s AS %s", name, quote_identifier(alias));
+	place.relid = rte->relid;
+	place.name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(rte->relid)),
+											get_rel_name(rte->relid));
+	place.alias = pstrdup(quote_identifier(alias));
 	place.found = false;
-	place.name_length = static_cast<int>(strlen(name));
-	namer.places->push(place);
+	namer.place_of_alias.add(hash_text(place.alias, strlen(place.alias)), namer.places.size());
+	namer.places.push(place);
 }
 
 bool find_range_references(Node *node, void *context)
@@ -175,6 +207,25 @@ void leave_one_excluded(Query *query)
 	}
 }
 
+/*
+ * The legs of a set operation are printed without their names, but for each leg pg_get_querydef()
+ * goes through the names of all others.
+ */
+void leave_legs_nameless(Query *query)
+{
+	ListCell *cell;
+	foreach (cell, query->setOperations ? query->rtable : NIL)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		if (rte->rtekind != RTE_SUBQUERY)
+			continue;
+		Alias *nameless = makeNode(Alias);
+		nameless->colnames = rte->eref->colnames;
+		rte->eref = nameless;
+		rte->alias = nullptr;
+	}
+}
+
 /* Gives every sharded table that is printed a unique alias, in all levels of the query. */
 bool name_tables(Node *node, void *context)
 {
@@ -202,6 +253,7 @@ bool name_tables(Node *node, void *context)
 		}
 		ask_for_column_prefixes(query);
 		leave_one_excluded(query);
+		leave_legs_nameless(query);
 		make_assignments_printable(query);
 		return pg::walk_query(query, name_tables, context);
 	}
@@ -371,29 +423,47 @@ char *deparse_qualified(Query *query)
 	return text;
 }
 
-bool continues_name(char c)
+/* The end of the identifier that begins here, quoted or not. */
+const char *end_of_identifier(const char *text)
 {
-	return c == '_' || c == '$' || c == '.' || c == '"' || (c >= '0' && c <= '9') ||
-		   (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80) != 0;
+	if (*text == '"')
+	{
+		for (text++; *text != '\0'; text++)
+			if (*text == '"' && *++text != '"')
+				break;
+		return text;
+	}
+	while (*text == '_' || *text == '$' || (*text >= '0' && *text <= '9') ||
+		   (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text & 0x80) != 0)
+		text++;
+	return text;
 }
 
-/* Notes the table that is printed at this offset, if one is. One table may be printed several
- * times: a subquery of the select list comes again in ORDER BY. */
-void match_place(pg::Vec<Place>& places, pg::Vec<Hit>& hits, const char *text, int offset)
+/* Notes the table that is printed at this offset, as "schema.table alias" or (INSERT) "schema.table
+ * AS alias", if one is. One table may be printed several times: a subquery of the select list comes
+ * again in ORDER BY. */
+void match_place(Namer& namer, pg::Vec<Hit>& hits, const char *text, int offset)
 {
-	for (Place& place : places)
-	{
-		for (const char *printed : place.text)
-		{
-			const size_t length = strlen(printed);
-			if (strncmp(text + offset, printed, length) != 0 ||
-				continues_name(text[offset + length]))
-				continue;
-			place.found = true;
-			hits.push({place.rte->relid, offset, offset + place.name_length});
-			return;
-		}
-	}
+	const char *name = text + offset;
+	const char *end = end_of_identifier(name);
+	if (*end != '.')
+		return;
+	end = end_of_identifier(end + 1);
+	if (*end != ' ')
+		return;
+	const size_t name_length = static_cast<size_t>(end - name);
+	const char *alias = strncmp(end + 1, "AS ", 3) == 0 ? end + 4 : end + 1;
+	const size_t alias_length = static_cast<size_t>(end_of_identifier(alias) - alias);
+	const auto is = [](const char *known, const char *printed, size_t length) {
+		return strncmp(known, printed, length) == 0 && known[length] == '\0';
+	};
+	const int found = namer.place_of_alias.find(hash_text(alias, alias_length), [&](int number) {
+		return is(namer.places[number].alias, alias, alias_length);
+	});
+	if (found < 0 || !is(namer.places[found].name, name, name_length))
+		return;
+	namer.places[found].found = true;
+	hits.push({namer.places[found].relid, offset, offset + static_cast<int>(name_length)});
 }
 
 struct ValuesList
@@ -403,7 +473,7 @@ struct ValuesList
 };
 
 /* Walks over the text's tokens, finds the tables and the marked VALUES list. */
-void scan_places(const char *text, pg::Vec<Place>& places, pg::Vec<Hit>& hits, ValuesList *values)
+void scan_places(const char *text, Namer& namer, pg::Vec<Hit>& hits, ValuesList *values)
 {
 	core_yy_extra_type extra;
 	core_yyscan_t scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
@@ -430,7 +500,7 @@ void scan_places(const char *text, pg::Vec<Place>& places, pg::Vec<Hit>& hits, V
 			in_values = false;
 		}
 		else if (token >= TOKEN_IDENT && previous != '.')
-			match_place(places, hits, text, offset);
+			match_place(namer, hits, text, offset);
 		previous = token;
 	}
 	scanner_finish(scanner);
@@ -480,18 +550,16 @@ QueryTemplate make_query_template(Query *query)
 		query = castNode(Query, replace_tableoid(reinterpret_cast<Node *>(query), &state));
 	}
 
-	pg::Vec<Place> places;
-	pg::Vec<const char *> names;
-	Namer namer = {&places, &names};
+	Namer namer;
 	collect_names(reinterpret_cast<Node *>(query), &namer);
 	name_tables(reinterpret_cast<Node *>(query), &namer);
 
 	char *text = deparse_qualified(query);
 	ValuesList values;
 	pg::Vec<Hit> hits;
-	scan_places(text, places, hits, &values);
+	scan_places(text, namer, hits, &values);
 	bool complete = true;
-	for (const Place& place : places.span())
+	for (const Place& place : namer.places.span())
 		complete = complete && place.found;
 	if (!complete)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -18,17 +18,20 @@
 
 #include "civitas/deparse/query_template.h"
 #include "civitas/pg/core_call.h"
+#include "civitas/pg/hash_index.h"
 #include "civitas/pg/vec.h"
 #include "civitas/route/pinning.h"
 
 CIVITAS_PG_BEGIN
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "parser/parsetree.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 CIVITAS_PG_END
@@ -61,11 +64,13 @@ struct SpreadRte
 struct Gatherer
 {
 	pg::Vec<Column> columns;
+	pg::HashIndex column_index;
 	pg::Vec<route::Pin> pins;
 	pg::Vec<route::ColumnPair> equalities;
 	pg::Vec<route::ColumnPair> edges;
 	pg::Vec<SpreadRte> tables;
 	List *values = NIL; /* expressions, by value number */
+	pg::HashIndex value_index;
 };
 
 /* Which columns a condition may restrict. */
@@ -80,20 +85,40 @@ void gather_query(Gatherer& g, Query *query, Level *parent);
 
 int column_number(Gatherer& g, Query *query, Index varno, AttrNumber attno)
 {
-	for (int i = 0; i < g.columns.size(); i++)
-		if (g.columns[i].query == query && g.columns[i].varno == varno &&
-			g.columns[i].attno == attno)
-			return i;
+	const uint32 hash = hash_combine(static_cast<uint32>(reinterpret_cast<uintptr_t>(query) >> 3),
+									 hash_bytes_uint32(varno << 16 ^ static_cast<uint16>(attno)));
+	const int found = g.column_index.find(hash, [&](int number) {
+		const Column& column = g.columns[number];
+		return column.query == query && column.varno == varno && column.attno == attno;
+	});
+	if (found >= 0)
+		return found;
+	g.column_index.add(hash, g.columns.size());
 	g.columns.push({query, varno, attno});
 	return g.columns.size() - 1;
 }
 
+/* Equal expressions have equal hashes; others than constants differ rarely. */
+uint32 hash_expression(const Expr *value)
+{
+	if (IsA(value, Param))
+		return hash_combine(T_Param, reinterpret_cast<const Param *>(value)->paramid);
+	if (!IsA(value, Const) || reinterpret_cast<const Const *>(value)->constisnull)
+		return nodeTag(value);
+	const Const *constant = reinterpret_cast<const Const *>(value);
+	return hash_combine(
+		constant->consttype,
+		datum_image_hash(constant->constvalue, constant->constbyval, constant->constlen));
+}
+
 int value_number(Gatherer& g, Expr *value)
 {
-	ListCell *cell;
-	foreach (cell, g.values)
-		if (equal(lfirst(cell), value))
-			return foreach_current_index(cell);
+	const uint32 hash = hash_expression(value);
+	const int found = g.value_index.find(
+		hash, [&](int number) { return equal(list_nth(g.values, number), value); });
+	if (found >= 0)
+		return found;
+	g.value_index.add(hash, list_length(g.values));
 	g.values = lappend(g.values, value);
 	return list_length(g.values) - 1;
 }

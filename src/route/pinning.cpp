@@ -1,10 +1,14 @@
 /*
  * pinning.cpp: spreading pins over columns that must be equal, until nothing changes.
  *
- * The pairs are few (a statement's conditions), so that a loop to the fixed point beats
- * anything with a set-up.
+ * The pairs are few in most statements (their conditions), so that going through all of them until
+ * nothing changes beats anything with a set-up. Where they are many each column that gets a value
+ * is looked at once, with the pairs that lead away from it.
  */
 #include "civitas/route/pinning.h"
+
+#include <cstddef>
+#include <vector>
 
 namespace civitas::route {
 
@@ -18,16 +22,10 @@ bool pass_on(std::span<int> value_of, int from, int to)
 	return true;
 }
 
-} // namespace
+constexpr size_t MANY_PAIRS = 32;
 
-void find_pins(const PinFacts& facts, std::span<int> value_of)
+void spread_over_few(const PinFacts& facts, std::span<int> value_of)
 {
-	for (int& value : value_of)
-		value = NOT_PINNED;
-	for (const Pin& pin : facts.pins)
-		if (value_of[pin.column] == NOT_PINNED)
-			value_of[pin.column] = pin.value;
-
 	bool changed = true;
 	while (changed)
 	{
@@ -40,6 +38,55 @@ void find_pins(const PinFacts& facts, std::span<int> value_of)
 		for (const ColumnPair& pair : facts.edges)
 			changed |= pass_on(value_of, pair.from, pair.to);
 	}
+}
+
+/* Breadth first, over the pairs sorted by the column that they lead away from. */
+void spread_over_many(const PinFacts& facts, std::span<int> value_of)
+{
+	std::vector<int> first(value_of.size() + 1, 0);
+	const auto each_pair = [&](auto visit) {
+		for (const ColumnPair& pair : facts.equalities)
+		{
+			visit(pair.from, pair.to);
+			visit(pair.to, pair.from);
+		}
+		for (const ColumnPair& pair : facts.edges)
+			visit(pair.from, pair.to);
+	};
+	each_pair([&](int from, int) { first[from + 1]++; });
+	for (size_t column = 0; column < value_of.size(); column++)
+		first[column + 1] += first[column];
+	std::vector<int> next(first.begin(), first.end() - 1);
+	std::vector<int> targets(first.back());
+	each_pair([&](int from, int to) { targets[next[from]++] = to; });
+
+	std::vector<int> pinned;
+	for (size_t column = 0; column < value_of.size(); column++)
+		if (value_of[column] != NOT_PINNED)
+			pinned.push_back(static_cast<int>(column));
+	for (size_t done = 0; done < pinned.size(); done++)
+	{
+		const int from = pinned[done];
+		for (int at = first[from]; at < first[from + 1]; at++)
+			if (pass_on(value_of, from, targets[at]))
+				pinned.push_back(targets[at]);
+	}
+}
+
+} // namespace
+
+void find_pins(const PinFacts& facts, std::span<int> value_of)
+{
+	for (int& value : value_of)
+		value = NOT_PINNED;
+	for (const Pin& pin : facts.pins)
+		if (value_of[pin.column] == NOT_PINNED)
+			value_of[pin.column] = pin.value;
+
+	if (facts.equalities.size() + facts.edges.size() < MANY_PAIRS)
+		spread_over_few(facts, value_of);
+	else
+		spread_over_many(facts, value_of);
 }
 
 Together together(std::span<const SpreadTable> tables, int *value)

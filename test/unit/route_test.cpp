@@ -49,6 +49,30 @@ TEST(FindPins, CyclesEnd)
 			  (std::vector<int>{0, 0, 0}));
 }
 
+/* Each column is equal to the one before it, in the order that is worst for going through the pairs. */
+TEST(FindPins, LongChainsOfPairs)
+{
+	constexpr int COLUMNS = 5000;
+	std::vector<ColumnPair> equalities;
+	std::vector<ColumnPair> edges;
+	for (int column = COLUMNS - 1; column > 0; column--)
+		(column % 2 ? equalities : edges).push_back({column - 1, column});
+	EXPECT_EQ(pins(COLUMNS, {{0, 3}}, equalities, edges), std::vector<int>(COLUMNS, 3));
+	std::vector<int> upwards(COLUMNS, NO);
+	upwards[COLUMNS - 1] = upwards[COLUMNS - 2] = 3;
+	EXPECT_EQ(pins(COLUMNS, {{COLUMNS - 1, 3}}, equalities, edges), upwards);
+}
+
+TEST(FindPins, ManyPairsLeaveOtherValuesAlone)
+{
+	std::vector<ColumnPair> equalities;
+	for (int column = 1; column < 100; column++)
+		equalities.push_back({0, column});
+	std::vector<int> expected(100, 1);
+	expected[7] = 2;
+	EXPECT_EQ(pins(100, {{0, 1}, {7, 2}}, equalities), expected);
+}
+
 TEST(Together, OneValueForAll)
 {
 	int value;
