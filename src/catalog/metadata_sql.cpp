@@ -9,6 +9,7 @@
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/writes.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/str.h"
 
 CIVITAS_PG_BEGIN
@@ -163,7 +164,7 @@ void check_owner(Oid relid)
 	if (get_rel_name(relid) == nullptr)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("relation with OID %u does not exist", relid)));
-	if (!pg_class_ownercheck(relid, GetUserId()))
+	if (!pg::owns(RelationRelationId, relid))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 }
 

@@ -17,6 +17,7 @@
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/cluster/cluster.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/debug_point.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/txn/transaction.h"
@@ -261,7 +262,7 @@ void check_shard_owner(ShardId shard)
 	if (!catalog::find_shard(shard, &owner))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("shard " INT64_FORMAT " does not exist", shard)));
-	if (!pg_class_ownercheck(owner.relid, GetUserId()))
+	if (!pg::owns(RelationRelationId, owner.relid))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(owner.relid));
 }
 

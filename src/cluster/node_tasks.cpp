@@ -250,7 +250,6 @@ void close_lanes(Lane *lanes)
 
 void run_tasks(std::span<NodeTask> tasks, bool parallel)
 {
-	const size_t window = parallel ? WINDOW : 1;
 	for (NodeTask& task : tasks)
 	{
 		task.success = task.connected = false;
@@ -259,7 +258,7 @@ void run_tasks(std::span<NodeTask> tasks, bool parallel)
 	auto *lanes = static_cast<Lane *>(palloc0(sizeof(Lane) * WINDOW));
 	PG_TRY();
 	{
-		run_windows(tasks, window, lanes);
+		run_windows(tasks, parallel ? WINDOW : 1, lanes);
 	}
 	PG_FINALLY();
 	{

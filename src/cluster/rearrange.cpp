@@ -6,6 +6,7 @@
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/cluster/cluster.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/debug_point.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/txn/transaction.h"
@@ -166,7 +167,7 @@ void check_owner(List *tables)
 {
 	ListCell *cell;
 	foreach (cell, tables)
-		if (!pg_class_ownercheck(lfirst_oid(cell), GetUserId()))
+		if (!pg::owns(RelationRelationId, lfirst_oid(cell)))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(lfirst_oid(cell)));
 }
 

@@ -14,6 +14,7 @@
 #include "rebalance.h"
 
 #include "civitas/catalog/tables.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/core_call.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
@@ -262,7 +263,7 @@ void ask_where_allowed(Planning& planning, ShardId shard_id)
 
 void check_owner(Oid relid)
 {
-	if (!pg_class_ownercheck(relid, GetUserId()))
+	if (!pg::owns(RelationRelationId, relid))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 }
 

@@ -11,6 +11,7 @@
 #include "civitas/catalog/writes.h"
 #include "civitas/ddl/shard_ddl.h"
 #include "civitas/deparse/table_definition.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/sql_text.h"
 #include "local_shards.h"
 #include "objects.h"
@@ -99,7 +100,7 @@ static List *add_default_columns(List *privileges, Oid relid)
 
 static void grant_default_columns(Oid relid)
 {
-	if (!pg_class_ownercheck(relid, GetUserId()))
+	if (!pg::owns(RelationRelationId, relid))
 		return;
 	const char *sql = deparse::default_column_grant(relid);
 	if (sql != nullptr)

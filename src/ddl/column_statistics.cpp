@@ -65,9 +65,7 @@ VacAttrStats *examine_column(Relation relation, Form_pg_attribute attribute)
 	if (attribute->attisdropped || pg::statistics_target(relation, attribute) == 0)
 		return nullptr;
 	auto *stats = static_cast<VacAttrStats *>(palloc0(sizeof(VacAttrStats)));
-	stats->attr = static_cast<Form_pg_attribute>(palloc(ATTRIBUTE_FIXED_PART_SIZE));
-	memcpy(stats->attr, attribute, ATTRIBUTE_FIXED_PART_SIZE);
-	pg::set_statistics_target(stats, pg::statistics_target(relation, attribute));
+	pg::set_analyzed_column(stats, relation, attribute);
 	stats->attrtypid = attribute->atttypid;
 	stats->attrtypmod = attribute->atttypmod;
 	stats->attrcollid = attribute->attcollation;

@@ -12,6 +12,7 @@
 #include "alter_table.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/tables.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
@@ -216,7 +217,7 @@ void drop_index_concurrently(const UtilityCall& call)
 	const Oid index_id =
 		RangeVarGetRelid(makeRangeVarFromNameList(linitial_node(List, statement->objects)),
 						 ShareUpdateExclusiveLock, false);
-	if (!pg_class_ownercheck(index_id, GetUserId()))
+	if (!pg::owns(RelationRelationId, index_id))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index_id));
 	const Oid relid = IndexGetRelation(index_id, false);
 	if (OidIsValid(get_index_constraint(index_id)))

@@ -11,6 +11,7 @@
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/ddl/shard_ddl.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
@@ -46,7 +47,7 @@ static void require_internal()
 
 static void require_owner(Oid relid)
 {
-	if (!pg_class_ownercheck(relid, GetUserId()))
+	if (!pg::owns(RelationRelationId, relid))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 }
 

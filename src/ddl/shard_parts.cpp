@@ -9,6 +9,7 @@
 #include "civitas/catalog/tables.h"
 #include "civitas/ddl/shard_ddl.h"
 #include "civitas/deparse/table_definition.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/vec.h"
 #include "shard_names.h"
@@ -107,7 +108,7 @@ static void require_owner(Oid relid)
 	if (get_rel_name(relid) == nullptr)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("relation with OID %u does not exist", relid)));
-	if (!pg_class_ownercheck(relid, GetUserId()))
+	if (!pg::owns(RelationRelationId, relid))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 }
 

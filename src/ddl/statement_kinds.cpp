@@ -10,6 +10,7 @@
 #include "alter_table.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
+#include "civitas/pg/compat.h"
 #include "shard_names.h"
 
 CIVITAS_PG_BEGIN
@@ -56,7 +57,7 @@ static List *maintained_tables()
 	foreach (cell, catalog::all_table_oids())
 	{
 		const Oid relid = lfirst_oid(cell);
-		if (pg_class_ownercheck(relid, GetUserId()))
+		if (pg::owns(RelationRelationId, relid))
 			relations =
 				lappend(relations, makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
 												get_rel_name(relid), -1));

@@ -3,6 +3,8 @@
  */
 #include "table_checks.h"
 
+#include "civitas/pg/compat.h"
+
 CIVITAS_PG_BEGIN
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -50,7 +52,7 @@ void open_for_distribution(Oid relid, LOCKMODE lock)
 	if (get_rel_name(relid) == nullptr)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("relation with OID %u does not exist", relid)));
-	if (!pg_class_ownercheck(relid, GetUserId()))
+	if (!pg::owns(RelationRelationId, relid))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)),
 					   get_rel_name(relid));
 	LockRelationOid(relid, lock);

@@ -20,6 +20,7 @@
 #include "civitas/catalog/writes.h"
 #include "civitas/deparse/table_definition.h"
 #include "civitas/executor/copy.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
@@ -164,7 +165,7 @@ static void lock_own_shells(List *tables)
 {
 	ListCell *cell;
 	foreach (cell, tables)
-		if (pg_class_ownercheck(lfirst_oid(cell), GetUserId()))
+		if (pg::owns(RelationRelationId, lfirst_oid(cell)))
 			LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
 }
 
@@ -173,7 +174,7 @@ static void lock_against_moves(List *tables)
 {
 	ListCell *cell;
 	foreach (cell, tables)
-		if (pg_class_ownercheck(lfirst_oid(cell), GetUserId()))
+		if (pg::owns(RelationRelationId, lfirst_oid(cell)))
 			LockRelationOid(lfirst_oid(cell), ShareUpdateExclusiveLock);
 }
 
@@ -334,7 +335,7 @@ static void before_drop_schema(const DropStmt *statement)
 	{
 		const Oid schema = get_namespace_oid(strVal(lfirst(cell)), true);
 		if (OidIsValid(schema) && catalog::is_coordinator() &&
-			pg_namespace_ownercheck(schema, GetUserId()))
+			pg::owns(NamespaceRelationId, schema))
 			drop_shards_in_schema(schema);
 	}
 }

@@ -11,6 +11,7 @@
  */
 #include "execution.h"
 
+#include "civitas/pg/compat.h"
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN

@@ -9,6 +9,8 @@
  */
 #include "execution.h"
 
+#include "civitas/pg/compat.h"
+
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
 #include "lib/binaryheap.h"
@@ -195,7 +197,7 @@ void merge_add(Merge *merge, int task, Datum *values, bool *nulls)
 	if (MemoryContextMemAllocated(merge->rows_context, false) > work_mem * Size{1024})
 		spill(merge);
 	MemoryContextSwitchTo(merge->rows_context);
-	MinimalTuple row = heap_form_minimal_tuple(merge->execution->row_type, values, nulls);
+	MinimalTuple row = pg::form_minimal_tuple(merge->execution->row_type, values, nulls);
 	MemoryContextSwitchTo(old);
 	run.rows->push(row);
 }

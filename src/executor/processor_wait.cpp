@@ -14,6 +14,7 @@
  */
 #include "execution.h"
 
+#include "civitas/pg/compat.h"
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
@@ -109,12 +110,12 @@ void report_processor_wait()
 	ran_before = ran;
 }
 
-void run_executor(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
+void run_executor(CIVITAS_RUN_PARAMETERS)
 {
 	if (previous_run != nullptr)
-		previous_run(query, direction, count, once);
+		previous_run(CIVITAS_RUN_ARGUMENTS);
 	else
-		standard_ExecutorRun(query, direction, count, once);
+		standard_ExecutorRun(CIVITAS_RUN_ARGUMENTS);
 	if (whereToSendOutput == DestRemote && MyBackendType == B_BACKEND)
 		report_processor_wait();
 }

@@ -54,7 +54,7 @@ void open_tables(EState *estate, const plan::RemoteQuery *query)
 	{
 		const auto *rte = lfirst_node(RangeTblEntry, cell);
 		if (rte->rtekind == RTE_RELATION && list_member_oid(query->relations, rte->relid))
-			ExecGetRangeTableRelation(estate, foreach_current_index(cell) + 1);
+			pg::open_range_table_relation(estate, foreach_current_index(cell) + 1);
 	}
 }
 

@@ -13,6 +13,7 @@
  * the shard group sticks to it.
  */
 #include "civitas/catalog/nodes.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 #include "execution.h"
@@ -246,7 +247,7 @@ void pump_streams(ShardCopy *copy)
 /* Waits until a busy socket is ready or something wants our attention. */
 static void wait_for_sockets(ShardCopy *copy)
 {
-	WaitEventSet *set = CreateWaitEventSet(copy->context, copy->streams->size() + 2);
+	WaitEventSet *set = pg::create_wait_set(static_cast<int>(copy->streams->size()) + 2);
 	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
 	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
 	for (Stream *stream : *copy->streams)

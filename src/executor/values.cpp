@@ -7,6 +7,8 @@
  */
 #include "values.h"
 
+#include "civitas/pg/compat.h"
+
 CIVITAS_PG_BEGIN
 #include "access/transam.h"
 #include "catalog/pg_type.h"
@@ -101,7 +103,7 @@ Encoded encode_value(Oid type, Datum value)
 	{
 		getTypeBinaryOutputInfo(type, &function, &is_varlena);
 		bytea *bytes = OidSendFunctionCall(function, value);
-		return {VARDATA(bytes), static_cast<int>(VARSIZE(bytes) - VARHDRSZ), 1};
+		return {VARDATA_ANY(bytes), static_cast<int>(VARSIZE_ANY_EXHDR(bytes)), 1};
 	}
 	getTypeOutputInfo(type, &function, &is_varlena);
 	return {OidOutputFunctionCall(function, value), 0, 0};

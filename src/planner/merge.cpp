@@ -230,7 +230,7 @@ Expr *action_number(const Merge *merge)
 		NullTest *matched = makeNode(NullTest);
 		matched->arg = reinterpret_cast<Expr *>(
 			makeVar(merge->target, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0));
-		matched->nulltesttype = action->matched ? IS_NOT_NULL : IS_NULL;
+		matched->nulltesttype = pg::acts_on_matched(action) ? IS_NOT_NULL : IS_NULL;
 		matched->location = -1;
 		List *conditions = list_make1(matched);
 		if (action->qual)

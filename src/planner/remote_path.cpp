@@ -46,7 +46,7 @@ void finish_joins(Node *node, List **rtable, List **names, List **vars)
 	if (IsA(node, RangeTblRef))
 	{
 		const int index = castNode(RangeTblRef, node)->rtindex;
-		expandRTE(rt_fetch(index, *rtable), index, 0, -1, false, names, vars);
+		pg::expand_columns(rt_fetch(index, *rtable), index, names, vars);
 		return;
 	}
 	JoinExpr *join = castNode(JoinExpr, node);

@@ -45,14 +45,14 @@ void start_executor(QueryDesc *query, int flags)
 
 /* After an error `innermost` stays behind: it then matches no portal's plan, until the transaction
  * ends. */
-void run_executor(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
+void run_executor(CIVITAS_RUN_PARAMETERS)
 {
 	const PlannedStmt *outer = innermost;
 	innermost = query->plannedstmt;
 	if (previous_run != nullptr)
-		previous_run(query, direction, count, once);
+		previous_run(CIVITAS_RUN_ARGUMENTS);
 	else
-		standard_ExecutorRun(query, direction, count, once);
+		standard_ExecutorRun(CIVITAS_RUN_ARGUMENTS);
 	innermost = outer;
 }
 

@@ -17,14 +17,20 @@ CIVITAS_PG_BEGIN
 #include "access/multixact.h"
 #include "access/sysattr.h"
 #include "catalog/index.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
 #include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_node.h"
+#include "parser/parse_relation.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/procsignal.h"
@@ -40,6 +46,9 @@ CIVITAS_PG_BEGIN
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/syscache.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 
 /* Declared in libpq/libpq.h, which needs the headers of GSSAPI; the same in every version. */
 extern bool pq_buffer_has_data(void);
@@ -200,7 +209,7 @@ inline void update_relation_statistics(Relation relation, BlockNumber pages, dou
 }
 /*
  * How closely ANALYZE is to look at a column: -1 is the default, 0 not at all. 17 made the
- * catalog's column nullable and gave VacAttrStats a copy.
+ * catalog's column nullable, and VacAttrStats keep this number in place of a copy of the column.
  */
 #if PG_VERSION_NUM >= 170000
 inline int statistics_target(Relation relation, Form_pg_attribute attribute)
@@ -214,16 +223,20 @@ inline int statistics_target(Relation relation, Form_pg_attribute attribute)
 	ReleaseSysCache(tuple);
 	return is_null ? -1 : DatumGetInt16(target);
 }
-inline void set_statistics_target(VacAttrStats *stats, int target)
+inline void set_analyzed_column(VacAttrStats *stats, Relation relation, Form_pg_attribute attribute)
 {
-	stats->attstattarget = target;
+	stats->attstattarget = statistics_target(relation, attribute);
 }
 #else
 inline int statistics_target(Relation, Form_pg_attribute attribute)
 {
 	return attribute->attstattarget;
 }
-inline void set_statistics_target(VacAttrStats *, int) {}
+inline void set_analyzed_column(VacAttrStats *stats, Relation, Form_pg_attribute attribute)
+{
+	stats->attr = static_cast<Form_pg_attribute>(palloc(ATTRIBUTE_FIXED_PART_SIZE));
+	memcpy(stats->attr, attribute, ATTRIBUTE_FIXED_PART_SIZE);
+}
 #endif
 /* Calls walker for each child of an expression or jointree node. */
 inline bool walk_children(Node *node, Walker walker, void *context)
@@ -253,6 +266,57 @@ inline bool walk_plan_state(PlanState *state, bool (*walker)(PlanState *, void *
 #else
 	return planstate_tree_walker(
 		state, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(walker)), context);
+#endif
+}
+
+/*
+ * The parameters of a hook of ExecutorRun, and the same handed on; 18 dropped execute_once.
+ */
+#if PG_VERSION_NUM >= 180000
+#define CIVITAS_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define CIVITAS_RUN_ARGUMENTS query, direction, count
+#else
+#define CIVITAS_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define CIVITAS_RUN_ARGUMENTS query, direction, count, once
+#endif
+
+/* Opens a relation of the range table by its number, not as one that is written; 18 asks. */
+inline Relation open_range_table_relation(EState *estate, Index number)
+{
+#if PG_VERSION_NUM >= 180000
+	return ExecGetRangeTableRelation(estate, number, false);
+#else
+	return ExecGetRangeTableRelation(estate, number);
+#endif
+}
+
+/* A row in the current memory context, nothing before it; 18 can leave room there. */
+inline MinimalTuple form_minimal_tuple(TupleDesc type, Datum *values, bool *nulls)
+{
+#if PG_VERSION_NUM >= 180000
+	return heap_form_minimal_tuple(type, values, nulls, 0);
+#else
+	return heap_form_minimal_tuple(type, values, nulls);
+#endif
+}
+
+/* A relation's columns as names and Vars, without dropped ones; 18 added RETURNING OLD and NEW. */
+inline void expand_columns(RangeTblEntry *rte, int number, List **names, List **vars)
+{
+#if PG_VERSION_NUM >= 180000
+	expandRTE(rte, number, 0, VAR_RETURNING_DEFAULT, -1, false, names, vars);
+#else
+	expandRTE(rte, number, 0, -1, false, names, vars);
+#endif
+}
+
+/* Whether an action of MERGE is for rows of the target; 17 added those that only the target has. */
+inline bool acts_on_matched(const MergeAction *action)
+{
+#if PG_VERSION_NUM >= 170000
+	return action->matchKind != MERGE_WHEN_NOT_MATCHED_BY_TARGET;
+#else
+	return action->matched;
 #endif
 }
 
@@ -295,6 +359,21 @@ inline bool is_view_conflict_check(const WithCheckOption *option)
 {
 	return option->kind > WCO_RLS_MERGE_DELETE_CHECK;
 }
+
+/* Whether the current user owns an object of a catalog, or is a superuser. 16 made the check
+ * generic. */
+#if PG_VERSION_NUM >= 160000
+inline bool owns(Oid catalog, Oid object)
+{
+	return object_ownercheck(catalog, object, GetUserId());
+}
+#else
+inline bool owns(Oid catalog, Oid object)
+{
+	return catalog == NamespaceRelationId ? pg_namespace_ownercheck(object, GetUserId())
+										  : pg_class_ownercheck(object, GetUserId());
+}
+#endif
 
 /* Whether the current user may call a function. 16 made the check generic. */
 #if PG_VERSION_NUM >= 160000
