@@ -189,7 +189,7 @@ void transfer(const Request& request)
 	begin_progress(transfers, request.copy ? "copy" : "move");
 	PG_TRY();
 	{
-		carry_out(request, tables, transfers);
+		carry_out(request, tables, list.span());
 	}
 	PG_FINALLY();
 	{

@@ -85,12 +85,14 @@ void note_query(Facts *facts, Query *query, bool top)
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
 		index++;
 		facts->security_quals |= rte->securityQuals != NIL || rte->security_barrier;
-		if (rte->rtekind == RTE_RELATION)
+		pg::Rights *rights = pg::rights_of(query, rte);
+		if (rte->rtekind == RTE_RELATION || rights != nullptr)
 		{
 			facts->range_tables = lappend(facts->range_tables, rte);
-			if (bms_is_member(index, used))
-				note_relation(facts, rte, index == query->resultRelation, top);
+			facts->rights = lappend(facts->rights, rights);
 		}
+		if (rte->rtekind == RTE_RELATION && bms_is_member(index, used))
+			note_relation(facts, rte, index == query->resultRelation, top);
 		else if (rte->rtekind == RTE_NAMEDTUPLESTORE)
 			facts->local_rows = true;
 		facts->simple &= rte->rtekind == RTE_RELATION || rte->rtekind == RTE_RESULT;
@@ -256,44 +258,54 @@ bool own_function_walker(Node *node, void *context)
 	return pg::walk_children(node, own_function_walker, context);
 }
 
-bool has_rights(Oid role, List *range_tables)
+bool asks_for_shards(const pg::Rights *rights)
+{
+	return rights != nullptr && catalog::find_table(rights->relid) != nullptr;
+}
+
+bool has_rights(Oid role, const pg::Rights *rights)
+{
+	return !asks_for_shards(rights) || pg_class_aclmask(rights->relid, role, rights->requiredPerms,
+														ACLMASK_ALL) == rights->requiredPerms;
+}
+
+bool has_all_rights(Oid role, List *rights)
 {
 	ListCell *cell;
-	foreach (cell, range_tables)
-	{
-		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
-		if (deparse::is_sharded_rte(rte) && pg_class_aclmask(rte->relid, role, rte->requiredPerms,
-															 ACLMASK_ALL) != rte->requiredPerms)
+	foreach (cell, rights)
+		if (!has_rights(role, static_cast<const pg::Rights *>(lfirst(cell))))
 			return false;
-	}
 	return true;
 }
 
 } // namespace
 
-bool through_views(List *range_tables)
+bool through_views(List *rights)
 {
 	ListCell *cell;
-	foreach (cell, range_tables)
-		if (OidIsValid(lfirst_node(RangeTblEntry, cell)->checkAsUser))
+	foreach (cell, rights)
+	{
+		const auto *asked = static_cast<const pg::Rights *>(lfirst(cell));
+		if (asked != nullptr && OidIsValid(asked->checkAsUser))
 			return true;
+	}
 	return false;
 }
 
-Oid role_for_shards(List *range_tables, Node *node)
+Oid role_for_shards(List *rights, Node *node)
 {
 	Oid role = InvalidOid;
 	ListCell *cell;
-	foreach (cell, range_tables)
+	foreach (cell, rights)
 	{
-		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
-		if (!deparse::is_sharded_rte(rte) || !OidIsValid(rte->checkAsUser) ||
-			rte->checkAsUser == GetUserId())
+		const auto *asked = static_cast<const pg::Rights *>(lfirst(cell));
+		if (!asks_for_shards(asked) || !OidIsValid(asked->checkAsUser) ||
+			asked->checkAsUser == GetUserId())
 			continue;
-		if (!has_rights(GetUserId(), list_make1(const_cast<RangeTblEntry *>(rte))))
-			role = rte->checkAsUser;
+		if (!has_rights(GetUserId(), asked))
+			role = asked->checkAsUser;
 	}
-	if (!OidIsValid(role) || own_function_walker(node, nullptr) || !has_rights(role, range_tables))
+	if (!OidIsValid(role) || own_function_walker(node, nullptr) || !has_all_rights(role, rights))
 		return InvalidOid;
 	return role;
 }

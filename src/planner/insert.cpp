@@ -319,11 +319,16 @@ PlannedStmt *plan_insert_select(Query *query, List *columns, const Facts& facts,
 
 	/* The target and ON CONFLICT's entries; those of the SELECT are there already. */
 	Facts own = facts;
-	own.range_tables = NIL;
+	own.range_tables = own.rights = NIL;
 	ListCell *cell;
 	foreach (cell, query->rtable)
-		if (lfirst_node(RangeTblEntry, cell)->rtekind == RTE_RELATION)
-			own.range_tables = lappend(own.range_tables, lfirst(cell));
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		if (rte->rtekind != RTE_RELATION)
+			continue;
+		own.range_tables = lappend(own.range_tables, rte);
+		own.rights = lappend(own.rights, pg::rights_of(query, rte));
+	}
 	add_range_tables(statement, query, own);
 
 	return write_rows(statement, query, remote, parameters, table.relid);
@@ -392,8 +397,11 @@ PlannedStmt *write_rows(PlannedStmt *statement, Query *query, plan::RemoteQuery 
 	scan->scan.plan.plan_rows = query->returningList ? statement->planTree->plan_rows : 0;
 	remote->tier = plan::Tier::General;
 	if (query->resultRelation)
-		remote->run_as = role_for_shards(list_make1(rt_fetch(query->resultRelation, query->rtable)),
+	{
+		RangeTblEntry *target = rt_fetch(query->resultRelation, query->rtable);
+		remote->run_as = role_for_shards(list_make1(pg::rights_of(query, target)),
 										 reinterpret_cast<Node *>(query->returningList));
+	}
 	remote->command = query->commandType;
 	remote->relations = list_make1_oid(relid);
 	remote->returns_rows = query->returningList != NIL;

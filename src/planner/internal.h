@@ -20,7 +20,8 @@ namespace civitas::planner {
 struct Facts
 {
 	List *relations;	/* oid list: every sharded table, once */
-	List *range_tables; /* every RangeTblEntry of a relation, for permissions and locks */
+	List *range_tables; /* every RangeTblEntry that asks for rights or locks */
+	List *rights;		/* pg::Rights of each, null for none */
 	int sharded_count;	/* appearances of distributed (not reference) tables in FROM lists and as
 						   targets */
 	int reference_count;
@@ -48,13 +49,13 @@ bool computes_with_tableoid(Node *node);
 /*
  * The role in whose name shards must be read and changed: tables that are reached through a view
  * are its owner's business, and the asking node has checked the rights of everybody.
- * `range_tables`: the relations' entries; `node`: what is shipped. InvalidOid for the current role,
+ * `rights`: what is asked of the relations; `node`: what is shipped. InvalidOid for the current role,
  * also where `node` calls functions that are not PostgreSQL's own: those must not run in another
  * one's name.
  */
-Oid role_for_shards(List *range_tables, Node *node);
+Oid role_for_shards(List *rights, Node *node);
 /* Whether a table is reached through a view: then a plan is one role's. */
-bool through_views(List *range_tables);
+bool through_views(List *rights);
 /* Uses functions, operators or collations that the other nodes may not have. */
 bool has_local_objects(Node *node);
 

@@ -329,9 +329,10 @@ Query *empty_change(const Merge *merge, const MergeAction *action)
 	Query *change = makeNode(Query);
 	change->commandType = action->commandType;
 	change->canSetTag = true; /* a local table's rows are counted by PostgreSQL */
-	RangeTblEntry *rte =
-		static_cast<RangeTblEntry *>(copyObjectImpl(rt_fetch(merge->target, merge->query->rtable)));
+	RangeTblEntry *target = rt_fetch(merge->target, merge->query->rtable);
+	RangeTblEntry *rte = static_cast<RangeTblEntry *>(copyObjectImpl(target));
 	rte->inFromCl = false;
+	pg::give_rights(change, rte, pg::rights_of(merge->query, target));
 	change->rtable = list_make1(rte);
 	change->resultRelation = 1;
 	change->cteList = static_cast<List *>(copyObjectImpl(merge->query->cteList));

@@ -378,6 +378,7 @@ void lock_in_subquery(Query *select, RowMarkClause *mark)
 	inner->canSetTag = true;
 	RangeTblEntry *table = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
 	table->inFromCl = true;
+	pg::give_rights(inner, table, pg::rights_of(select, rte));
 	inner->rtable = list_make1(table);
 	inner->jointree = makeFromExpr(list_make1(reference(1)), nullptr);
 	select->rowMarks = list_delete_ptr(select->rowMarks, mark);
@@ -607,7 +608,7 @@ PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::T
 	found.local_writes = false;
 	PlannedStmt *statement = plan_general(select, found, text, options, params, reason);
 	Facts own = facts;
-	own.range_tables = NIL;
+	own.range_tables = own.rights = NIL;
 	add_range_tables(statement, query, own);
 	statement = write_rows(statement, query, remote, parameters.exprs, rte->relid);
 	complete_moves(remote);

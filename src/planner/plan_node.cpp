@@ -106,12 +106,15 @@ List *index_var_list(List *scan_target_list)
 void add_range_tables(PlannedStmt *statement, Query *query, const Facts& facts)
 {
 	ListCell *cell;
-	foreach (cell, facts.range_tables)
+	ListCell *rights;
+	forboth(cell, facts.range_tables, rights, facts.rights)
 	{
 		RangeTblEntry *copy = makeNode(RangeTblEntry);
 		*copy = *lfirst_node(RangeTblEntry, cell);
 		copy->tablesample = nullptr;
+		copy->subquery = nullptr;
 		copy->securityQuals = NIL;
+		pg::give_rights(statement, copy, static_cast<const pg::Rights *>(lfirst(rights)));
 		statement->rtable = lappend(statement->rtable, copy);
 	}
 	List *relations = NIL;
@@ -152,8 +155,8 @@ PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *targe
 	scan->scan.plan.parallel_safe = false;
 	statement->planTree = &scan->scan.plan;
 
-	statement->dependsOnRole |= through_views(facts.range_tables);
-	remote->run_as = role_for_shards(facts.range_tables, reinterpret_cast<Node *>(query));
+	statement->dependsOnRole |= through_views(facts.rights);
+	remote->run_as = role_for_shards(facts.rights, reinterpret_cast<Node *>(query));
 	remote->relations = facts.relations;
 	remote->command = query->commandType;
 	remote->binary_results = binary_capable(target_list);

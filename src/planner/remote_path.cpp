@@ -368,17 +368,17 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	if (relation->merged)
 		set_merge_order(remote, relation, columns);
 	remote->binary_results = binary_capable(columns);
-	List *range_tables = NIL;
+	List *rights = NIL;
 	int index = -1;
 	while ((index = bms_next_member(relation->all_relids, index)) >= 0)
 	{
 		RangeTblEntry *rte = planner_rt_fetch(index, root);
-		range_tables = lappend(range_tables, rte);
+		rights = lappend(rights, pg::rights_of(root->parse, rte));
 		if (rte->rtekind == RTE_RELATION)
 			remote->relations = list_append_unique_oid(remote->relations, rte->relid);
 	}
-	root->glob->dependsOnRole |= through_views(range_tables);
-	remote->run_as = role_for_shards(range_tables, reinterpret_cast<Node *>(query));
+	root->glob->dependsOnRole |= through_views(rights);
+	remote->run_as = role_for_shards(rights, reinterpret_cast<Node *>(query));
 	return &scan->scan.plan;
 }
 

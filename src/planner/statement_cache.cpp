@@ -374,6 +374,9 @@ PlannedStmt *instantiate(const Entry *entry, const Query *query, const Shape *sh
 	RangeTblEntry *table = makeNode(RangeTblEntry);
 	*table = *linitial_node(RangeTblEntry, query->rtable);
 	statement->rtable = list_make2(table, lsecond(entry->statement->rtable));
+	pg::forget_rights(statement);
+	pg::give_rights(statement, table,
+					pg::rights_of(query, linitial_node(RangeTblEntry, query->rtable)));
 
 	const CustomScan *kept = castNode(CustomScan, entry->statement->planTree);
 	CustomScan *scan = makeNode(CustomScan);

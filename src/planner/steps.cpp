@@ -283,18 +283,20 @@ Node *conditions_over(const Query *query, int varno)
 Query *read_before(const Query *query, int varno)
 {
 	const RangeTblEntry *rte = rt_fetch(varno, query->rtable);
+	const pg::Rights *rights = pg::rights_of(query, rte);
 	Query *read = makeNode(Query);
 	read->commandType = CMD_SELECT;
 	RangeTblEntry *table = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
 	table->inFromCl = true;
 	table->lateral = false;
+	pg::give_rights(read, table, rights);
 	read->rtable = list_make1(table);
 	RangeTblRef *from = makeNode(RangeTblRef);
 	from->rtindex = 1;
 	read->jointree = makeFromExpr(list_make1(from), conditions_over(query, varno));
 	int used = -1;
 	bool all = false;
-	while ((used = bms_next_member(rte->selectedCols, used)) >= 0)
+	while ((used = bms_next_member(rights->selectedCols, used)) >= 0)
 	{
 		const int attno = used + FirstLowInvalidHeapAttributeNumber;
 		all = all || attno == 0;
@@ -310,8 +312,8 @@ Query *read_before(const Query *query, int varno)
 		if (name)
 			get_atttypetypmodcoll(rte->relid, attno, &type, &typmod, &collation);
 		const bool wanted =
-			name &&
-			(all || bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, rte->selectedCols));
+			name && (all || bms_is_member(attno - FirstLowInvalidHeapAttributeNumber,
+										  rights->selectedCols));
 		Expr *expr = wanted
 						 ? reinterpret_cast<Expr *>(makeVar(1, attno, type, typmod, collation, 0))
 						 : reinterpret_cast<Expr *>(makeNullConst(type, typmod, collation));

@@ -90,6 +90,61 @@ inline void check_rights(ParseState *state, ParseNamespaceItem *)
 	ExecCheckRTPerms(state->p_rtable, true);
 }
 #endif
+/*
+ * What a statement asks to do with a relation, and in whose name. 16 took it out of the range table
+ * entry, into a list beside the range table; a view's subquery then asks for the view's. Before, the
+ * entry itself stands for it: the fields are called the same.
+ */
+#if PG_VERSION_NUM >= 160000
+using Rights = RTEPermissionInfo;
+/* Null: the entry asks for nothing. */
+inline Rights *rights_of(List *all, const RangeTblEntry *rte)
+{
+	return rte->perminfoindex ? list_nth_node(RTEPermissionInfo, all, rte->perminfoindex - 1)
+							  : nullptr;
+}
+inline Rights *rights_of(const Query *query, const RangeTblEntry *rte)
+{
+	return rights_of(query->rteperminfos, rte);
+}
+/* Gives `copy`, an entry of a list beside which `*all` is, the rights of another query's entry. */
+inline void give_rights(List **all, RangeTblEntry *copy, const Rights *rights)
+{
+	copy->perminfoindex = 0;
+	if (rights == nullptr)
+		return;
+	*all = lappend(*all, copyObjectImpl(rights));
+	copy->perminfoindex = static_cast<Index>(list_length(*all));
+}
+inline void give_rights(Query *query, RangeTblEntry *copy, const Rights *rights)
+{
+	give_rights(&query->rteperminfos, copy, rights);
+}
+/* The list is the statement's own afterwards, also where the statement is a flat copy. */
+inline void give_rights(PlannedStmt *statement, RangeTblEntry *copy, const Rights *rights)
+{
+	statement->permInfos = list_copy(statement->permInfos);
+	give_rights(&statement->permInfos, copy, rights);
+}
+inline void forget_rights(PlannedStmt *statement)
+{
+	statement->permInfos = NIL;
+}
+#else
+using Rights = RangeTblEntry;
+inline Rights *rights_of(const Query *, RangeTblEntry *rte)
+{
+	return rte->rtekind == RTE_RELATION ? rte : nullptr;
+}
+inline const Rights *rights_of(const Query *, const RangeTblEntry *rte)
+{
+	return rte->rtekind == RTE_RELATION ? rte : nullptr;
+}
+inline void give_rights(Query *, RangeTblEntry *, const Rights *) {}
+inline void give_rights(PlannedStmt *, RangeTblEntry *, const Rights *) {}
+inline void forget_rights(PlannedStmt *) {}
+#endif
+
 /* A wait set that lives until it is freed; 17 replaced the memory context by a resource owner. */
 inline WaitEventSet *create_wait_set(int event_count)
 {
