@@ -94,11 +94,22 @@ find_free_ports() {
 		die "no $count consecutive free ports found\n"' "$1" "${2:-$$}"
 }
 
+# PostgreSQL's major version: that of PG_CONFIG, else PG_MAJOR, else the one that this release of Debian has.
+pg_major() {
+	if [ -n "${PG_CONFIG:-}" ]; then
+		"$PG_CONFIG" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/'
+	elif [ -n "${PG_MAJOR:-}" ]; then
+		echo "$PG_MAJOR"
+	else
+		case $(. /etc/os-release && echo "${VERSION_ID:-}") in
+		12) echo 15 ;;
+		13) echo 17 ;;
+		*) echo 18 ;;
+		esac
+	fi
+}
+
 # The PostgreSQL installation to build against: its pg_config.
 find_pg_config() {
-	if [ -n "${PG_CONFIG:-}" ]; then
-		echo "$PG_CONFIG"
-	else
-		echo /usr/lib/postgresql/15/bin/pg_config
-	fi
+	echo "${PG_CONFIG:-/usr/lib/postgresql/$(pg_major)/bin/pg_config}"
 }

@@ -59,7 +59,7 @@ void run_executor(CIVITAS_RUN_PARAMETERS)
 /* In the extended protocol: the statement's Sync has arrived behind it. Does not wait. */
 bool sync_follows()
 {
-	return pq_buffer_has_data() && pq_peekbyte() == 'S';
+	return pg::client_input_waits() && pq_peekbyte() == 'S';
 }
 
 } // namespace

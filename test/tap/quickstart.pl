@@ -16,7 +16,8 @@ my $parent = tempdir('civitas-qs-XXXXXX', DIR => '/tmp', CLEANUP => 1);
 chmod 0755, $parent;
 my $dir = "$parent/cluster";
 my $port = free_ports(8);
-my $bindir = "$dir/postgresql/usr/lib/postgresql/15/bin";
+chomp(my $server = `bash -c '. "$source/scripts/lib/common.sh"; dirname "\$(find_pg_config)"'`);
+my $bindir = "$dir/postgresql$server";
 
 # Ports that nobody else who asks there gets while this test runs.
 sub free_ports

@@ -50,8 +50,12 @@ CIVITAS_PG_BEGIN
 #include "varatt.h"
 #endif
 
-/* Declared in libpq/libpq.h, which needs the headers of GSSAPI; the same in every version. */
+/* Declared in libpq/libpq.h, which needs the headers of GSSAPI. 17 says how much there is. */
+#if PG_VERSION_NUM >= 170000
+extern ssize_t pq_buffer_remaining_data(void);
+#else
 extern bool pq_buffer_has_data(void);
+#endif
 extern int pq_peekbyte(void);
 CIVITAS_PG_END
 
@@ -144,6 +148,16 @@ inline void give_rights(Query *, RangeTblEntry *, const Rights *) {}
 inline void give_rights(PlannedStmt *, RangeTblEntry *, const Rights *) {}
 inline void forget_rights(PlannedStmt *) {}
 #endif
+
+/* Whether bytes of the client are there that nobody has looked at. */
+inline bool client_input_waits()
+{
+#if PG_VERSION_NUM >= 170000
+	return pq_buffer_remaining_data() > 0;
+#else
+	return pq_buffer_has_data();
+#endif
+}
 
 /* A wait set that lives until it is freed; 17 replaced the memory context by a resource owner. */
 inline WaitEventSet *create_wait_set(int event_count)
