@@ -9,11 +9,6 @@ AS $$
                      WHERE n.noderole = 'primary'), 0)
 $$;
 
--- The initiator's global pid in an application name; null: not a session of another node.
-CREATE FUNCTION citus_internal.initiator_gpid(application_name text) RETURNS bigint
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$ SELECT pg_catalog.substring(application_name, '^citus_internal gpid=(\d{1,18})$')::bigint $$;
-
 -- The rows of a query on every active node, as JSON.
 CREATE FUNCTION citus_internal.rows_of_nodes(query text, warn boolean, OUT nodeid integer, OUT "row" jsonb)
     RETURNS SETOF record
@@ -83,9 +78,8 @@ AS $$
         WHERE NOT l.granted AND l.waitstart <= clock_timestamp() - min_wait),
     backends AS MATERIALIZED (
         SELECT a.pid, coalesce(a.leader_pid, a.pid) AS leader,
-            coalesce(citus_internal.initiator_gpid(a.application_name),
-                     citus_calculate_gpid((SELECT id FROM self), coalesce(a.leader_pid, a.pid))) AS gpid
-        FROM pg_stat_get_activity(NULL) a
+            coalesce(s.global_pid, citus_calculate_gpid((SELECT id FROM self), coalesce(a.leader_pid, a.pid))) AS gpid
+        FROM pg_stat_get_activity(NULL) a LEFT JOIN citus_internal.node_sessions() s ON s.pid = coalesce(a.leader_pid, a.pid)
         WHERE a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
           AND EXISTS (SELECT FROM waits)),
     known AS MATERIALIZED (
@@ -160,9 +154,13 @@ CREATE FUNCTION pg_catalog.citus_stat_activity(
     RETURNS SETOF record
     LANGUAGE sql VOLATILE SET search_path = pg_catalog
 AS $$
-    SELECT coalesce(citus_internal.initiator_gpid(r.application_name), citus_calculate_gpid(n.nodeid, r.pid)),
-        n.nodeid, coalesce(r.application_name LIKE 'citus\_internal gpid=%', false), r.*
-    FROM citus_internal.rows_of_nodes('SELECT * FROM pg_catalog.pg_stat_activity', true) n,
+    SELECT coalesce((n."row" ->> 'initiator')::bigint, citus_calculate_gpid(n.nodeid, r.pid)),
+        n.nodeid, n."row" ->> 'initiator' IS NOT NULL, r.*
+    FROM citus_internal.rows_of_nodes($query$
+            SELECT a.*, s.global_pid AS initiator FROM pg_catalog.pg_stat_activity a
+                LEFT JOIN citus_internal.node_sessions() s
+                    ON s.pid OPERATOR(pg_catalog.=) coalesce(a.leader_pid, a.pid)
+        $query$, true) n,
         jsonb_to_record(n."row") AS r(datid oid, datname name, pid integer, leader_pid integer, usesysid oid,
             usename name, application_name text, client_addr inet, client_hostname text, client_port integer,
             backend_start timestamptz, xact_start timestamptz, query_start timestamptz, state_change timestamptz,
@@ -184,23 +182,25 @@ CREATE FUNCTION pg_catalog.citus_locks(
     LANGUAGE sql VOLATILE SET search_path = pg_catalog
 AS $$
     -- A lock of a prepared transaction has no process.
-    SELECT coalesce(citus_internal.initiator_gpid(r.application_name), citus_calculate_gpid(n.nodeid, r.pid)),
+    SELECT coalesce(r.initiator, citus_calculate_gpid(n.nodeid, r.pid)),
         n.nodeid, r.locktype, r.database, r.relation, r.relation_name, r.page, r.tuple, r.virtualxid, r.transactionid,
         r.classid, r.objid, r.objsubid, r.virtualtransaction, r.pid, r.mode, r.granted, r.fastpath, r.waitstart
     FROM citus_internal.rows_of_nodes($query$
-            SELECT l.*, a.application_name, CASE WHEN d.oid IS NOT NULL THEN
+            SELECT l.*, s.global_pid AS initiator, CASE WHEN d.oid IS NOT NULL THEN
                     -- The same whatever the search path of the session on the node.
                     pg_catalog.regexp_replace(l.relation::pg_catalog.regclass::text, '^(public|pg_catalog)\.', '')
                 END AS relation_name
             FROM pg_catalog.pg_locks l
-                LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)
+                LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
+                LEFT JOIN citus_internal.node_sessions() s
+                    ON s.pid OPERATOR(pg_catalog.=) coalesce(a.leader_pid, a.pid)
                 LEFT JOIN pg_catalog.pg_database d
                     ON d.oid = l.database AND d.datname = pg_catalog.current_database()
         $query$, true) n,
         jsonb_to_record(n."row") AS r(locktype text, database oid, relation oid, relation_name text, page integer,
             tuple smallint, virtualxid text, transactionid xid, classid oid, objid oid, objsubid smallint,
             virtualtransaction text, pid integer, mode text, granted boolean, fastpath boolean, waitstart timestamptz,
-            application_name text)
+            initiator bigint)
 $$;
 
 CREATE VIEW citus.citus_locks AS SELECT * FROM pg_catalog.citus_locks();

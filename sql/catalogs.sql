@@ -49,6 +49,18 @@ CREATE TABLE citus.pg_dist_authinfo (
     PRIMARY KEY (rolename, nodeid)
 );
 
+-- What the nodes of a cluster know each other by: src/txn/node_proof.cpp. A server begins as a cluster of its own. Not a
+-- configuration table of the extension, so no dump holds it; row security keeps out who may read all tables.
+CREATE TABLE citus_internal.cluster_secret (
+    secret bytea NOT NULL CHECK (octet_length(secret) OPERATOR(pg_catalog.=) 32),
+    current boolean NOT NULL,
+    valid_until timestamptz NOT NULL
+);
+ALTER TABLE citus_internal.cluster_secret ENABLE ROW LEVEL SECURITY;
+REVOKE ALL ON citus_internal.cluster_secret FROM PUBLIC;
+INSERT INTO citus_internal.cluster_secret
+    VALUES (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), true, 'infinity');
+
 -- Where to connect instead of a node's own address (a pooler).
 CREATE TABLE citus.pg_dist_poolinfo (
     nodeid integer NOT NULL PRIMARY KEY,

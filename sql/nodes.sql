@@ -180,16 +180,17 @@ END
 $$;
 REVOKE ALL ON FUNCTION citus_internal.leave_cluster() FROM PUBLIC;
 
-CREATE FUNCTION citus_internal.join_cluster(local_group integer, coordinator_id text) RETURNS void
+CREATE FUNCTION citus_internal.join_cluster(local_group integer, coordinator_id text, secret bytea) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
 AS $$
 BEGIN
     PERFORM citus_internal.leave_cluster();
+    PERFORM citus_internal.use_secret(secret);
     UPDATE pg_dist_local_group SET groupid = local_group;
     UPDATE pg_dist_node_metadata SET metadata = metadata || jsonb_build_object('coordinator_id', coordinator_id);
 END
 $$;
-REVOKE ALL ON FUNCTION citus_internal.join_cluster(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION citus_internal.join_cluster(integer, text, bytea) FROM PUBLIC;
 
 CREATE FUNCTION citus_internal.restore_sequences() RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog

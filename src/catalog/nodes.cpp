@@ -7,6 +7,7 @@
  * live to the end of the transaction.
  */
 #include "civitas/catalog/nodes.h"
+#include "civitas/catalog/node_session.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/retired.h"
 #include "civitas/pg/vec.h"
@@ -346,6 +347,7 @@ void nodes_init()
 {
 	shard_id_settings_init();
 	relations_init();
+	node_session_init();
 	DefineCustomStringVariable(
 		"citus.cluster_name", "Which cluster of pg_dist_node this server reads from.",
 		"Secondaries may be registered under a cluster name of their own, for read-only copies.",

@@ -60,6 +60,7 @@ constexpr const char *relation_names[RELATION_COUNT] = {
 	"pg_dist_transaction_unique_constraint",
 	"pg_dist_schema",
 	"isolated_colocation",
+	"cluster_secret",
 	"pg_dist_shardid_seq",
 	"pg_dist_placement_placementid_seq",
 	"pg_dist_colocationid_seq",
@@ -108,7 +109,8 @@ bool look_up_relations()
 		return false;
 	for (int i = 0; i < RELATION_COUNT; i++)
 	{
-		const Oid schema = i == static_cast<int>(Catalog::IsolatedColocation)
+		const Oid schema = i == static_cast<int>(Catalog::IsolatedColocation) ||
+								   i == static_cast<int>(Catalog::ClusterSecret)
 							   ? internal_schema
 							   : PG_CATALOG_NAMESPACE;
 		state.oids[i] = get_relname_relid(relation_names[i], schema);

@@ -4,6 +4,7 @@
  * Names are computed, never stored. Going back, the digits after the last underscore name a shard;
  * its table's name must give the very name again, in the same schema.
  */
+#include "civitas/catalog/node_session.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/str.h"
@@ -120,7 +121,7 @@ bool shards_are_hidden()
 {
 	if (application_name == nullptr)
 		return true;
-	if (names_internal_session(application_name))
+	if (is_node_session())
 		return false;
 	if (show_shards_prefixes == nullptr || show_shards_prefixes[0] == '\0')
 		return true;

@@ -7,6 +7,7 @@
  * Replicas of reference tables come with the first shard (reference_copies.cpp). A failure anywhere
  * aborts all of it.
  */
+#include "civitas/catalog/cluster_secret.h"
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/cluster/cluster.h"
@@ -17,6 +18,7 @@
 #include "civitas/remote/session.h"
 #include "civitas/txn/transaction.h"
 #include "node_changes.h"
+#include "secret.h"
 
 CIVITAS_PG_BEGIN
 #include "storage/lmgr.h"
@@ -72,7 +74,9 @@ char *joining_sql(const catalog::Node& node, List *tables)
 {
 	pg::Str sql;
 	sql.raw("SELECT citus_internal.join_cluster(").num(node.group_id).raw(", ");
-	sql.literal_or_null(coordinator_id()).raw(");\n").raw(node_rows_sql()).raw(";\n");
+	sql.literal_or_null(coordinator_id()).raw(", ");
+	sql.literal(wrapped_secret(*catalog::cluster_secret())).raw(");\n");
+	sql.raw(node_rows_sql()).raw(";\n");
 	if (superuser() && creates_roles())
 		append_commands(sql, deparse::missing_role_commands());
 	ListCell *cell;
@@ -154,6 +158,22 @@ void check_answers(const catalog::Node& node, remote::Session *session)
 						errhint("Add it with citus_add_secondary_node().")));
 }
 
+/* Without a superuser's rights there the answer is an error of the node. */
+void hand_over_secret(const catalog::Node& node, remote::Session *session)
+{
+	const char *own = ask(session, "SELECT pg_catalog.encode(secret, 'hex') FROM "
+								   "citus_internal.cluster_secret WHERE current");
+	if (own == nullptr)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("node %s:%d has no secret to be known by", node.name, node.port),
+						errhint("Drop and create the citus extension on it.")));
+	Secret key;
+	hex_decode(own, SECRET_SIZE * 2, reinterpret_cast<char *>(key.bytes));
+	pg::Str sql;
+	sql.raw("SELECT citus_internal.accept_secret(").literal(wrapped_secret(key)).ch(')');
+	ask(session, sql.c_str());
+}
+
 } // namespace
 
 char *node_rows_sql()
@@ -177,10 +197,14 @@ void send_node_rows(NodeId except)
 void check_joining_node(const catalog::Node& node)
 {
 	remote::Session *volatile session = nullptr;
-	session = remote::connect(txn::endpoint_of(node));
+	remote::Endpoint endpoint = txn::endpoint_of(node);
+	/* It is no node of the cluster yet, or was not one for a while. */
+	endpoint.secret = nullptr;
+	session = remote::connect(endpoint);
 	PG_TRY();
 	{
 		check_answers(node, session);
+		hand_over_secret(node, session);
 	}
 	PG_FINALLY();
 	{

@@ -354,7 +354,8 @@ PGDLLEXPORT Datum citus_remove_node(PG_FUNCTION_ARGS)
 		if (is_member && node.is_active)
 		{
 			if (is_reachable(node))
-				txn::run_on_node(node, "SELECT citus_internal.leave_cluster()");
+				txn::run_on_node(node, "SELECT citus_internal.leave_cluster(); "
+									   "SELECT citus_internal.forget_secret()");
 			else
 				ereport(NOTICE, (errmsg("node %s:%d could not be reached and keeps its metadata",
 										node.name, node.port),

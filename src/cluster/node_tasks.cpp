@@ -131,6 +131,15 @@ void start_reset(remote::Session *session)
 	remote::send_simple(session, "DISCARD ALL");
 }
 
+remote::Endpoint endpoint_of(const NodeTask& task)
+{
+	remote::Endpoint endpoint = txn::endpoint_of(task.node);
+	endpoint.user_text = task.users;
+	if (task.unknown)
+		endpoint.secret = nullptr;
+	return endpoint;
+}
+
 /* One step of one task; a failure of the node ends the task. */
 void run_step(NodeTask& task, Lane *lane, Step step)
 {
@@ -148,7 +157,7 @@ void run_step(NodeTask& task, Lane *lane, Step step)
 				break;
 			}
 			lane->connected = false;
-			lane->session = remote::start_connect(txn::endpoint_of(task.node));
+			lane->session = remote::start_connect(endpoint_of(task));
 			remote::set_claimed(lane->session, true);
 			break;
 		case Step::Finish:
@@ -285,6 +294,7 @@ bool is_reachable(const catalog::Node& node)
 {
 	NodeTask task = {};
 	task.node = node;
+	task.unknown = true;
 	task.sql = "SELECT 1";
 	run_tasks({&task, 1}, true);
 	return task.success;
@@ -343,6 +353,7 @@ PGDLLEXPORT Datum citus_internal_run_commands(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("node %d does not exist", id)));
 		task.node = node != nullptr ? *node : local_node();
 		task.sql = TextDatumGetCString(commands[i]);
+		task.users = true;
 		tasks.push(task);
 	}
 	if (PG_GETARG_BOOL(3))

@@ -136,6 +136,9 @@ ErrorFields read_fields(const Session *session, const PGresult *result)
 	fields.detail = translate_text(copy_field(result, PG_DIAG_MESSAGE_DETAIL));
 	fields.hint = translate_text(copy_field(result, PG_DIAG_MESSAGE_HINT));
 	fields.context = translate_text(copy_field(result, PG_DIAG_CONTEXT));
+	/* It may show parameters. */
+	if (session->proof_failed)
+		fields.context = nullptr;
 	fields.schema = copy_field(result, PG_DIAG_SCHEMA_NAME);
 	fields.table = translate_name(copy_field(result, PG_DIAG_TABLE_NAME));
 	fields.column = copy_field(result, PG_DIAG_COLUMN_NAME);
@@ -210,7 +213,8 @@ void receive_notice(void *argument, const PGresult *result)
 		return;
 	}
 	const int level = level_of_severity(severity);
-	if (session->discard_notices || (level < worker_min_messages && level != INFO))
+	if (session->discard_notices || session->proving ||
+		(level < worker_min_messages && level != INFO))
 		return;
 
 	PendingNotice *notice = static_cast<PendingNotice *>(calloc(1, sizeof(PendingNotice)));

@@ -146,7 +146,7 @@ bool same_endpoint(const Session *session, const Endpoint& endpoint)
 {
 	return session->port == endpoint.port && strcmp(session->host, endpoint.host) == 0 &&
 		   session->replication == endpoint.replication &&
-		   strcmp(session->user, endpoint.user) == 0 &&
+		   session->user_text == endpoint.user_text && strcmp(session->user, endpoint.user) == 0 &&
 		   strcmp(session->database, endpoint.database) == 0;
 }
 
@@ -195,6 +195,13 @@ Session *start_session(const Endpoint& endpoint, int place, bool required)
 		session->authinfo = MemoryContextStrdup(context, endpoint.authinfo);
 	session->port = endpoint.port;
 	session->replication = endpoint.replication;
+	session->user_text = endpoint.user_text;
+	/* Sessions for replication take no parameters, and need no proof: they call nothing of ours. */
+	if (endpoint.secret != nullptr && !endpoint.replication)
+	{
+		session->secret = static_cast<Secret *>(MemoryContextAlloc(context, sizeof(Secret)));
+		*session->secret = *endpoint.secret;
+	}
 	session->node_id = endpoint.node_id;
 	session->state = SessionState::Connecting;
 	session->conninfo_generation = conninfo_generation;
@@ -326,8 +333,8 @@ Session *find_idle(const Endpoint& endpoint)
 		if (session->state != SessionState::Connected || session->claimed || session->busy ||
 			!same_endpoint(session, endpoint) || PQtransactionStatus(session->conn) != PQTRANS_IDLE)
 			continue;
-		if (session->conninfo_generation != conninfo_generation || !finish_cancel(session, 0) ||
-			closed_by_server(session))
+		if (session->conninfo_generation != conninfo_generation || session->proof_failed ||
+			!finish_cancel(session, 0) || closed_by_server(session))
 		{
 			close(session);
 			continue;
@@ -357,6 +364,7 @@ void close(Session *session)
 	give_room_back(session->place);
 	if (session->authinfo != nullptr)
 		explicit_bzero(session->authinfo, strlen(session->authinfo));
+	forget_secret(session);
 	MemoryContextDelete(session->context);
 }
 

@@ -35,6 +35,7 @@ enum class ItemKind : uint8
 	Query,	   /* results go to the caller */
 	Hidden,	   /* results are dropped */
 	Prepare,   /* like Hidden; confirms or forgets a prepared statement */
+	Token,	   /* like Hidden; the session's proof, of which nothing is shown */
 	Sync,	   /* the end of a flush, shown to the caller */
 	HiddenSync /* the end of a part that the caller did not ask for */
 };
@@ -90,6 +91,10 @@ struct Session
 	char *database;
 	bool replication;
 	char *authinfo; /* only while connecting; overwritten after */
+	Secret *secret; /* null, or what the first flush proves with; overwritten after */
+	bool user_text;
+	bool proving;	   /* the node has not answered the proof yet: its messages may repeat it */
+	bool proof_failed; /* not to be used again; its error may repeat it too */
 	int32 port;
 	NodeId node_id;
 	int place;	   /* where its room is counted (room.cpp); -1: nowhere */
@@ -194,6 +199,8 @@ bool input_buffered(const Session *session);
 /* One step of result processing: false where it would block; never raises, never waits. */
 bool take_result(Session *session, PGresult **result);
 void reset_pipeline(Session *session);
+
+void forget_secret(Session *session);
 
 /* errors.cpp */
 void install_notice_receiver(Session *session);

@@ -16,8 +16,10 @@
 #include "session_state.h"
 
 #include "civitas/pg/str.h"
+#include "civitas/remote/node_token.h"
 
 CIVITAS_PG_BEGIN
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 CIVITAS_PG_END
 
@@ -291,6 +293,8 @@ void swallow(Session *session, Item *item, PGresult *result)
 					  status == PGRES_EMPTY_QUERY || status == PGRES_SINGLE_TUPLE;
 	if (item->kind == ItemKind::Prepare)
 		settle_prepare(session, item->statement_key, good);
+	if (item->kind == ItemKind::Token && !good)
+		session->proof_failed = true;
 	if (status == PGRES_FATAL_ERROR && session->deferred_error == nullptr)
 		session->deferred_error = result;
 	else
@@ -327,9 +331,68 @@ void reset_pipeline(Session *session)
 
 /* --- sending --- */
 
+void forget_secret(Session *session)
+{
+	if (session->secret == nullptr)
+		return;
+	explicit_bzero(session->secret, sizeof(Secret));
+	pfree(session->secret);
+	session->secret = nullptr;
+}
+
+namespace {
+
+/* In pipeline mode, before all else: the proof that a node opened the session. What follows it in
+ * the same part is not run unless the node accepts it; one that does not ends the session. */
+void queue_proof(Session *session)
+{
+	if (session->secret == nullptr)
+		return;
+	uint8 token[NODE_TOKEN_SIZE];
+	make_node_token(*session->secret, session->user, session->database,
+					global_pid_hook != nullptr ? global_pid_hook() : int64{MyProcPid},
+					session->user_text, token);
+	forget_secret(session);
+	const Oid type = BYTEAOID;
+	const char *value = reinterpret_cast<const char *>(token);
+	const int length = sizeof(token);
+	const int format = 1;
+	push_item(session, ItemKind::Token);
+	session->busy = true;
+	session->proving = true;
+	if (PQsendQueryParams(session->conn, "SELECT citus_internal.prove_node($1)", 1, &type, &value,
+						  &length, &format, 1) != 1)
+		raise_send_failure(session);
+}
+
+/* The simple protocol has no parameters: the proof goes ahead and is waited for. */
+void prove_and_wait(Session *session)
+{
+	begin_pipeline(session);
+	queue_hidden_sync(session);
+	mark_flush(session);
+	while (session->busy)
+	{
+		PGresult *result = next_result(session);
+		if (result != nullptr)
+			raise_remote_error(session, own(result));
+	}
+	if (session->deferred_error != nullptr)
+	{
+		PGresult *error = own(session->deferred_error);
+		session->deferred_error = nullptr;
+		mark_failed(session);
+		raise_remote_error(session, error);
+	}
+}
+
+} // namespace
+
 void send_simple(Session *session, const char *sql)
 {
 	require_connected(session);
+	if (session->secret != nullptr)
+		prove_and_wait(session);
 	if (PQpipelineStatus(session->conn) != PQ_PIPELINE_OFF &&
 		PQexitPipelineMode(session->conn) != 1)
 		raise_send_failure(session);
@@ -347,6 +410,20 @@ void begin_pipeline(Session *session)
 	if (PQpipelineStatus(session->conn) == PQ_PIPELINE_OFF &&
 		PQenterPipelineMode(session->conn) != 1)
 		raise_send_failure(session);
+	if (session->secret != nullptr)
+		queue_proof(session);
+}
+
+void send_single(Session *session, const char *sql)
+{
+	if (session->secret == nullptr)
+	{
+		send_simple(session, sql);
+		return;
+	}
+	begin_pipeline(session);
+	queue_query(session, sql, {}, false);
+	flush_pipeline(session);
 }
 
 void queue_query(Session *session, const char *sql, const Parameters& parameters,
@@ -508,6 +585,7 @@ bool take_result(Session *session, PGresult **result)
 		}
 		if (PQresultStatus(next) == PGRES_PIPELINE_SYNC)
 		{
+			session->proving = false;
 			pop_item(session);
 			if (session->item_count == 0)
 				mark_idle(session);
@@ -778,7 +856,8 @@ bool finish(Session *session, int timeout_ms, int patience_ms, bool cancel, PGre
 	session->discard_notices = false;
 	drop_notices(session);
 	const long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
-	if (session->busy || PQstatus(session->conn) != CONNECTION_OK || !finish_cancel(session, left))
+	if (session->busy || session->proof_failed || PQstatus(session->conn) != CONNECTION_OK ||
+		!finish_cancel(session, left))
 	{
 		mark_failed(session);
 		return false;
@@ -806,6 +885,12 @@ bool drain_quietly(Session *session, bool cancel, int timeout_ms)
 }
 
 /* --- whole statements --- */
+
+void execute_single(Session *session, const char *sql)
+{
+	send_single(session, sql);
+	drain(session);
+}
 
 void execute(Session *session, const char *sql)
 {

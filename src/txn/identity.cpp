@@ -2,24 +2,22 @@
  * identity.cpp: who a backend is in the cluster, and the SQL functions of this module.
  *
  * A global pid is node id * 10^10 + process id; the node id is 0 while the server does not know its
- * own. A session opened by another node carries the global pid of its initiator in
- * application_name.
+ * own. A session opened by another node has proven the global pid of the backend that it works for
+ * (node_proof.cpp); application_name shows it to people, and nothing here believes that.
  */
 #include "civitas/pg/server.h"
 
 #include "transaction_state.h"
 
+#include "civitas/catalog/node_session.h"
 #include "civitas/pg/compat.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/timestamp.h"
 CIVITAS_PG_END
-
-#include <cstdlib>
 
 namespace civitas::txn {
 
@@ -31,7 +29,7 @@ constexpr int64 NODE_FACTOR = INT64CONST(10000000000);
 
 bool is_internal_session()
 {
-	return names_internal_session(application_name);
+	return catalog::is_node_session();
 }
 
 int64 own_global_pid()
@@ -49,9 +47,8 @@ int64 own_global_pid()
 int64 global_pid()
 {
 	/* A session of another node acts for the backend that opened it. */
-	if (is_internal_session())
-		return strtoll(application_name + INTERNAL_SESSION_PREFIX.size(), nullptr, 10);
-	return own_global_pid();
+	const int64 proven = catalog::node_session_global_pid();
+	return proven != 0 ? proven : own_global_pid();
 }
 
 int32 node_of(int64 gpid)
@@ -112,6 +109,7 @@ PGDLLEXPORT Datum citus_pid_for_gpid(PG_FUNCTION_ARGS)
  * gpid): the transaction here is a part of that one, which that backend began. */
 PGDLLEXPORT Datum assign_distributed_transaction_id(PG_FUNCTION_ARGS)
 {
+	catalog::require_node_call(fcinfo);
 	if (txn::distributed_id() != nullptr)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("the transaction has a distributed transaction id already")));

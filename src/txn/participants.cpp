@@ -10,6 +10,7 @@
 
 #include "transaction_state.h"
 
+#include "civitas/catalog/cluster_secret.h"
 #include "civitas/pg/compat.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
@@ -410,6 +411,7 @@ remote::Endpoint endpoint_of(const catalog::Node& node)
 {
 	remote::Endpoint endpoint = address_of(node);
 	endpoint.authinfo = catalog::authinfo(endpoint.node_id, endpoint.user);
+	endpoint.secret = catalog::cluster_secret();
 	return endpoint;
 }
 
@@ -529,7 +531,7 @@ void begin_remote(remote::Session *session)
 	if (settings != nullptr)
 	{
 		participant->settings_in_doubt = true;
-		remote::execute(session, settings);
+		remote::execute_single(session, settings);
 	}
 	char *preamble = transaction_preamble(participant);
 	if (preamble != nullptr)
@@ -678,7 +680,7 @@ void run_on_nodes(std::span<const NodeCommand> commands)
 		if (settings == nullptr)
 			continue;
 		participant->settings_in_doubt = true;
-		remote::send_simple(sessions[i], settings);
+		remote::send_single(sessions[i], settings);
 		waiting = true;
 	}
 	for (int i = 0; waiting && i < sessions.size(); i++)
@@ -732,7 +734,7 @@ void run_outside_transaction(const catalog::Node& node, const char *sql)
 	char *settings = settings_command(participant);
 	participant->settings_in_doubt |= settings != nullptr;
 	if (settings != nullptr)
-		remote::execute(session, settings);
+		remote::execute_single(session, settings);
 	remote::execute(session, sql);
 	remote::set_claimed(session, false);
 }

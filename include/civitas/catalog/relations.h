@@ -37,6 +37,7 @@ enum class Catalog : int
 	TransactionKey,
 	Schema,
 	IsolatedColocation,
+	ClusterSecret,
 	ShardIdSequence,
 	PlacementIdSequence,
 	ColocationIdSequence,

@@ -19,6 +19,9 @@ struct NodeTask
 	bool connected;
 	const char
 		*result; /* the first column of the only row, the command tag, or the error's message */
+	/* How the session is introduced: */
+	bool users = false;	  /* the text is a user's own */
+	bool unknown = false; /* not a node of the cluster, perhaps: it is told nothing */
 };
 CIVITAS_SERVER_STATE(NodeTask);
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "civitas/base/ids.h"
+#include "civitas/base/secret.h"
 #include "civitas/pg/server.h"
 
 CIVITAS_PG_BEGIN
@@ -33,6 +34,12 @@ struct Endpoint
 	const char *authinfo; /* extra conninfo (password=...), or null; never printed */
 	/* A session that also takes the commands of logical replication. */
 	bool replication = false;
+	/* What the session proves with that a node opened it; null: it is a client's there. Never
+	 * printed.
+	 */
+	const Secret *secret = nullptr;
+	/* It will carry a user's own text: the node's internal functions refuse to be called in it. */
+	bool user_text = false;
 };
 
 struct Session; /* opaque outside remote; see accessors */
@@ -104,8 +111,12 @@ void for_each_session(void (*visit)(Session *, void *), void *argument);
 
 /* --- sending (no wait but for socket space; marks busy) ------------------------------------- */
 
-/* One or several statements by the simple protocol, text results. */
+/* One or several statements by the simple protocol, text results. The first of a session waits for
+ * the node to have accepted its proof (node_token.h). */
 void send_simple(Session *session, const char *sql);
+/* The same for one statement whose rows do not matter, to be drained: it leaves together with the
+ * proof. */
+void send_single(Session *session, const char *sql);
 
 /* Values for a parameterised statement. Arrays of `count`; types may hold 0 for "let the node
  * infer". */
@@ -197,6 +208,8 @@ void release(PGresult *result);
 
 /* send_simple + drain: for statements whose rows do not matter. */
 void execute(Session *session, const char *sql);
+/* send_single + drain. */
+void execute_single(Session *session, const char *sql);
 /* Sends, waits, returns the last result, owned by CurrentMemoryContext. Raises remote errors. */
 PGresult *query(Session *session, const char *sql);
 
