@@ -7,6 +7,8 @@
  * the caller owns it.
  */
 #include "civitas/catalog/metadata_sql.h"
+#include "civitas/catalog/node_session.h"
+#include "civitas/catalog/nodes.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/pg/compat.h"
@@ -168,6 +170,49 @@ void check_owner(Oid relid)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 }
 
+[[noreturn]] void refuse_metadata(Oid relid, const char *detail)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("metadata of table \"%s\" does not fit together", get_rel_name(relid)),
+					errdetail_internal("%s", detail)));
+}
+
+/* The ranges of a table's shards follow each other without a gap or an overlap; its placements are
+ * on groups of the cluster. */
+void check_table_rows(Oid relid)
+{
+	const Table& table = get_table(relid);
+	for (int index = 0; index < table.shard_count; index++)
+	{
+		const Shard& shard = table.shards[index];
+		if (table.kind == TableKind::Hash &&
+			(shard.min_hash > shard.max_hash ||
+			 (index == 0 ? shard.min_hash != PG_INT32_MIN
+						 : shard.min_hash != int64{table.shards[index - 1].max_hash} + 1) ||
+			 (index == table.shard_count - 1 && shard.max_hash != PG_INT32_MAX)))
+			refuse_metadata(relid, psprintf("The range of shard " INT64_FORMAT
+											" does not follow on the one before.",
+											shard.shard_id));
+		for (const Placement& placement : table.placements_of(index))
+			if (find_primary(placement.group_id) == nullptr)
+				refuse_metadata(relid, psprintf("There is no node group %d.", placement.group_id));
+	}
+}
+
+/* Placements of shards of the table only. */
+void check_placement_shards(Oid relid, ArrayType *shards)
+{
+	Datum *values;
+	const int count = int8_elements(shards, &values);
+	for (int i = 0; i < count; i++)
+	{
+		ShardOwner owner;
+		if (!find_shard(DatumGetInt64(values[i]), &owner) || owner.relid != relid)
+			refuse_metadata(relid, psprintf("Shard " INT64_FORMAT " is not one of the table's.",
+											DatumGetInt64(values[i])));
+	}
+}
+
 void delete_table_rows(Oid relid)
 {
 	delete_shards(relid);
@@ -264,6 +309,7 @@ CIVITAS_PG_BEGIN
 PG_FUNCTION_INFO_V1(citus_internal_add_table_metadata);
 PGDLLEXPORT Datum citus_internal_add_table_metadata(PG_FUNCTION_ARGS)
 {
+	require_node_call(fcinfo);
 	for (int argument = 0; argument < 16; argument++)
 		if (PG_ARGISNULL(argument) && argument != 2)
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -288,16 +334,21 @@ PGDLLEXPORT Datum citus_internal_add_table_metadata(PG_FUNCTION_ARGS)
 					 colocation.id, PG_GETARG_CHAR(3), PG_GETARG_BOOL(4));
 	insert_shard_arrays(relid, PG_GETARG_ARRAYTYPE_P(10), PG_GETARG_ARRAYTYPE_P(11),
 						PG_GETARG_ARRAYTYPE_P(12));
+	invalidate_table(relid);
+	CommandCounterIncrement();
+	check_placement_shards(relid, PG_GETARG_ARRAYTYPE_P(14));
 	insert_placement_arrays(PG_GETARG_ARRAYTYPE_P(13), PG_GETARG_ARRAYTYPE_P(14),
 							PG_GETARG_ARRAYTYPE_P(15));
 	invalidate_table(relid);
 	CommandCounterIncrement();
+	check_table_rows(relid);
 	PG_RETURN_VOID();
 }
 
 PG_FUNCTION_INFO_V1(citus_internal_delete_table_metadata);
 PGDLLEXPORT Datum citus_internal_delete_table_metadata(PG_FUNCTION_ARGS)
 {
+	require_node_call(fcinfo);
 	const Oid relid = PG_GETARG_OID(0);
 	check_extension_version();
 	check_owner(relid);
@@ -316,6 +367,7 @@ PGDLLEXPORT Datum citus_internal_delete_table_metadata(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(citus_internal_replace_shard);
 PGDLLEXPORT Datum citus_internal_replace_shard(PG_FUNCTION_ARGS)
 {
+	require_node_call(fcinfo);
 	const Oid relid = PG_GETARG_OID(0);
 	check_extension_version();
 	check_owner(relid);
@@ -327,10 +379,14 @@ PGDLLEXPORT Datum citus_internal_replace_shard(PG_FUNCTION_ARGS)
 	delete_shard(PG_GETARG_INT64(1));
 	insert_shard_arrays(relid, PG_GETARG_ARRAYTYPE_P(2), PG_GETARG_ARRAYTYPE_P(3),
 						PG_GETARG_ARRAYTYPE_P(4));
+	invalidate_table(relid);
+	CommandCounterIncrement();
+	check_placement_shards(relid, PG_GETARG_ARRAYTYPE_P(6));
 	insert_placement_arrays(PG_GETARG_ARRAYTYPE_P(5), PG_GETARG_ARRAYTYPE_P(6),
 							PG_GETARG_ARRAYTYPE_P(7));
 	invalidate_table(relid);
 	CommandCounterIncrement();
+	check_table_rows(relid);
 	const Table& table = get_table(relid);
 	if (table.colocation_id != INVALID_COLOCATION_ID)
 		set_shard_count(table.colocation_id, table.shard_count);

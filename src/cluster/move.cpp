@@ -13,6 +13,7 @@
  * The transaction's commit is the switch. If it does not commit, the records of the targets are
  * still there and the targets get dropped; if it does, the old placements have a record instead.
  */
+#include "civitas/catalog/node_session.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/writes.h"
@@ -307,6 +308,7 @@ PGDLLEXPORT Datum citus_copy_shard_placement_by_id(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(citus_internal_change_placements);
 PGDLLEXPORT Datum citus_internal_change_placements(PG_FUNCTION_ARGS)
 {
+	catalog::require_node_call(fcinfo);
 	Datum *removed;
 	Datum *added;
 	Datum *shards;
@@ -329,6 +331,7 @@ PGDLLEXPORT Datum citus_internal_change_placements(PG_FUNCTION_ARGS)
 	for (int i = 0; i < added_count; i++)
 	{
 		check_shard_owner(DatumGetInt64(shards[i]));
+		catalog::get_primary(DatumGetInt32(groups[i]));
 		catalog::insert_placement(DatumGetInt64(added[i]), DatumGetInt64(shards[i]),
 								  DatumGetInt32(groups[i]));
 	}

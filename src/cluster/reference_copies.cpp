@@ -17,6 +17,7 @@
  */
 #include "reference_copies.h"
 
+#include "civitas/catalog/node_session.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/cluster/cluster.h"
 #include "civitas/ddl/online.h"
@@ -237,6 +238,7 @@ PG_FUNCTION_INFO_V1(citus_internal_copy_reference_tables);
 PGDLLEXPORT Datum citus_internal_copy_reference_tables(PG_FUNCTION_ARGS)
 {
 	catalog::check_extension_version();
+	catalog::require_node_call(fcinfo);
 	catalog::require_coordinator();
 	PreventCommandIfReadOnly("copying reference tables");
 	Datum *ids;

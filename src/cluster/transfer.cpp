@@ -272,7 +272,8 @@ void SwitchCommands::run()
 	pg::Vec<txn::NodeCommand> others;
 	for (const Command& command : commands_)
 		if (command.node.group_id == catalog::local_group_id())
-			pg::sql_run(command.sql);
+			/* What other nodes allow to who sends it, this one allows to its owner. */
+			as_extension_owner([&] { pg::sql_run(command.sql); });
 		else
 			others.push({&command.node, command.sql});
 	txn::run_on_nodes(others.span());

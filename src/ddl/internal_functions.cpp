@@ -1,12 +1,13 @@
 /*
  * internal_functions.cpp: what nodes call on each other for DDL.
  *
- * Callers are the sessions that another node opened, or superusers. The functions act as the
- * current user and check ownership as PostgreSQL would, so they give nobody a right that plain
- * statements on this node would not.
+ * Callers are other nodes, by the statement that they send (catalog/node_session.h), or superusers.
+ * The functions act as the current user and check ownership as PostgreSQL would, so they give
+ * nobody a right that plain statements on this node would not.
  */
 #include "apply.h"
 #include "civitas/catalog/metadata_sql.h"
+#include "civitas/catalog/node_session.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/writes.h"
@@ -38,13 +39,6 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-static void require_internal()
-{
-	if (!txn::is_internal_session() && !superuser())
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("this function is for the nodes of the cluster to call")));
-}
-
 static void require_owner(Oid relid)
 {
 	if (!pg::owns(RelationRelationId, relid))
@@ -65,7 +59,7 @@ PG_FUNCTION_INFO_V1(citus_internal_create_shards);
 PGDLLEXPORT Datum citus_internal_create_shards(PG_FUNCTION_ARGS)
 {
 	const Oid relid = PG_GETARG_OID(0);
-	require_internal();
+	catalog::require_node_call(fcinfo);
 	require_owner(relid);
 	create_own_shards(relid);
 	PG_RETURN_VOID();
@@ -75,7 +69,7 @@ PG_FUNCTION_INFO_V1(citus_internal_create_part_of_shards);
 PGDLLEXPORT Datum citus_internal_create_part_of_shards(PG_FUNCTION_ARGS)
 {
 	const Oid relid = PG_GETARG_OID(0);
-	require_internal();
+	catalog::require_node_call(fcinfo);
 	require_owner(relid);
 	create_part_of_own_shards(relid, static_cast<ShardPart>(PG_GETARG_INT32(1)));
 	PG_RETURN_VOID();
@@ -87,7 +81,7 @@ PG_FUNCTION_INFO_V1(citus_internal_gather_rows);
 PGDLLEXPORT Datum citus_internal_gather_rows(PG_FUNCTION_ARGS)
 {
 	const Oid relid = PG_GETARG_OID(0);
-	require_internal();
+	catalog::require_node_call(fcinfo);
 	require_owner(relid);
 	Datum *nodes;
 	Datum *names;
@@ -116,7 +110,7 @@ PG_FUNCTION_INFO_V1(citus_internal_drop_table);
 PGDLLEXPORT Datum citus_internal_drop_table(PG_FUNCTION_ARGS)
 {
 	const Oid relid = PG_GETARG_OID(0);
-	require_internal();
+	catalog::require_node_call(fcinfo);
 	require_owner(relid);
 	drop_table_here(relid);
 	PG_RETURN_VOID();
@@ -125,7 +119,7 @@ PGDLLEXPORT Datum citus_internal_drop_table(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(citus_internal_apply_ddl);
 PGDLLEXPORT Datum citus_internal_apply_ddl(PG_FUNCTION_ARGS)
 {
-	require_internal();
+	catalog::require_node_call(fcinfo);
 	List *chosen = NIL;
 	if (!PG_ARGISNULL(1))
 	{
@@ -150,7 +144,7 @@ PG_FUNCTION_INFO_V1(citus_internal_adjust_local_sequence);
 PGDLLEXPORT Datum citus_internal_adjust_local_sequence(PG_FUNCTION_ARGS)
 {
 	const Oid sequence = PG_GETARG_OID(0);
-	require_internal();
+	catalog::require_node_call(fcinfo);
 	const int64 group = catalog::local_group_id();
 	if (group == COORDINATOR_GROUP)
 		PG_RETURN_VOID();

@@ -6,6 +6,7 @@
  * for new tables (shard_ddl.cpp). The shards are given by name, for new ones of a split are not in
  * the metadata yet, and neither are tables that are being distributed while others write to them.
  */
+#include "civitas/catalog/node_session.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/ddl/shard_ddl.h"
 #include "civitas/deparse/table_definition.h"
@@ -167,6 +168,7 @@ PGDLLEXPORT Datum citus_internal_create_shard_parts(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(citus_internal_add_foreign_keys);
 PGDLLEXPORT Datum citus_internal_add_foreign_keys(PG_FUNCTION_ARGS)
 {
+	catalog::require_node_call(fcinfo);
 	const pg::Vec<NamedShard> shards = named_shard_arguments(fcinfo);
 	for (const NamedShard& shard : shards)
 		require_owner(shard.relid);
@@ -178,6 +180,7 @@ PGDLLEXPORT Datum citus_internal_add_foreign_keys(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(citus_internal_ignore_foreign_keys);
 PGDLLEXPORT Datum citus_internal_ignore_foreign_keys(PG_FUNCTION_ARGS)
 {
+	catalog::require_node_call(fcinfo);
 	const Oid relid = PG_GETARG_OID(0);
 	require_owner(relid);
 	const Oid shard =

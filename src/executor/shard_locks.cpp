@@ -26,6 +26,7 @@
  */
 #include "execution.h"
 
+#include "civitas/catalog/node_session.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 
@@ -426,6 +427,7 @@ std::span<const int64> keys_argument(Datum argument)
  * may change, and shards, in the order given, to the end of the transaction. */
 PGDLLEXPORT Datum citus_internal_lock_shard_groups(PG_FUNCTION_ARGS)
 {
+	catalog::require_node_call(fcinfo);
 	const Oid relation = PG_GETARG_OID(0);
 	const AclMode rights = ACL_INSERT | ACL_UPDATE | ACL_DELETE;
 	if (pg_class_aclcheck(relation, GetUserId(), rights) != ACLCHECK_OK &&

@@ -13,6 +13,8 @@
 
 #include "transaction_state.h"
 
+#include "civitas/catalog/node_session.h"
+
 CIVITAS_PG_BEGIN
 #include "executor/execdesc.h"
 #include "fmgr.h"
@@ -85,6 +87,7 @@ PG_FUNCTION_INFO_V1(citus_internal_hold_snapshot);
 /* hold_snapshot(number): the next statement runs under the snapshot of that number. */
 PGDLLEXPORT Datum citus_internal_hold_snapshot(PG_FUNCTION_ARGS)
 {
+	catalog::require_node_call(fcinfo);
 	txn::hold_snapshot(PG_GETARG_INT64(0));
 	PG_RETURN_VOID();
 }
