@@ -293,3 +293,13 @@ COMMENT ON FUNCTION citus_internal.lock_shard_groups(regclass,bigint[],bigint[],
 	'locks shard groups of a table, and shards, until the end of the transaction, in the order given; others of the kind may share the locks unless alone is true';
 COMMENT ON FUNCTION citus_internal.copy_reference_tables(integer[],citus.shard_transfer_mode) IS
 	'Copies the reference tables to those of the nodes that lack them. A rebalance does it before it moves shards there.';
+COMMENT ON FUNCTION pg_catalog.citus_rotate_cluster_secret() IS
+	'Gives all nodes a new secret to know each other by; every active node must answer. The old one is accepted for ten minutes more. On the coordinator, by superusers.';
+COMMENT ON TABLE citus_internal.cluster_secret IS
+	'What nodes know each other by. Only superusers see it; no dump holds it.';
+COMMENT ON FUNCTION citus_internal.prove_node(bytea) IS
+	'Shows that a node of the cluster opened the session; the session ends where the token does not.';
+COMMENT ON FUNCTION citus_internal.act_as(name,bigint,bytea) IS
+	'Has the rest of the transaction run in the name of a role, in a session that has proven itself, until the next call.';
+COMMENT ON FUNCTION citus_internal.node_sessions() IS
+	'Sessions of this server that other nodes have opened, with the global pids of the backends that they work for.';

@@ -4,6 +4,11 @@ CREATE FUNCTION citus_internal.prove_node(token bytea) RETURNS void
     LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'citus_internal_prove_node';
 
+-- In whose name the statements of the transaction run from here on, said by the node that opened the session.
+CREATE FUNCTION citus_internal.act_as(role name, number bigint, proof bytea) RETURNS void
+    LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_act_as';
+
 -- This server's sessions that other nodes opened, and the global pids of the backends that they work for.
 CREATE FUNCTION citus_internal.node_sessions(OUT pid integer, OUT global_pid bigint) RETURNS SETOF record
     LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
@@ -62,8 +67,6 @@ $$;
 CREATE FUNCTION pg_catalog.citus_rotate_cluster_secret() RETURNS void
     LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'citus_rotate_cluster_secret';
-COMMENT ON FUNCTION pg_catalog.citus_rotate_cluster_secret()
-    IS 'gives the cluster a new secret, by which its nodes know each other';
 
 REVOKE ALL ON FUNCTION citus_internal.wrap_secret(bytea, bytea), citus_internal.unwrap_secret(bytea),
     citus_internal.accept_secret(bytea), citus_internal.use_secret(bytea), citus_internal.random_secret(),

@@ -85,7 +85,7 @@ SELECT authinfo_valid(NULL) IS NULL AS strict;
 
 SELECT role_exists('postgres'), role_exists('no such role'), citus_is_coordinator(), citus_is_primary_node();
 
--- What nodes call on each other asks for the table's owner.
+-- What nodes call on each other is not for users.
 CREATE ROLE metadata_tester;
 GRANT USAGE ON SCHEMA metadata_tests TO metadata_tester;
 SET ROLE metadata_tester;

@@ -129,6 +129,32 @@ bool node_token_matches(const Secret& secret, std::span<const uint8> token, cons
 	return same(mac, token.data() + MAC_AT, sizeof(mac));
 }
 
+void make_session_key(const Secret& secret, std::span<const uint8> token, Secret *key)
+{
+	Mac mac;
+	wrap_mac(secret, "civitas session", token.data() + NONCE_AT, NONCE_SIZE, mac);
+	memcpy(key->bytes, mac, sizeof(mac));
+}
+
+void make_role_proof(const Secret& key, int64 number, const char *role,
+					 uint8 (&proof)[ROLE_PROOF_SIZE])
+{
+	uint8 ordered[sizeof(uint64)];
+	put(ordered, static_cast<uint64>(number));
+	const Part parts[] = {{"civitas role", sizeof("civitas role")},
+						  {ordered, sizeof(ordered)},
+						  {role, strlen(role) + 1}};
+	compute(key, parts, proof);
+}
+
+bool role_proof_matches(const Secret& key, int64 number, const char *role,
+						std::span<const uint8> proof)
+{
+	uint8 expected[ROLE_PROOF_SIZE];
+	make_role_proof(key, number, role, expected);
+	return proof.size() == ROLE_PROOF_SIZE && same(expected, proof.data(), ROLE_PROOF_SIZE);
+}
+
 /* nonce, secret xor HMAC(key, "pad", nonce), HMAC(key, "check", all before) */
 void wrap_secret(const Secret& key, const Secret& secret, uint8 (&wrapped)[WRAPPED_SIZE])
 {

@@ -364,7 +364,7 @@ void close(Session *session)
 	give_room_back(session->place);
 	if (session->authinfo != nullptr)
 		explicit_bzero(session->authinfo, strlen(session->authinfo));
-	forget_secret(session);
+	forget_secrets(session);
 	MemoryContextDelete(session->context);
 }
 

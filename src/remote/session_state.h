@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "civitas/remote/node_token.h"
 #include "civitas/remote/session.h"
 
 CIVITAS_PG_BEGIN
@@ -92,6 +93,8 @@ struct Session
 	bool replication;
 	char *authinfo; /* only while connecting; overwritten after */
 	Secret *secret; /* null, or what the first flush proves with; overwritten after */
+	Secret *key;	/* null, or what it proves with that another role's statements follow */
+	int64 role_switches;
 	bool user_text;
 	bool proving;	   /* the node has not answered the proof yet: its messages may repeat it */
 	bool proof_failed; /* not to be used again; its error may repeat it too */
@@ -200,7 +203,10 @@ bool input_buffered(const Session *session);
 bool take_result(Session *session, PGresult **result);
 void reset_pipeline(Session *session);
 
-void forget_secret(Session *session);
+/* proof.cpp */
+/* The session's token; its secret is overwritten, what follows from it kept. */
+void make_proof(Session *session, uint8 (&token)[NODE_TOKEN_SIZE]);
+void forget_secrets(Session *session);
 
 /* errors.cpp */
 void install_notice_receiver(Session *session);

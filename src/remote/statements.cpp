@@ -16,7 +16,6 @@
 #include "session_state.h"
 
 #include "civitas/pg/str.h"
-#include "civitas/remote/node_token.h"
 
 CIVITAS_PG_BEGIN
 #include "catalog/pg_type.h"
@@ -331,15 +330,6 @@ void reset_pipeline(Session *session)
 
 /* --- sending --- */
 
-void forget_secret(Session *session)
-{
-	if (session->secret == nullptr)
-		return;
-	explicit_bzero(session->secret, sizeof(Secret));
-	pfree(session->secret);
-	session->secret = nullptr;
-}
-
 namespace {
 
 /* In pipeline mode, before all else: the proof that a node opened the session. What follows it in
@@ -349,10 +339,7 @@ void queue_proof(Session *session)
 	if (session->secret == nullptr)
 		return;
 	uint8 token[NODE_TOKEN_SIZE];
-	make_node_token(*session->secret, session->user, session->database,
-					global_pid_hook != nullptr ? global_pid_hook() : int64{MyProcPid},
-					session->user_text, token);
-	forget_secret(session);
+	make_proof(session, token);
 	const Oid type = BYTEAOID;
 	const char *value = reinterpret_cast<const char *>(token);
 	const int length = sizeof(token);

@@ -128,13 +128,21 @@ bool is_one_of(const Participant *participant, Who who)
 	return participant->begun && !participant->broken && participant->wrote == (who == Who::Writer);
 }
 
+/* COMMIT or PREPARE TRANSACTION. */
+void send_ending(Participant *participant, const char *command)
+{
+	const char *role = ending_role_statement(participant);
+	remote::send_simple(participant->session,
+						role != nullptr ? psprintf("%s; %s", role, command) : command);
+}
+
 void send_commits(Who who)
 {
 	for_each_participant([&](Participant *participant) {
 		if (!is_one_of(participant, who))
 			return;
 		participant->step = Step::CommitSent;
-		remote::send_simple(participant->session, "COMMIT");
+		send_ending(participant, "COMMIT");
 	});
 }
 
@@ -198,7 +206,7 @@ void prepare_writers()
 		char sql[commit::GID_SIZE + 32];
 		snprintf(sql, sizeof(sql), "PREPARE TRANSACTION '%s'", participant->gid);
 		participant->step = Step::PrepareSent;
-		remote::send_simple(participant->session, sql);
+		send_ending(participant, sql);
 		if (ordinal == 1)
 			CIVITAS_DEBUG_POINT("between_prepares");
 	});
@@ -410,6 +418,7 @@ void transaction_callback(XactEvent event, void *argument)
 	switch (event)
 	{
 	case XACT_EVENT_PRE_COMMIT:
+		stop_acting();
 		release_held_snapshot();
 		commit_before_local();
 		break;
@@ -419,11 +428,13 @@ void transaction_callback(XactEvent event, void *argument)
 		end_transaction();
 		break;
 	case XACT_EVENT_ABORT:
+		stop_acting();
 		forget_held_snapshot();
 		abort_everywhere();
 		end_transaction();
 		break;
 	case XACT_EVENT_PRE_PREPARE:
+		stop_acting();
 		release_held_snapshot();
 		if (current.used)
 			ereport(

@@ -7,6 +7,11 @@
  * role and database, not older or newer than clocks may differ, and was not used before: a node
  * session from now on ◀──────────────────────── else the session ends (28000)
  *
+ * A session that has proven itself may say, statement by statement, in whose name the next ones run
+ * (act_as()): roles take turns in a transaction, and must see what each other wrote. The role is
+ * changed as a SECURITY DEFINER function changes it, so that its code cannot go back to the one that
+ * the session was opened as.
+ *
  * A secret is handed over in two steps, so that no crash in between leaves nodes that do not
  * understand each other: first every node accepts it beside the old one, committed at once; then,
  * in one transaction, all use it. It travels wrapped with the secret that the node has: so neither
@@ -26,6 +31,7 @@
 CIVITAS_PG_BEGIN
 #include "commands/dbcommands.h"
 #include "libpq/libpq-be.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
@@ -38,6 +44,11 @@ namespace {
 /* Tolerated in the first minutes after a start, when tokens that were used before it are forgotten.
  */
 constexpr int RESTART_TOLERANCE_MS = 30000;
+
+/* Of this process's session. */
+Secret session_key;
+int64 last_switch;
+bool acting;
 
 std::span<const uint8> bytes_of(const bytea *value)
 {
@@ -71,13 +82,17 @@ struct Expected
 {
 	std::span<const uint8> token;
 	const char *database;
+	Secret *key; /* of the session, where the token is right */
 };
 
 bool made_with(const Secret& secret, void *argument)
 {
 	const auto *expected = static_cast<const Expected *>(argument);
-	return remote::node_token_matches(secret, expected->token, MyProcPort->user_name,
-									  expected->database);
+	if (!remote::node_token_matches(secret, expected->token, MyProcPort->user_name,
+									expected->database))
+		return false;
+	remote::make_session_key(secret, expected->token, expected->key);
+	return true;
 }
 
 struct Wrapping
@@ -94,6 +109,14 @@ bool unwraps(const Secret& key, void *argument)
 
 } // namespace
 
+void stop_acting()
+{
+	if (!acting)
+		return;
+	acting = false;
+	SetUserIdAndSecContext(GetSessionUserId(), 0);
+}
+
 CIVITAS_PG_BEGIN
 
 /* prove_node(token): the first statement of a session that another node opens. */
@@ -103,11 +126,11 @@ PGDLLEXPORT Datum citus_internal_prove_node(PG_FUNCTION_ARGS)
 	if (!catalog::is_top_statement(fcinfo) || MyProcPort == nullptr)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("this function is for the nodes of the cluster to call")));
-	const Expected expected = {bytes_of(PG_GETARG_BYTEA_PP(0)), get_database_name(MyDatabaseId)};
+	Secret key;
+	Expected expected = {bytes_of(PG_GETARG_BYTEA_PP(0)), get_database_name(MyDatabaseId), &key};
 	remote::NodeClaim claim;
-	Expected argument = expected;
 	if (!remote::read_node_token(expected.token, &claim) ||
-		!catalog::any_valid_secret(made_with, &argument))
+		!catalog::any_valid_secret(made_with, &expected))
 		end_session(
 			"Its token was not made with a secret of this cluster for this role and database.",
 			"A node gets the secret when citus_activate_node() or citus_add_node() adds it to the "
@@ -119,6 +142,31 @@ PGDLLEXPORT Datum citus_internal_prove_node(PG_FUNCTION_ARGS)
 	if (GetUserId() != GetSessionUserId())
 		SetConfigOption("role", "none", PGC_USERSET, PGC_S_SESSION);
 	catalog::become_node_session(claim.global_pid, claim.user_text);
+	session_key = key;
+	last_switch = 0;
+	PG_RETURN_VOID();
+}
+
+/* act_as(role, number of the switch, proof): statements of this transaction run in the name of the
+ * role from here on. */
+PG_FUNCTION_INFO_V1(citus_internal_act_as);
+PGDLLEXPORT Datum citus_internal_act_as(PG_FUNCTION_ARGS)
+{
+	const char *role = NameStr(*PG_GETARG_NAME(0));
+	const int64 number = PG_GETARG_INT64(1);
+	if (!catalog::is_node_session() || !catalog::is_top_statement(fcinfo) ||
+		number <= last_switch ||
+		!remote::role_proof_matches(session_key, number, role, bytes_of(PG_GETARG_BYTEA_PP(2))))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("this function is for the nodes of the cluster to call")));
+	last_switch = number;
+	if (!IsTransactionBlock())
+		ereport(ERROR, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
+						errmsg("roles take turns in transaction blocks only")));
+	const Oid wanted = get_role_oid(role, false);
+	const bool own = wanted == GetSessionUserId();
+	SetUserIdAndSecContext(wanted, own ? 0 : SECURITY_LOCAL_USERID_CHANGE);
+	acting = !own;
 	PG_RETURN_VOID();
 }
 

@@ -229,8 +229,20 @@ enum class Part
 	Begin,
 	Id, /* which distributed transaction it is */
 	Savepoint,
+	Role,	/* in whose name */
 	Setting /* SET LOCAL */
 };
+
+/* Roles take turns in a transaction (SECURITY DEFINER, SET ROLE, owners of views): a session that has
+ * seen the one's changes serves the others as well. */
+template <typename Emit> static void tell_role(Participant *participant, Emit&& emit)
+{
+	const char *role = current_role_name();
+	if (participant->role == role)
+		return;
+	emit(Part::Role, remote::role_statement(participant->session, role));
+	participant->role = role;
+}
 
 template <typename Emit> static void tell_settings(Participant *participant, Emit&& emit)
 {
@@ -259,6 +271,7 @@ template <typename Emit> static void emit_preamble(Participant *participant, Emi
 	const int open = static_cast<int>(subtransactions.size());
 	if (participant->begun && participant->savepoint_count == open)
 	{
+		tell_role(participant, emit);
 		tell_settings(participant, emit);
 		return;
 	}
@@ -273,6 +286,10 @@ template <typename Emit> static void emit_preamble(Participant *participant, Emi
 		participant->released = 0;
 		participant->begun = true;
 		participant->step = Step::Open;
+		/* Whoever found or opened the session looked for one of the current role. */
+		const char *role = current_role_name();
+		participant->role =
+			strcmp(PQuser(remote::connection(participant->session)), role) == 0 ? role : nullptr;
 		current.used = true;
 		/* In the other levels the session's snapshot is the transaction's on that node. */
 		if (XactIsoLevel != XACT_READ_COMMITTED)
@@ -286,6 +303,7 @@ template <typename Emit> static void emit_preamble(Participant *participant, Emi
 		emit(Part::Savepoint, psprintf("SAVEPOINT citus_s%u", id));
 		push_savepoint(participant, id);
 	}
+	tell_role(participant, emit);
 	tell_settings(participant, emit);
 }
 
@@ -332,6 +350,7 @@ void end_participant(Participant *participant)
 	participant->savepoint_count = 0;
 	participant->released = 0;
 	participant->settings_told = 0;
+	participant->role = nullptr;
 	participant->gid[0] = '\0';
 }
 
@@ -557,8 +576,15 @@ bool has_written(const remote::Session *session)
 
 bool serves_current_role(remote::Session *session)
 {
-	return has_written(session) ||
+	const Participant *participant = existing_participant(session);
+	return (participant != nullptr && participant->begun && remote::proves_itself(session)) ||
 		   strcmp(PQuser(remote::connection(session)), current_role_name()) == 0;
+}
+
+char *ending_role_statement(Participant *participant)
+{
+	const char *role = current_role_name();
+	return participant->role == role ? nullptr : remote::role_statement(participant->session, role);
 }
 
 bool has_written()

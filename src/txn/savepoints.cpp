@@ -108,6 +108,7 @@ void finish_rollback_to(Participant *participant, SubTransactionId id)
 		participant->released = participant->savepoint_count;
 	forget_settings(participant->session);
 	participant->settings_told = 0;
+	participant->role = nullptr;
 }
 
 } // namespace

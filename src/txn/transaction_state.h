@@ -69,6 +69,10 @@ struct Participant
 	int savepoint_capacity;
 	int released;
 
+	/* In whose name the node runs statements of this transaction; null: not known. One of
+	 * current_role_name(). */
+	const char *role;
+
 	int settings_told; /* how many of the SET LOCALs it was told (local_settings.cpp) */
 
 	char gid[commit::GID_SIZE];
@@ -109,6 +113,9 @@ Participant *existing_participant(remote::Session *session);
 /* SQL that must run before a statement of the transaction: RELEASE, BEGIN, SAVEPOINTs; null where
  * nothing must. Marks them as done. */
 char *transaction_preamble(Participant *participant);
+/* What must run before COMMIT, so that what is deferred runs in the name of the transaction's role;
+ * null where nothing must. */
+char *ending_role_statement(Participant *participant);
 /* For the limits of sessions. */
 bool is_this_server(const remote::Endpoint& endpoint);
 /* Forgets affinity and pins, at the end of the transaction. */
@@ -193,6 +200,10 @@ bool make_give_way(int pid, uint64 number);
 
 /* deadlock.cpp */
 void deadlock_init();
+
+/* node_proof.cpp */
+/* At the end of the transaction: in a session of another node its own role's statements follow. */
+void stop_acting();
 
 /* identity.cpp */
 /* Of the backend that this one works for, and of this one itself. */

@@ -144,6 +144,7 @@ is($cluster->sql("SET citus.max_cached_connection_lifetime = -1; $count; SELECT 
 # Nodes say how long tasks waited for a processor; whoever asks opens no more sessions where they did.
 my $report = 'citus_processor_wait';
 my $asking = ProtocolClient->new($cluster->node(1), application_name => 'citus_internal gpid=10000000000');
+$asking->query(q{SELECT citus_internal.prove_node('\x} . $cluster->node_token(1, gpid => 10000000000) . q{')});
 my $other = ProtocolClient->new($cluster->node(1), application_name => 'psql');
 $_->query('SELECT pg_sleep(0.01)') for $asking, $other;
 SKIP: {

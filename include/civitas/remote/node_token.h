@@ -47,6 +47,18 @@ bool read_node_token(std::span<const uint8> token, NodeClaim *claim);
 bool node_token_matches(const Secret& secret, std::span<const uint8> token, const char *role,
 						const char *database);
 
+/*
+ * In a session that has proven itself, the node that opened it says in whose name the next statements
+ * run, with an HMAC that holds for this session alone and for one switch: under a key that is made
+ * from the secret and the token's nonce, over the number of the switch and the role.
+ */
+void make_session_key(const Secret& secret, std::span<const uint8> token, Secret *key);
+inline constexpr int ROLE_PROOF_SIZE = 32;
+void make_role_proof(const Secret& key, int64 number, const char *role,
+					 uint8 (&proof)[ROLE_PROOF_SIZE]);
+bool role_proof_matches(const Secret& key, int64 number, const char *role,
+						std::span<const uint8> proof);
+
 /* A secret made unreadable for all but who knows `key`; bytes to be read by unwrap_secret(). */
 inline constexpr int WRAPPED_SIZE = 16 + SECRET_SIZE + SECRET_SIZE;
 void wrap_secret(const Secret& key, const Secret& secret, uint8 (&wrapped)[WRAPPED_SIZE]);

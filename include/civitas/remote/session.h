@@ -150,6 +150,11 @@ void queue_hidden(Session *session, const char *sql);
 /* The same as a prepared statement, with values. */
 void queue_hidden_prepared(Session *session, const char *sql, const Parameters& parameters = {});
 void queue_hidden_sync(Session *session);
+/* For txn: the statement that has the node run what follows in this transaction in the name of a
+ * role, whoever the session was opened as. Only for sessions that prove themselves to their node, and
+ * after the first flush. In CurrentMemoryContext. */
+bool proves_itself(const Session *session);
+char *role_statement(Session *session, const char *role);
 /* The node's prepared statements are made anew before their next use, in all sessions: after a
  * change of a table. */
 void forget_prepared_statements();

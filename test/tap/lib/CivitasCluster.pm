@@ -6,6 +6,7 @@
 #   $cluster->session(1)->run('BEGIN');                   # a session on node 1, see CivitasSession
 #   $cluster->wait_until('rows are there', sub { ... });  # bounded, and says what was going on if it was in vain
 #   $cluster->kill_server(1);                             # none of its processes says another word
+#   $cluster->node_token(1, role => 'r');                 # what proves a session of that role on node 1 to be a node's
 #
 # No test relies on how long a thing takes: it waits for the state that it needs, and states that are passed quickly are held
 # by a lock or by a debug point: prepare_to_hold, SET citus.debug_point = 'NAME:wait', wait_for_point, let_go.
@@ -18,6 +19,7 @@ use strict;
 use warnings;
 use Carp;
 use CivitasSession;
+use Digest::SHA qw(hmac_sha256);
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -87,6 +89,21 @@ sub try
 
 # The same query on every node: list of outputs.
 sub everywhere { my ($self, $sql) = @_; return map { $_->safe_psql('postgres', $sql) } @{ $self->{nodes} }; }
+
+# Hexadecimal, for citus_internal.prove_node(); see src/remote/node_token.cpp. Options: role, database, gpid, users (the session
+# is for a user's own text), age (s), secret (hexadecimal).
+sub node_token
+{
+	my ($self, $i, %options) = @_;
+	my $secret = $options{secret}
+	  // $self->node($i)->safe_psql('postgres', q{SELECT encode(secret, 'hex') FROM citus_internal.cluster_secret WHERE current});
+	my $made_at = int((time - 946684800 - ($options{age} // 0)) * 1e6);
+	my $claim = pack('CCq>q>', 1, $options{users} ? 1 : 0, $options{gpid} // 1, $made_at)
+	  . join '', map { chr int rand 256 } 1 .. 16;
+	my $mac = hmac_sha256("civitas node\0$claim" . ($options{role} // getpwuid $>) . "\0" . ($options{database} // 'postgres') . "\0",
+		pack('H*', $secret));
+	return unpack 'H*', $claim . $mac;
+}
 
 sub session { my ($self, $i) = @_; return CivitasSession->new($self->node($i)); }
 
