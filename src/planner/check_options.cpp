@@ -88,7 +88,7 @@ Expr *check_call(const Query *query, const WithCheckOption *option)
  */
 void check_conflicting_row(OnConflictExpr *conflict, const WithCheckOption *option)
 {
-	if (has_local_objects(option->qual) || has_sequence_function(option->qual))
+	if (has_local_objects(option->qual) || why_only_here(option->qual) != nullptr)
 		raise_unsupported("The view uses functions that cannot run on the nodes.");
 	Oid types[] = {BOOLOID, TEXTOID};
 	const Oid function = LookupFuncName(

@@ -148,7 +148,9 @@ void check_conflict_action(Query *query, const Facts& facts, const catalog::Tabl
 	if (query->onConflict == nullptr)
 		return;
 	Node *action = reinterpret_cast<Node *>(query->onConflict);
-	if (has_sequence_function(action) || has_local_objects(action))
+	if (const char *reason = why_only_here(action))
+		raise_unsupported(psprintf("ON CONFLICT runs on the shards, and %s.", reason));
+	if (has_local_objects(action))
 		raise_unsupported("ON CONFLICT uses functions that cannot run on the nodes.");
 	if (contain_volatile_functions(action) && table.kind == catalog::TableKind::Reference)
 		raise_unsupported(

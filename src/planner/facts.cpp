@@ -334,7 +334,7 @@ void collect_facts(Query *query, Facts *facts)
 	collect_walker(node, &collector);
 	facts->parts_computed = facts->parts_computed && deparse::assigns_unprintably(query);
 	facts->volatile_functions = contain_volatile_functions(node);
-	facts->sequence_functions = facts->volatile_functions && has_sequence_function(node);
+	facts->here = why_here(node);
 	facts->local_objects = has_local_objects(node);
 	facts->tableoid = computes_with_tableoid(node);
 	if (facts->unsupported_kind)

@@ -58,7 +58,10 @@ bool has_other_volatile(Query *query, List *columns)
 const char *why_not_alone(Query *query, List *columns, const Facts& facts,
 						  const catalog::Table& table)
 {
-	if (const char *reason = why_not_shipped(facts))
+	Facts own = facts;
+	if (own.here != nullptr)
+		own.here = why_here_unless_random(reinterpret_cast<Node *>(query));
+	if (const char *reason = why_not_shipped(own))
 		return reason;
 	if (deparse::assigns_parts(reinterpret_cast<Node *>(columns)))
 		return "it sets parts of columns";

@@ -32,12 +32,12 @@ struct Facts
 	bool security_quals;   /* row security or security barrier views */
 	bool unsupported_kind; /* range or append distributed tables */
 	bool volatile_functions;
-	bool sequence_functions; /* nextval() and its kin */
-	bool local_objects;		 /* user-defined objects that are not on every node */
-	bool tableoid;			 /* computes with tableoid, which is another number on each node */
-	bool local_rows;		 /* reads what only this node has: a named tuplestore */
-	bool parts_computed;	 /* assigns to parts of a value that is no column of the target */
-	bool simple;			 /* one relation, no subquery, CTE, sublink or set operation */
+	const char *here;	 /* why functions in it run on this node only; null: none does */
+	bool local_objects;	 /* user-defined objects that are not on every node */
+	bool tableoid;		 /* computes with tableoid, which is another number on each node */
+	bool local_rows;	 /* reads what only this node has: a named tuplestore */
+	bool parts_computed; /* assigns to parts of a value that is no column of the target */
+	bool simple;		 /* one relation, no subquery, CTE, sublink or set operation */
 };
 
 bool mentions_sharded(Query *query);
@@ -73,6 +73,18 @@ struct PlanDependencies
 bool inline_functions(Query *query, ParamListInfo params, PlanDependencies *dependencies);
 void add_dependencies(PlannedStmt *statement, const PlanDependencies& dependencies);
 
+/* --- asking_node.cpp -------------------------------------------------------------------------- */
+
+/* Why an expression or statement has functions that run on the asking node, wherever the rows are;
+ * null where it has none. */
+const char *why_here(Node *node);
+/* The same, where random numbers may be any node's: those of many rows, in no certain order. */
+const char *why_here_unless_random(Node *node);
+/* The same, for those that must not run elsewhere in any case: they have or tell of effects. */
+const char *why_only_here(Node *node);
+/* Whether a function that is not IMMUTABLE is one of those that why_here() looks for. */
+bool runs_here(Oid function);
+
 /* --- inline_ctes.cpp -------------------------------------------------------------------------- */
 
 /* WITH queries that PostgreSQL would plan as subqueries become subqueries. Changes the query. */
@@ -92,6 +104,8 @@ struct Parameters
  * of a user-defined type travels as text: types' oids differ between nodes.
  */
 Node *extract_parameters(Node *node, Parameters *parameters);
+/* Whether extract_parameters() would make the expression a parameter. */
+bool becomes_parameter(Node *node);
 /*
  * Replaces the constants that operators compare or compute with, in WHERE and SET of a statement on
  * one table: texts that differ in such values only become one, which the node plans once. Changes

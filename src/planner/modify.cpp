@@ -178,8 +178,8 @@ const char *why_not_shipped(const Facts& facts)
 		return "it uses rows that are on this node only";
 	if (facts.security_quals)
 		return "row security or a security barrier applies";
-	if (facts.sequence_functions)
-		return "it uses sequence functions";
+	if (facts.here != nullptr)
+		return facts.here;
 	if (facts.local_objects)
 		return "it uses functions or collations that are not on every node";
 	if (facts.parts_computed)

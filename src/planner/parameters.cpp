@@ -53,6 +53,8 @@ bool not_constant_walker(Node *node, void *context)
 	}
 }
 
+} // namespace
+
 /* Worth being a parameter, and possible: a scalar with a type that travels. */
 bool becomes_parameter(Node *node)
 {
@@ -89,6 +91,8 @@ bool becomes_parameter(Node *node)
 	return get_typtype(type) != TYPTYPE_PSEUDO && !expression_returns_set(node) &&
 		   is_execution_constant(node) && contain_mutable_functions(node);
 }
+
+namespace {
 
 Node *mutator(Node *node, void *context)
 {

@@ -4,69 +4,29 @@
  * IMMUTABLE functions are the same everywhere. STABLE ones without columns are evaluated here, as
  * parameters. STABLE ones over columns are shipped when they are PostgreSQL's own and depend on
  * nothing but their arguments and the session's settings, which the nodes have too (time zone, date
- * style, text search configuration). Whatever depends on this node's catalogs or on the transaction
- * stays here, and so do subplans and columns of other query levels.
+ * style, text search configuration): asking_node.cpp lists those that do not. Whatever depends on
+ * this node's catalogs or on the transaction stays here, and so do subplans and columns of other
+ * query levels.
  */
 #include "remote_rel.h"
 
-#include "civitas/pg/transport.h"
-
 CIVITAS_PG_BEGIN
-#include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/transam.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 CIVITAS_PG_END
 
 namespace civitas::planner {
 
 namespace {
 
-bool depends_on_catalogs(Oid type)
-{
-	switch (type)
-	{
-	case OIDOID:
-	case NAMEOID:
-	case XIDOID:
-	case XID8OID:
-		return true;
-	default:
-		return pg::names_catalog_object(type);
-	}
-}
-
-bool starts_with(const char *name, const char *prefix)
-{
-	return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
 bool unsafe_function(Oid function, void *)
 {
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	if (!HeapTupleIsValid(tuple))
-		return true;
-	const Form_pg_proc form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
-	bool unsafe = form->provolatile == PROVOLATILE_VOLATILE;
-	if (form->provolatile == PROVOLATILE_STABLE)
-	{
-		static constexpr const char *local_prefixes[] = {
-			"pg_",		  "has_",	   "current",	"set_config", "to_reg",
-			"txid_",	  "query_to_", "table_to_", "schema_to_", "database_to_",
-			"cursor_to_", "obj_",	   "col_desc",	"shobj_",	  "inet_",
-		};
-		unsafe = function >= FirstNormalObjectId || depends_on_catalogs(form->prorettype);
-		for (int i = 0; i < form->pronargs; i++)
-			unsafe = unsafe || depends_on_catalogs(form->proargtypes.values[i]);
-		for (const char *prefix : local_prefixes)
-			unsafe = unsafe || starts_with(NameStr(form->proname), prefix);
-	}
-	ReleaseSysCache(tuple);
-	return unsafe;
+	const char kind = func_volatile(function);
+	return kind == PROVOLATILE_VOLATILE ||
+		   (kind == PROVOLATILE_STABLE && (function >= FirstNormalObjectId || runs_here(function)));
 }
 
 bool unshippable_walker(Node *node, void *context)

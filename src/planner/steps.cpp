@@ -586,7 +586,7 @@ Query *select_returning(Query *query, const char *store, List **columns)
 bool returning_stays_here(const Query *query)
 {
 	Node *returning = reinterpret_cast<Node *>(query->returningList);
-	return returning && (checkExprHasSubLink(returning) || has_sequence_function(returning) ||
+	return returning && (checkExprHasSubLink(returning) || why_here(returning) != nullptr ||
 						 has_local_objects(returning) || computes_with_tableoid(returning) ||
 						 returns_nameless_rows(query->returningList));
 }
