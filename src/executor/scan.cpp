@@ -168,6 +168,7 @@ void begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->rows = plan::rows_of(scan);
 	find_plan_parameters(reinterpret_cast<Node *>(plan::expressions_of(scan)),
 						 &state->plan_parameters);
+	find_plan_parameters(reinterpret_cast<Node *>(scan->custom_exprs), &state->plan_parameters);
 	state->eflags = eflags;
 	state->rewind = (eflags & (EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK)) != 0;
 	enter_scan(state, estate);

@@ -6,6 +6,8 @@
  */
 #include "civitas/plan/remote_query.h"
 
+#include "civitas/pg/compat.h"
+
 CIVITAS_PG_BEGIN
 #include "nodes/nodeFuncs.h"
 #include "nodes/readfuncs.h"
@@ -168,6 +170,16 @@ const ExtensibleNodeMethods remote_query_methods = {
 	REMOTE_QUERY_NAME, sizeof(RemoteQuery), copy_query, equal_queries, out_query, read_query,
 };
 
+/* Whether other parts of the plan compute a part of the expression. */
+bool set_by_plan(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	return IsA(node, Var) ||
+		   (IsA(node, Param) && castNode(Param, node)->paramkind != PARAM_EXTERN) ||
+		   pg::walk_children(node, set_by_plan, context);
+}
+
 } // namespace
 
 RemoteQuery *make_remote_query()
@@ -192,6 +204,13 @@ RemoteQuery *remote_query_of(const CustomScan *scan)
 void set_remote_query(CustomScan *scan, RemoteQuery *query, List *parameters, List *prune_keys,
 					  List *rows)
 {
+	ListCell *cell;
+	foreach (cell, parameters)
+		if (set_by_plan(static_cast<Node *>(lfirst(cell)), nullptr))
+		{
+			scan->custom_exprs = lappend(scan->custom_exprs, lfirst(cell));
+			lfirst(cell) = nullptr;
+		}
 	List *expressions = list_make3(parameters, prune_keys, rows);
 	fix_opfuncids(reinterpret_cast<Node *>(expressions));
 	scan->custom_private = list_make2(query, expressions);
@@ -204,7 +223,16 @@ List *expressions_of(const CustomScan *scan)
 
 List *parameters_of(const CustomScan *scan)
 {
-	return static_cast<List *>(list_nth(expressions_of(scan), 0));
+	List *parameters = static_cast<List *>(list_nth(expressions_of(scan), 0));
+	if (scan->custom_exprs == NIL)
+		return parameters;
+	List *result = NIL;
+	int next = 0;
+	ListCell *cell;
+	foreach (cell, parameters)
+		result =
+			lappend(result, lfirst(cell) ? lfirst(cell) : list_nth(scan->custom_exprs, next++));
+	return result;
 }
 
 List *prune_keys_of(const CustomScan *scan)

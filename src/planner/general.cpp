@@ -201,7 +201,7 @@ void rel_paths(PlannerInfo *root, RelOptInfo *rel, Index index, RangeTblEntry *r
 	add_path(rel, reinterpret_cast<Path *>(
 					  make_remote_path(root, rel, remote, rel->reltarget, rel->rows)));
 
-	if (remote->lock == nullptr && all_clauses_shippable(rel))
+	if (remote->lock == nullptr && bms_is_empty(rel->lateral_relids) && all_clauses_shippable(rel))
 	{
 		/* For joins and upper relations the clauses are part of the relation. */
 		RemoteRel *whole = static_cast<RemoteRel *>(palloc(sizeof(RemoteRel)));

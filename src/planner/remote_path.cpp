@@ -113,6 +113,8 @@ List *query_range_table(PlannerInfo *root, Relids relids)
 		{
 			*copy = *planner_rt_fetch(i, root);
 			copy->securityQuals = NIL;
+			/* A table of a LATERAL subquery that is one with the query around it. */
+			copy->lateral = false;
 			/* The rows of a partitioned table's shard are in its partitions. */
 			if (copy->rtekind == RTE_RELATION)
 				copy->inh = get_rel_relkind(copy->relid) == RELKIND_PARTITIONED_TABLE;
@@ -232,7 +234,8 @@ void add_column(List **target_list, Node *expr, Index sort_group_ref)
 	*target_list = lappend(*target_list, entry);
 }
 
-/* Plain columns that the relation's target and the conditions evaluated here need. */
+/* Plain columns that the relation's target and the conditions evaluated here need; those of other
+ * relations (LATERAL) are parameters of the plan. */
 List *needed_columns(RelOptInfo *rel, PathTarget *target, List *local_clauses)
 {
 	constexpr int flags =
@@ -243,7 +246,11 @@ List *needed_columns(RelOptInfo *rel, PathTarget *target, List *local_clauses)
 	List *result = NIL;
 	ListCell *cell;
 	foreach (cell, vars)
-		add_column(&result, static_cast<Node *>(lfirst(cell)), 0);
+	{
+		const Var *var = static_cast<const Var *>(lfirst(cell));
+		if (!IsA(var, Var) || bms_is_member(static_cast<int>(var->varno), rel->relids))
+			add_column(&result, static_cast<Node *>(lfirst(cell)), 0);
+	}
 	return result;
 }
 
@@ -263,7 +270,7 @@ List *target_columns(PathTarget *target)
 
 /* --- the plan --------------------------------------------------------------------------------- */
 
-void split_clauses(List *clauses, List **shipped, List **local)
+void split_clauses(const RelOptInfo *rel, List *clauses, List **shipped, List **local)
 {
 	*shipped = *local = NIL;
 	ListCell *cell;
@@ -273,10 +280,34 @@ void split_clauses(List *clauses, List **shipped, List **local)
 		if (info->pseudoconstant)
 			continue; /* a gating Result above us checks it */
 		/* What may leak rows that a security barrier hides runs after the barrier: here. */
-		if (info->security_level == 0 && is_shippable(reinterpret_cast<Node *>(info->clause)))
+		if (info->security_level == 0 && bms_is_subset(info->clause_relids, rel->relids) &&
+			is_shippable(reinterpret_cast<Node *>(info->clause)))
 			*shipped = lappend(*shipped, info->clause);
 		else
 			*local = lappend(*local, info->clause);
+	}
+}
+
+/* Columns of other relations, and parameters of the plan, as parameters of the remote query. */
+Node *plan_values_mutator(Node *node, void *parameters)
+{
+	if (node == nullptr)
+		return nullptr;
+	if (IsA(node, Var) || (IsA(node, Param) && castNode(Param, node)->paramkind != PARAM_EXTERN))
+		return add_parameter(static_cast<Parameters *>(parameters), reinterpret_cast<Expr *>(node));
+	return pg::mutate_children(node, plan_values_mutator, parameters);
+}
+
+void extract_sample_parameters(Query *query, Parameters *parameters)
+{
+	ListCell *cell;
+	foreach (cell, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		if (rte->rtekind == RTE_RELATION && rte->tablesample != nullptr)
+			rte->tablesample = castNode(
+				TableSampleClause,
+				plan_values_mutator(reinterpret_cast<Node *>(rte->tablesample), parameters));
 	}
 }
 
@@ -319,7 +350,7 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	RemoteRel *relation = static_cast<RemoteRel *>(linitial(path->custom_private));
 	List *shipped;
 	List *local;
-	split_clauses(clauses, &shipped, &local);
+	split_clauses(rel, clauses, &shipped, &local);
 
 	List *columns = relation->target ? target_columns(relation->target)
 									 : needed_columns(rel, path->path.pathtarget, local);
@@ -335,6 +366,7 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	Parameters parameters;
 	Query *query = build_query(root, relation, shipped, remote_columns(columns));
 	query = castNode(Query, extract_parameters(reinterpret_cast<Node *>(query), &parameters));
+	extract_sample_parameters(query, &parameters);
 	query = deparse::keep_collations(query);
 	const deparse::QueryTemplate text = deparse::make_query_template(query);
 
@@ -393,7 +425,9 @@ CustomPath *make_remote_path(PlannerInfo *root, RelOptInfo *rel, RemoteRel *remo
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
 	path->path.pathtarget = target;
-	path->path.param_info = nullptr;
+	/* What a LATERAL subquery takes from other relations is computed from their rows. */
+	path->path.param_info =
+		IS_SIMPLE_REL(rel) ? get_baserel_parampathinfo(root, rel, rel->lateral_relids) : nullptr;
 	path->path.parallel_aware = false;
 	path->path.parallel_safe = false;
 	path->path.rows = clamp_row_est(rows);

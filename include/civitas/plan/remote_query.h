@@ -10,7 +10,9 @@
  *     custom_private = ( RemoteQuery, ( parameters, prune_keys, rows ) )
  *
  *   parameters   value of $1, $2, ... of the remote SQL, evaluated once per execution, here:
- *                external parameters, STABLE functions without columns, ...; never holds a Var.
+ *                external parameters, STABLE functions without columns, ...; null for the next of
+ *                custom_exprs: what other parts of the plan compute (an InitPlan, the rows of the
+ *                outer side of a nested loop), which PostgreSQL's planner has to know of.
  *   prune_keys   see pruning below.
  *   rows         INSERT .. VALUES: a list of rows, each a list with one expression per column of
  *                insert_columns. Evaluated here, once each. Empty otherwise.
