@@ -14,6 +14,8 @@
  */
 #include "civitas/deparse/query_template.h"
 
+#include "civitas/deparse/records.h"
+
 #include "assignments.h"
 
 #include "civitas/pg/columns.h"
@@ -544,6 +546,7 @@ Oid row_left_function()
 
 QueryTemplate make_query_template(Query *query)
 {
+	query = spell_records(query);
 	if (uses_tableoid(reinterpret_cast<Node *>(query), nullptr))
 	{
 		TableOids state = {NIL, row_left_function()};

@@ -13,6 +13,8 @@
  *   of users              stays: what it calls cannot be seen, and what it reads must be what this
  *                         transaction wrote
  *
+ * Parameters that cannot be sent keep a statement here, too.
+ *
  * A STABLE one whose arguments have no columns is computed here in any case, as a parameter.
  */
 #include "internal.h"
@@ -58,6 +60,7 @@ constexpr const char *SERVER = "it uses this server's write-ahead log and replic
 constexpr const char *FILES = "it uses files of this server";
 constexpr const char *QUERIES = "it uses functions that run queries of their own";
 constexpr const char *CATALOGS = "it uses this node's catalogs";
+constexpr const char *ROWS = "it has parameters that are rows of no named type";
 constexpr const char *VOLATILES = "it uses volatile functions that may depend on the session";
 constexpr const char *USERS = "it uses functions of users that are not immutable";
 
@@ -176,6 +179,7 @@ constexpr Family FAMILIES[] = {
 /* For what FAMILIES does not list. */
 constexpr Family GOES = {"", nullptr, false};
 constexpr Family OF_SEQUENCES = {"", SEQUENCES, true};
+constexpr Family OF_ROWS = {"", ROWS, true};
 constexpr Family OF_CATALOGS = {"", CATALOGS, false};
 constexpr Family VOLATILE_STAYS = {"", VOLATILES, false};
 constexpr Family OF_USERS = {"", USERS, false};
@@ -280,6 +284,11 @@ bool find_walker(Node *node, void *context)
 	if (IsA(node, NextValueExpr))
 	{
 		search->found = &OF_SEQUENCES;
+		return true;
+	}
+	if (IsA(node, Param) && is_nameless_row(castNode(Param, node)->paramtype))
+	{
+		search->found = &OF_ROWS;
 		return true;
 	}
 	/* A function in FROM is never a parameter. */

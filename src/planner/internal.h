@@ -159,6 +159,8 @@ bool find_prune_keys(const catalog::Table& table, List *clauses, Index varno, Li
 
 /* Whether the results of these target entries can travel in binary. */
 bool binary_capable(List *target_list);
+/* Whether a type is that of rows of no named type, or of arrays of them: those have no input. */
+bool is_nameless_row(Oid type);
 /* Whether a column is a row of no named type: ROW(..) can be computed, but not read back. */
 bool returns_nameless_rows(List *target_list);
 /* A CustomScan for a query whose rows are `target_list`'s (NIL where none come back), and the

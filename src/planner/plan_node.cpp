@@ -36,14 +36,18 @@ bool binary_capable(List *target_list)
 	return true;
 }
 
+bool is_nameless_row(Oid type)
+{
+	return type == RECORDOID || type == RECORDARRAYOID;
+}
+
 bool returns_nameless_rows(List *target_list)
 {
 	ListCell *cell;
 	foreach (cell, target_list)
 	{
 		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
-		const Oid type = exprType(reinterpret_cast<Node *>(entry->expr));
-		if (!entry->resjunk && (type == RECORDOID || type == RECORDARRAYOID))
+		if (!entry->resjunk && is_nameless_row(exprType(reinterpret_cast<Node *>(entry->expr))))
 			return true;
 	}
 	return false;

@@ -10,6 +10,8 @@
  */
 #include "remote_rel.h"
 
+#include "civitas/deparse/records.h"
+
 CIVITAS_PG_BEGIN
 #include "access/sysattr.h"
 #include "access/transam.h"
@@ -54,8 +56,15 @@ bool unshippable_walker(Node *node, void *context)
 		return castNode(Var, node)->varlevelsup != 0 ||
 			   castNode(Var, node)->varattno == TableOidAttributeNumber;
 	case T_Param:
-		return castNode(Param, node)->paramkind != PARAM_EXTERN;
+		return castNode(Param, node)->paramkind != PARAM_EXTERN ||
+			   is_nameless_row(castNode(Param, node)->paramtype);
+	case T_RowExpr:
+		if (deparse::has_column_names(node))
+			return true;
+		break;
 	case T_Const:
+		if (deparse::has_column_names(node))
+			return true;
 		/* Oids of objects differ between nodes; their names may not be known there. */
 		return false;
 	case T_SQLValueFunction:

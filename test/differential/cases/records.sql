@@ -1,0 +1,128 @@
+-- Rows of no named type: constants, parameters, arrays of them, rows of subqueries with their column names.
+CREATE TYPE pair AS (x int, y text);
+CREATE TABLE t (k int PRIMARY KEY, v int, n text, d date, z numeric(6, 2), p pair);
+CREATE TABLE r (k int, v int, n text);
+CREATE TABLE u (k int, v int, j jsonb);
+--* SELECT create_distributed_table('t', 'k');
+--* SELECT create_distributed_table('u', 'k');
+--* SELECT create_reference_table('r');
+INSERT INTO t SELECT i, i % 7, 'n' || i % 5, date '2024-01-01' + i, i * 1.25, ROW(i, 'y' || i)::pair FROM generate_series(1, 20) i;
+INSERT INTO t VALUES (21, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO r SELECT i, i, 'n' || i FROM generate_series(1, 6) i;
+INSERT INTO u SELECT k, v FROM t;
+--ask
+SELECT count(*) FROM t WHERE (k, v) = ANY (ARRAY[(6, 6), (7, 7), (8, 1)]);
+SELECT count(*) FROM t WHERE (k, v) = ANY (ARRAY[(6, 6), (7, 7)]) AND k = 6;
+SELECT count(*) FROM t WHERE (k, v) = ANY (ARRAY[[(6, 6), (7, 7)], [(8, 1), (9, 9)]]);
+SELECT count(*) FROM r WHERE ROW(k, v, n) = ROW(6, 6, 'n6'::text);
+SELECT count(*) FROM r WHERE r = ROW(6, 6, 'n6'::text);
+SELECT count(*) FROM r WHERE r = ROW(6, 6, 'n6'::text)::r;
+SELECT count(*) FROM r WHERE r <> ROW(6, 6, 'n6'::text);
+SELECT count(*) FROM r WHERE r IS DISTINCT FROM ROW(6, 6, 'n6'::text);
+SELECT count(*) FROM r WHERE r < ROW(3, 3, 'n6'::text);
+SELECT count(*) FROM u WHERE u = ROW(6, 6, NULL::jsonb);
+SELECT count(*) FROM u WHERE u = ROW(6, 6, NULL);
+SELECT count(*) FROM u WHERE u = ROW(6, 6);
+SELECT x FROM (SELECT (k, v) AS x FROM t) q WHERE x = (6, 6);
+SELECT x FROM (SELECT (k, v) AS x FROM t) q WHERE x = ROW(6, 6);
+SELECT x FROM (SELECT (k, v, n) AS x FROM t) q WHERE x = ROW(6, 6, 'n1'::text);
+SELECT x FROM (SELECT (k, v) AS x FROM t) q WHERE x IN (ROW(6, 6), ROW(8, 1), NULL);
+SELECT count(*) FROM t WHERE (k, v) = ALL (ARRAY[(6, 6), (7, 7)]);
+SELECT count(*) FROM t WHERE (k, v) <> ALL (ARRAY[(6, 6), (7, 0)]);
+SELECT count(*) FROM t WHERE (k, v) = ANY (ARRAY[]::record[]);
+SELECT count(*) FROM t WHERE (k, v) = ANY (NULL::record[]);
+SELECT count(*) FROM t WHERE (k, v) = NULL::record;
+SELECT count(*) FROM t WHERE (k, (v, n)) = ANY (ARRAY[(6, (6, 'n1'::text)), (1, (1, 'n1'::text))]);
+SELECT count(*) FROM t WHERE ROW(k, ARRAY[(v, n)]) = ROW(6, ARRAY[(6, 'n1'::text)]);
+SELECT count(*) FROM t WHERE (k, v) IN ((6, 6), (8, 1));
+SELECT count(*) FROM t WHERE (k, v) IN (VALUES (6, 6), (8, 1));
+SELECT count(*) FROM t WHERE (k, v) IN (SELECT k, v FROM r);
+SELECT count(*) FROM t WHERE (k, v) = (SELECT 6, 6);
+SELECT count(*) FROM t WHERE (k, v, n) > (6, 6, 'n0');
+SELECT count(*) FROM t WHERE (d, z) = ANY (ARRAY[(date '2024-01-07', 7.50::numeric(6, 2))]);
+SELECT count(*) FROM t WHERE p = ROW(6, 'y6'::text);
+SELECT count(*) FROM t WHERE p = ROW(6, 'y6')::pair;
+SELECT count(*) FROM t WHERE p = ANY (ARRAY[ROW(6, 'y6')::pair, ROW(7, 'y7')::pair]);
+SELECT count(*) FROM t WHERE (p, k) = ANY (ARRAY[(ROW(6, 'y6')::pair, 6)]);
+SELECT count(*) FROM t WHERE (p::record) = ANY (ARRAY[ROW(6, 'y6'::text), ROW(7, 'y7'::text)]);
+SELECT count(*) FROM t WHERE CASE WHEN k < 10 THEN (k, v) ELSE (0, 0) END = ROW(6, 6);
+SELECT count(*) FROM t WHERE coalesce(NULLIF((k, v), ROW(1, 1)), ROW(6, 6)) = ROW(6, 6);
+SELECT count(*) FROM t WHERE CASE v WHEN 1 THEN ROW(1, 'a') ELSE ROW(2, 'b') END = ROW(1, 'a'::text);
+SELECT count(*) FROM t WHERE greatest((k, v), ROW(10, 0)) = ROW(10, 0);
+SELECT count(*) FROM t WHERE ROW(k, now()::date > d) = ROW(6, true);
+SELECT count(*) FROM t WHERE ROW(k, now()) >= ANY (ARRAY[ROW(6, now())]);
+SELECT count(*) FROM t WHERE (k, v) = ANY (SELECT ROW(k, v) FROM r);
+SELECT (k, v, 'x') FROM t WHERE k = 6;
+SELECT (k, v, 'x'), ROW(1, 'x') FROM t WHERE k < 4;
+SELECT ARRAY[(k, v), ROW(1, 2)] FROM t WHERE k < 4;
+SELECT ROW(1, 'x')::text, k FROM t WHERE k < 4;
+SELECT ROW(k, 'x')::text, k FROM t WHERE k < 4 ORDER BY 1 DESC LIMIT 2;
+SELECT max(k) FROM t GROUP BY ROW(v, 1);
+SELECT count(*) FROM t GROUP BY (v, n), ROW(1, 2);
+SELECT count(DISTINCT (v, n)) FROM t;
+SELECT DISTINCT ROW(v, 'x')::text FROM t;
+SELECT k FROM t ORDER BY (v, n), ROW(1, 2), k LIMIT 3;
+SELECT k, (v, 1) < ROW(3, 3) FROM t WHERE k < 6;
+SELECT a.k FROM t a JOIN t b ON a.k = b.k AND (a.v, b.n) = ANY (ARRAY[(6, 'n1'::text), (3, 'n3'::text)]);
+SELECT a.k FROM t a JOIN r b ON (a.k, a.v) = (b.k, b.v) AND (b.k, b.n) <> ROW(1, 'n1'::text);
+SELECT a.k FROM t a LEFT JOIN r b ON a.k = b.k AND ROW(b.k, b.n) = ROW(2, 'n2'::text) WHERE (b.k, 1) IS DISTINCT FROM ROW(2, 1);
+-- names of columns
+SELECT row_to_json(s) FROM (SELECT k AS a, n AS b FROM t) s;
+SELECT row_to_json(s) FROM (SELECT k AS a, n AS b FROM t) s WHERE s.a = 3;
+SELECT row_to_json(s)::text FROM (SELECT k AS a, n AS b FROM t) s ORDER BY 1 LIMIT 3;
+SELECT to_jsonb(s) FROM (SELECT k AS a, n AS b FROM t WHERE k < 5) s;
+SELECT k, json_agg(s ORDER BY s.b)::text FROM (SELECT k, n AS b FROM t) s GROUP BY k;
+SELECT b, json_agg(s ORDER BY s.k)::text FROM (SELECT k, n AS b FROM t) s GROUP BY b;
+SELECT k, json_agg(s)::text FROM (SELECT t.k, r.n AS b FROM t LEFT JOIN r USING (k)) s GROUP BY k;
+SELECT DISTINCT to_jsonb(s) FROM (SELECT v AS a FROM t) s;
+SELECT to_jsonb(s), count(*) FROM (SELECT v AS a FROM t) s GROUP BY s;
+SELECT to_jsonb(s), count(*) FROM (SELECT v AS a FROM t) s GROUP BY to_jsonb(s);
+SELECT max(to_jsonb(s)::text) FROM (SELECT v AS a FROM t) s;
+SELECT s.a FROM (SELECT k AS a, n AS b FROM t) s WHERE to_jsonb(s) = '{"a": 1, "b": "n1"}';
+SELECT s.a FROM (SELECT k AS a, n AS b FROM t) s WHERE s = ROW(1, 'n1'::text);
+SELECT s.a FROM (SELECT k AS a, n AS b FROM t) s WHERE s::text = '(1,n1)';
+SELECT to_jsonb(s) FROM t, (SELECT 1 AS a, 'x' AS b) s WHERE to_jsonb(s) ? 'a' AND k < 3;
+SELECT k, to_jsonb(s), n FROM t, (SELECT 1 AS a, 'x' AS b) s ORDER BY k DESC LIMIT 2;
+SELECT k, to_jsonb(ROW(1, n)) FROM t WHERE k < 3;
+SELECT k, to_jsonb(t) FROM t WHERE k < 3;
+SELECT to_jsonb(t) FROM t WHERE to_jsonb(t) ->> 'n' = 'n3';
+SELECT to_jsonb(x) FROM t AS x (a, b) WHERE a = 3;
+SELECT to_jsonb(x) FROM t AS x (a, b) WHERE b = 3;
+SELECT (SELECT to_jsonb(s) FROM (SELECT t.n AS b, r.v AS w) s) FROM t JOIN r USING (k);
+SELECT s FROM (SELECT t.k, l.w FROM t LEFT JOIN LATERAL (SELECT to_jsonb(q) AS w FROM (SELECT t.n AS b, r.v) q, r WHERE r.k = t.k) l ON true) s WHERE k < 3;
+SELECT to_jsonb(q) FROM (SELECT k, count(*) AS c FROM t GROUP BY k) q WHERE q.k < 4;
+SELECT to_jsonb(q) FROM (SELECT v, count(*) AS c FROM t GROUP BY v) q;
+SELECT xmlelement(name a, xmlforest(k AS b, n))::text FROM t WHERE k < 3;
+-- parameters
+PREPARE one (record) AS SELECT count(*) FROM t WHERE (k, v) = $1;
+--again 7
+EXECUTE one (ROW(6, 6));
+PREPARE two (record[]) AS SELECT count(*) FROM t WHERE (k, v) = ANY ($1) AND k = 6;
+--again 7
+EXECUTE two (ARRAY[ROW(6, 6)]);
+PREPARE three (int, int) AS SELECT count(*) FROM t WHERE (k, v) = ANY (ARRAY[($1, $2), (8, 1)]);
+--again 7
+EXECUTE three (6, 6);
+PREPARE four (int) AS SELECT count(*) FROM r WHERE r = ROW($1, $1, 'n' || $1);
+--again 7
+EXECUTE four (6);
+PREPARE five (record) AS UPDATE t SET n = 'p' WHERE k = 6 AND ROW(k, v) = $1 RETURNING k;
+--again 7
+EXECUTE five (ROW(6, 6));
+PREPARE six (r) AS SELECT count(*) FROM r WHERE r = $1;
+--again 7
+EXECUTE six (ROW(6, 6, 'n6'));
+-- changes
+UPDATE t SET n = 'any' WHERE (k, v) = ANY (ARRAY[(6, 6), (7, 0)]) RETURNING k, n;
+UPDATE t SET n = 'one' WHERE k = 8 AND (k, v) = ANY (ARRAY[(8, 1)]) RETURNING k, n;
+UPDATE t SET n = (SELECT (r.k, r.n)::text FROM r WHERE r = ROW(2, 2, 'n2'::text)) WHERE k < 3;
+UPDATE t SET n = row_to_json(s) FROM (SELECT k AS a, n AS b FROM r) s WHERE s.a = t.k AND s.a < 4;
+UPDATE u SET j = to_jsonb(s) FROM (SELECT v AS a, n AS b FROM r) s WHERE s.a = u.v AND (s.a, s.b) <> ROW(1, 'n1'::text);
+INSERT INTO u SELECT k, v, to_jsonb(s) FROM (SELECT k, v, n AS name FROM t WHERE k < 4) s;
+INSERT INTO u SELECT k + 100, v, to_jsonb(s) FROM (SELECT k, v, n AS name FROM t WHERE k < 4) s;
+INSERT INTO u SELECT 5, 5, to_jsonb(s) FROM (SELECT max(k) AS top FROM t) s;
+DELETE FROM t WHERE (k, v) = ANY (ARRAY[(9, 2), (10, 3)]) RETURNING k;
+DELETE FROM t USING r WHERE t.k = r.k AND (r.k, r.v) = ANY (ARRAY[(1, 1), (2, 2)]) RETURNING t.k, to_jsonb(r);
+MERGE INTO t USING r ON t.k = r.k AND (r.k, r.v) = ANY (ARRAY[(3, 3), (4, 4)]) WHEN MATCHED THEN UPDATE SET n = to_jsonb(r)::text;
+SELECT * FROM t;
+SELECT * FROM u;
