@@ -111,6 +111,7 @@ static void start_batch(ShardCopy *copy, Stream *stream)
 	/* A query (in a function that the rows come from) may be reading from the session. */
 	if (remote::busy(stream->session) || remote::claimed(stream->session))
 		yield_session(stream->session);
+	Assert(stream->state == StreamState::Idle && !remote::busy(stream->session));
 	const catalog::Table& table = *copy->table;
 	MemoryContext caller_context = MemoryContextSwitchTo(copy->context);
 	pg::Str sql;
@@ -228,6 +229,7 @@ static void advance(ShardCopy *copy, Stream *stream, bool once)
 		case StreamState::Ending:
 			if (!read_end(copy, stream))
 				return;
+			Assert(!remote::busy(stream->session));
 			stream->state = StreamState::Idle;
 			remote::set_claimed(stream->session, false);
 			drop_head(copy, stream);

@@ -12,6 +12,8 @@
  */
 #include "state.h"
 
+#include "civitas/base/assert.h"
+
 #include <algorithm>
 
 namespace civitas::flow {
@@ -94,6 +96,8 @@ void Flow::start(std::int64_t now)
 void Flow::enqueue(int task)
 {
 	TaskEntry& entry = tasks_[task];
+	CIVITAS_ASSERT(entry.state == TaskState::Waiting || entry.state == TaskState::Running);
+	CIVITAS_ASSERT(unfinished_ > 0);
 	entry.state = TaskState::Waiting;
 	entry.session = -1;
 	if (entry.bound_session >= 0)
@@ -229,7 +233,10 @@ void Flow::task_done(int task)
 		return;
 	entry.state = TaskState::Done;
 	unfinished_--;
+	CIVITAS_ASSERT(unfinished_ >= 0);
 	SessionEntry& session = sessions_[entry.session];
+	CIVITAS_ASSERT(session.state == SessionState::Busy);
+	CIVITAS_ASSERT(std::ranges::count(session.tasks, task) == 1);
 	NodeEntry& node = nodes_[session.node];
 	/* Answers that come together took their time together. */
 	if (now_ > session.since)
@@ -328,6 +335,9 @@ bool Flow::assign_one(Action *action)
 		entry.filling = true;
 		const int task = queue.front();
 		queue.pop_front();
+		CIVITAS_ASSERT(tasks_[task].state == TaskState::Waiting);
+		CIVITAS_ASSERT(tasks_[task].bound_session < 0 || tasks_[task].bound_session == session);
+		CIVITAS_ASSERT(entry.tasks.empty() == (entry.state == SessionState::Idle));
 		if (entry.tasks.empty())
 			entry.since = now_;
 		entry.state = SessionState::Busy;

@@ -12,6 +12,7 @@ CIVITAS_PG_BEGIN
 #include "nodes/nodeFuncs.h"
 #include "nodes/readfuncs.h"
 #include "nodes/value.h"
+#include "optimizer/optimizer.h"
 CIVITAS_PG_END
 
 #include <cstdlib>
@@ -211,6 +212,9 @@ void set_remote_query(CustomScan *scan, RemoteQuery *query, List *parameters, Li
 			scan->custom_exprs = lappend(scan->custom_exprs, lfirst(cell));
 			lfirst(cell) = nullptr;
 		}
+	/* They are evaluated once, before there is a row. */
+	Assert(!contain_var_clause(reinterpret_cast<Node *>(parameters)));
+	Assert(!contain_var_clause(reinterpret_cast<Node *>(prune_keys)));
 	List *expressions = list_make3(parameters, prune_keys, rows);
 	fix_opfuncids(reinterpret_cast<Node *>(expressions));
 	scan->custom_private = list_make2(query, expressions);

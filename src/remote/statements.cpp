@@ -266,6 +266,7 @@ void mark_flush(Session *session)
 
 void mark_idle(Session *session)
 {
+	Assert(session->item_count == 0);
 	session->busy = false;
 	if (session->patient)
 		set_patient(session, false);
@@ -380,6 +381,7 @@ void send_simple(Session *session, const char *sql)
 	require_connected(session);
 	if (session->secret != nullptr)
 		prove_and_wait(session);
+	Assert(!session->busy && session->item_count == 0);
 	if (PQpipelineStatus(session->conn) != PQ_PIPELINE_OFF &&
 		PQexitPipelineMode(session->conn) != 1)
 		raise_send_failure(session);

@@ -7,6 +7,8 @@
  */
 #include "civitas/route/pinning.h"
 
+#include "civitas/base/assert.h"
+
 #include <cstddef>
 #include <vector>
 
@@ -77,6 +79,7 @@ void spread_over_many(const PinFacts& facts, std::span<int> value_of)
 
 void find_pins(const PinFacts& facts, std::span<int> value_of)
 {
+	CIVITAS_ASSERT(value_of.size() == static_cast<std::size_t>(facts.column_count));
 	for (int& value : value_of)
 		value = NOT_PINNED;
 	for (const Pin& pin : facts.pins)

@@ -3,6 +3,8 @@
  */
 #include "civitas/shard/split.h"
 
+#include "civitas/base/assert.h"
+
 namespace civitas::shard {
 
 SplitProblem check_split_points(HashRange range, std::span<const std::int32_t> points, int *which)
@@ -24,12 +26,14 @@ SplitProblem check_split_points(HashRange range, std::span<const std::int32_t> p
 HashRange split_piece(HashRange range, std::span<const std::int32_t> points, int index)
 {
 	const auto at = static_cast<std::size_t>(index);
+	CIVITAS_ASSERT(at <= points.size());
 	return {at == 0 ? range.min : points[at - 1] + 1, at == points.size() ? range.max : points[at]};
 }
 
 int isolating_points(HashRange range, std::int32_t hash, std::int32_t points[2], int *piece)
 {
 	int count = 0;
+	CIVITAS_ASSERT(range.min <= hash && hash <= range.max);
 	if (hash > range.min)
 		points[count++] = hash - 1;
 	*piece = count;

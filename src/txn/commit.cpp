@@ -141,6 +141,7 @@ void send_commits(Who who)
 	for_each_participant([&](Participant *participant) {
 		if (!is_one_of(participant, who))
 			return;
+		Assert(participant->step == Step::Open);
 		participant->step = Step::CommitSent;
 		send_ending(participant, "COMMIT");
 	});
@@ -205,6 +206,7 @@ void prepare_writers()
 				 "ROLLBACK PREPARED '%s'", participant->gid);
 		char sql[commit::GID_SIZE + 32];
 		snprintf(sql, sizeof(sql), "PREPARE TRANSACTION '%s'", participant->gid);
+		Assert(participant->step == Step::Open);
 		participant->step = Step::PrepareSent;
 		send_ending(participant, sql);
 		if (ordinal == 1)
@@ -266,6 +268,8 @@ void commit_prepared()
 	CIVITAS_DEBUG_POINT("committed");
 	bool first = true;
 	for_each_participant([&](Participant *participant) {
+		/* Nobody's word is awaited any more: all have said that they can commit. */
+		Assert(participant->step != Step::PrepareSent);
 		if (participant->step != Step::Prepared)
 			return;
 		if (!remote::send_quietly(participant->session, participant->commit_command))
