@@ -9,50 +9,10 @@ over every output column.
 
 import random
 
-# column name -> type, per table; the first column is the distribution column where there is one
-TABLES = {
-    "t1": [("k", "int"), ("a", "int"), ("b", "text"), ("c", "numeric"), ("d", "timestamptz"),
-           ("e", "bool"), ("f", "float8")],
-    "t2": [("k", "int"), ("a", "int"), ("g", "date"), ("b", "text")],
-    "t3": [("id", "text"), ("k", "int"), ("x", "bigint")],
-    "r1": [("a", "int"), ("n", "text")],
-    "r2": [("g", "date"), ("w", "bigint")],
-    "l1": [("a", "int"), ("y", "text")],
-    "pt": [("k", "int"), ("g", "date"), ("z", "int")],
-    "u1": [("k", "int"), ("a", "int"), ("b", "text")],
-    "u2": [("a", "int"), ("x", "bigint"), ("n", "text")],
-}
+from world import VALUES
+
 # Columns whose values are like those of no other one.
 UNLIKE = {"d", "f", "y", "c"}
-DISTRIBUTED = ("t1", "t2", "t3", "pt", "u1")
-COLOCATED = ("t1", "t2", "pt", "u1")
-# Tables whose first column is unique.
-KEYED = ("u1", "u2")
-# Tables whose distribution column changes. The values differ where it is unique.
-MOVING = ("t1", "t2", "t3", "pt", "u1")
-# Values that the tables hold, in ascending order, and others.
-VALUES = {
-    "int": ["0", "1", "2", "3", "4", "5", "6", "7", "8", "10", "13", "17", "21"],
-    "bigint": ["0", "1", "4", "7", "12", "20", "1000", "3000000000", "5000000000", "9000000000"],
-    "text": ["a", "ab", "b", "bc", "c", "ca", "d", "xy"],
-    "numeric": ["0.00", "0.50", "0.75", "1.50", "2.00", "2.50", "3.25", "4.00"],
-    "timestamptz": [f"2024-0{month}-1{day} 0{day}:30:00+00" for month in range(1, 8) for day in (1, 7)],
-    "bool": ["false", "true"],
-    "float8": ["0", "1.5", "4.5", "6", "7.5", "9"],
-    "date": ["2024-01-06", "2024-01-11", "2024-01-21", "2024-02-10", "2024-03-01", "2024-03-31", "2024-04-20", "2024-05-20", "2024-06-29"],
-}
-STRANGE = {
-    "int": ["99", "-1", "2147400000"],
-    "bigint": ["-7", "9223372036854775807"],
-    "text": ["", "ü", "Zed", "it''s", "x1", "%"],
-    "numeric": ["-3.25", "100.00", "NaN"],
-    "timestamptz": ["infinity", "2024-09-19 09:30:00+00"],
-    "bool": ["true"],
-    "float8": ["-2.25", "1e10", "NaN", "Infinity"],
-    "date": ["2024-09-19", "1999-12-31"],
-}
-TYPES = ("int", "text", "numeric", "timestamptz", "bool", "float8", "date", "bigint")
-ORDERED = ("int", "text", "numeric", "timestamptz", "date", "bigint", "float8")
 
 
 class Column:
@@ -62,8 +22,9 @@ class Column:
 
 
 class Generator:
-    def __init__(self, seed):
+    def __init__(self, seed, world):
         self.rnd = random.Random(seed)
+        self.world = world
         self.names = 0
         self.parameters = None  # a list: some literals become parameters of a prepared statement
 
@@ -84,11 +45,16 @@ class Generator:
             return f"${len(parameters)}"
         rnd = self.rnd
         if self.chance(0.02):
-            return f"NULL::{type_}"
-        return self.printed(type_, rnd.choice(VALUES[type_] if self.chance(0.93) else STRANGE[type_]))
+            return f"NULL::{self.sql_type(type_)}"
+        return self.printed(type_, rnd.choice(self.world.values[type_] if self.chance(0.93) else self.world.strange[type_]))
+
+    def sql_type(self, type_):
+        return {"key": self.world.key_type.split(" COLLATE ")[0], "dtext": "text", "ntext": "text", "ints": "int[]", "pairs": "pair[]"}.get(type_, type_)
 
     def key(self, type_):
-        """A literal for a distribution column in a new row: NULL is refused there (23502) and allowed in a plain table."""
+        """A literal for a distribution column in a new row: where NULL is refused there, a plain table allows it."""
+        if self.world.null_keys and self.chance(0.1):
+            return f"NULL::{self.sql_type(type_)}"
         count = len(self.parameters or [])
         while True:
             value = self.literal(type_)
@@ -97,8 +63,9 @@ class Generator:
                 return value
             del (self.parameters or [])[count:]
 
-    @staticmethod
-    def printed(type_, value):
+    def printed(self, type_, value):
+        if type_ not in VALUES:
+            return f"'{value}'::{self.sql_type(type_)}"
         if type_ in ("int", "bool"):
             return value
         if type_ == "bigint":
@@ -111,8 +78,9 @@ class Generator:
         """Two literals, the smaller one first."""
         if self.chance(0.05):
             return self.literal(type_), self.literal(type_)
-        first, last = sorted(self.rnd.sample(range(len(VALUES[type_])), 2))
-        return self.printed(type_, VALUES[type_][first]), self.printed(type_, VALUES[type_][last])
+        values = self.world.values[type_]
+        first, last = sorted(self.rnd.sample(range(len(values)), 2))
+        return self.printed(type_, values[first]), self.printed(type_, values[last])
 
     def leaf(self, scope, type_):
         fitting = [column for column in scope if column.type == type_]
@@ -150,7 +118,14 @@ class Generator:
             "timestamptz": [lambda: f"date_trunc('month', {sub('timestamptz')})",
                             lambda: f"({self.leaf(scope, 'timestamptz')} + interval '1 day')"],
         }
-        return rnd.choice(common + own[type_] * 2)()
+        own["dtext"] = [lambda: f"lower({sub('dtext')})", lambda: f"({sub('dtext')} || {self.leaf(scope, 'text')})"]
+        if type_ == "int" and self.world.scalars and self.chance(0.3):
+            return f"{rnd.choice(self.world.scalars)[0]}({sub('int')})"
+        if type_ == "text" and self.chance(0.05):
+            rows = [column.sql.split(".")[0] for column in scope if column.sql.count(".") == 1 and column.sql[0] not in "(gz" and self.world.more_lateral]
+            if rows:
+                return f"{rnd.choice(rows)}::text"
+        return rnd.choice(common + own.get(type_, []) * 2)()
 
     def predicate(self, scope, depth=2):
         rnd = self.rnd
@@ -170,6 +145,10 @@ class Generator:
         if kind < 0.25:
             values = ", ".join(self.literal(type_) for _ in range(rnd.randint(1, 6)))
             return f"{left} {rnd.choice(['', 'NOT '])}IN ({values})"
+        if type_ in ("text", "dtext") and self.world.explicit_collations and kind < 0.3:
+            return f"{left} COLLATE {rnd.choice(self.world.explicit_collations)} {rnd.choice(['<', '>=', '='])} {self.literal(type_)}"
+        if type_ == "key" and kind < 0.34 and self.parameters is None:
+            return f"{left} {rnd.choice(['=', '<', '>=', '='])} '{rnd.choice(self.world.values[type_])}'"
         if kind < 0.32 and type_ == "text":
             return f"{left} LIKE {rnd.choice(['a%', '%b%', '_', '%']).__repr__()}"
         if kind < 0.42:
@@ -186,9 +165,14 @@ class Generator:
     # --- FROM --------------------------------------------------------------------------------
 
     def table(self, names=None):
-        name = self.rnd.choice(names or ["t1", "t1", "t2", "t2", "t3", "r1", "r2", "l1", "pt", "u1", "u2"])
+        if names is None and self.world.functions and self.chance(0.06):
+            name, outputs = self.rnd.choice(self.world.functions)
+            alias = self.name("h")
+            return f"{name}({self.rnd.randint(0, 9)}) AS {alias}", [Column(f"{alias}.{column}", type_) for column, type_ in outputs]
+        name = self.rnd.choice(names or self.world.read)
         alias = self.name("q")
-        columns = [Column(f"{alias}.{column}", type_) for column, type_ in TABLES[name]]
+        columns = [Column(f"{alias}.{column}", type_) for column, type_ in self.world.tables[name]]
+        columns += [Column(part.format(alias), type_) for part, type_ in self.world.parts.get(name, [])]
         return f"{name} AS {alias}", columns
 
     def from_item(self, depth, names):
@@ -205,7 +189,7 @@ class Generator:
             sql, types = self.select(depth - 1)
             return f"({sql}) AS {alias}", [Column(f"{alias}.c{i}", t) for i, t in enumerate(types)]
         item, columns = self.table(names)
-        if self.chance(0.03):
+        if self.chance(0.03) and item.split()[0] in self.world.sampled:
             item += f" TABLESAMPLE {self.rnd.choice(['BERNOULLI', 'SYSTEM'])} (100)"
         return item, columns
 
@@ -250,6 +234,8 @@ class Generator:
 
     def lateral(self, scope):
         """A subquery over the columns left of it, with a total order under its LIMIT."""
+        if self.world.more_lateral and self.chance(0.4):
+            return self.lateral_values(scope)
         item, inner = self.table()
         alias = self.name("n")
         pairs = [(l, r) for l in scope for r in inner if l.type == r.type and l.type != "bool"]
@@ -268,6 +254,22 @@ class Generator:
             types = [column.type, inner[0].type]
         return f"({sql}) AS {alias}", [Column(f"{alias}.c{i}", t) for i, t in enumerate(types)]
 
+    def lateral_values(self, scope):
+        """Rows made of the columns left of it: a set-returning function, or VALUES."""
+        alias = self.name("j")
+        integers = [column.sql for column in scope if column.type == "int"]
+        column = self.rnd.choice(scope)
+        kind = self.rnd.random()
+        if kind < 0.3 and integers:
+            return f"generate_series(0, least({self.rnd.choice(integers)}, 3)) AS {alias}(k)", [Column(f"{alias}.k", "int")]
+        if kind < 0.6 and integers:
+            both = self.rnd.choice(integers), self.rnd.choice(integers)
+            return f"unnest(ARRAY[{both[0]}, {both[1]}, 2]) AS {alias}(k)", [Column(f"{alias}.k", "int")]
+        if kind < 0.8:
+            return f"(SELECT {column.sql} AS c0, coalesce({self.leaf(scope, 'int')}, 0) AS c1) AS {alias}", [Column(f"{alias}.c0", column.type), Column(f"{alias}.c1", "int")]
+        return (f"(VALUES ({column.sql}, 1), ({column.sql}, {self.leaf(scope, 'int')})) AS {alias}(c0, c1)",
+                [Column(f"{alias}.c0", column.type), Column(f"{alias}.c1", "int")])
+
     def scalar_subquery(self, scope):
         """A correlated value for the select list."""
         item, inner = self.table()
@@ -275,7 +277,7 @@ class Generator:
         if not pairs:
             return None
         l, r = self.rnd.choice(pairs)
-        column = self.rnd.choice([c for c in inner if c.type in ORDERED])
+        column = self.rnd.choice([c for c in inner if c.type in self.world.ordered])
         kind = self.rnd.choice(["count", "min", "max"])
         return (f"(SELECT {kind}({column.sql}) FROM {item} WHERE {l.sql} = {r.sql})",
                 "bigint" if kind == "count" else column.type)
@@ -297,7 +299,7 @@ class Generator:
         if kind < 0.7 and pairs:
             l, r = rnd.choice(pairs)
             return f"{l.sql} {rnd.choice(['', 'NOT '])}IN (SELECT {r.sql} FROM {item} WHERE {self.predicate(inner, 1)})"
-        column = rnd.choice([c for c in inner if c.type in ORDERED])
+        column = rnd.choice([c for c in inner if c.type in self.world.ordered])
         outer = self.leaf(scope, column.type)
         return f"{outer} {rnd.choice(['=', '<', '>='])} (SELECT {rnd.choice(['min', 'max'])}({column.sql}) FROM {item} WHERE {where})"
 
@@ -309,7 +311,7 @@ class Generator:
         distinct = "DISTINCT " if self.chance(0.15) else ""
         filter_ = f" FILTER (WHERE {self.predicate(scope, 0)})" if self.chance(0.15) else ""
         options = [("count(*)", "bigint"), (f"count({distinct}{column.sql})", "bigint")]
-        if column.type in ORDERED:
+        if column.type in self.world.ordered:
             options += [(f"min({column.sql})", column.type), (f"max({column.sql})", column.type)]
         if column.type == "int":
             options += [(f"sum({distinct}{column.sql})", "bigint"), (f"avg({column.sql})", "numeric"),
@@ -320,6 +322,10 @@ class Generator:
                         (f"round(var_pop({column.sql}), 6)", "numeric")]
         if column.type == "bool":
             options += [(f"bool_or({column.sql})", "bool"), (f"every({column.sql})", "bool")]
+        if column.type == "key":
+            options += [(f"(array_agg({column.sql} ORDER BY {column.sql}))[1]", "key")] * (not self.world.key_type.endswith("[]"))
+        if column.type == "dtext":
+            options += [(f"string_agg({column.sql}, ',' ORDER BY {column.sql})", "dtext")]
         if column.type == "text":
             options += [(f"string_agg({column.sql}, ',' ORDER BY {column.sql})", "text")]
         sql, type_ = rnd.choice(options)
@@ -336,6 +342,10 @@ class Generator:
 
     def pinned(self, type_):
         """A condition for a distribution column: one shard, or a few."""
+        if type_ == "key" and self.parameters is None and self.chance(0.4):
+            return f"= '{self.rnd.choice(self.world.values[type_])}'"
+        if self.world.null_keys and self.chance(0.08):
+            return "IS NULL"
         if self.chance(0.6):
             return f"= {self.literal(type_)}"
         return f"IN ({', '.join(self.literal(type_) for _ in range(self.rnd.randint(2, 5)))})"
@@ -361,7 +371,7 @@ class Generator:
         prefix = ""
         names = None
         if self.chance(0.5):
-            names = [*COLOCATED, "r1"]
+            names = [*self.world.colocated, "r1"]
         if depth > 0 and self.chance(0.08):
             cte = self.name("w")
             body, types = self.select(depth - 1)
@@ -439,10 +449,12 @@ class Generator:
     def dml(self):
         """A data change; returns its SQL. Tables of the statement are compared afterwards."""
         rnd = self.rnd
-        name = rnd.choice(["t1", "t1", "t2", "t3", "r1", "pt", "u1", "u2"])
-        columns = TABLES[name]
+        name = rnd.choice(self.world.written)
+        if name == "a1" and self.chance(0.6):
+            return self.change_of_parts()
+        columns = self.world.tables[name]
         scope = [Column(f"{name}.{column}", type_) for column, type_ in columns]
-        if name in KEYED and self.chance(0.5):
+        if name in self.world.keyed and self.chance(0.5):
             return self.upsert(name)
         returning = f" RETURNING {rnd.choice(['*', columns[0][0] + ' AS c0'])}" if self.chance(0.4) else ""
         kind = rnd.random()
@@ -468,26 +480,47 @@ class Generator:
             return f"UPDATE {name} SET {self.moved(name, scope)}{column} = {self.expr(scope, type_, 1)}{where}{returning}"
         return f"DELETE FROM {name}{where}{returning}"
 
+    def change_of_parts(self):
+        """Several elements and fields of columns, each set by an expression."""
+        rnd = self.rnd
+        scope = [Column(f"a1.{column}", type_) for column, type_ in self.world.tables["a1"]]
+        scope += [Column(part.format("a1"), type_) for part, type_ in self.world.parts["a1"]]
+        places = [("v[1]", "int"), ("v[2]", "int"), ("v[5]", "int"), ("p.x", "int"), ("p.y", "text"), ("m[1].x", "int"), ("m[1].y", "text"), ("m[2].y", "text")]
+        if "parts" not in self.world.features:
+            places = rnd.sample(places[:2], 1) + rnd.sample(places[3:5], 1)
+        places = rnd.sample(places, rnd.randint(1, min(4, len(places))))
+        if rnd.random() < 0.3:
+            target = ", ".join(["k"] + [place for place, _ in places])
+            values = ", ".join([self.key("int")] + [self.literal(type_) for _, type_ in places])
+            return f"INSERT INTO a1 ({target}) VALUES ({values})" + (" RETURNING *" if self.chance(0.4) else "")
+        if rnd.random() < 0.3:
+            row = ", ".join(self.expr(scope, type_, 1) for _, type_ in places)
+            assignments = f"({', '.join(place for place, _ in places)}) = ROW({row})"
+        else:
+            assignments = ", ".join(f"{place} = {self.expr(scope, type_, 1)}" for place, type_ in places)
+        return (f"UPDATE a1 SET {self.moved('a1', scope[:1])}{assignments} WHERE {self.predicate(scope, 1)}"
+                + (" RETURNING *" if self.chance(0.4) else ""))
+
     def offset(self):
         """Leads from one key to another that no row has, also not one that will be gone at the end: a plain table looks row by row."""
         return self.rnd.randint(1, 500000) * 1000
 
     def moved(self, name, scope):
         """Now and then an UPDATE sets the distribution column too, so that rows move to other shards."""
-        if name not in MOVING or not self.chance(0.3):
+        if name not in self.world.moving or not self.chance(0.3):
             return ""
-        column, type_ = TABLES[name][0]
-        if name in KEYED:
+        column, type_ = self.world.tables[name][0]
+        if name in self.world.keyed:
             return f"{column} = {name}.{column} + {self.offset()}, "
-        fallback = self.printed(type_, VALUES[type_][1])
+        fallback = self.printed(type_, self.world.values[type_][1])
         return f"{column} = coalesce({self.expr(scope, type_, 1)}, {fallback}), "
 
     def general_write(self):
         """UPDATE and DELETE whose rows or values depend on other tables. What is assigned is the same
         whichever of several matches is taken."""
         rnd = self.rnd
-        name = rnd.choice(["t1", "t1", "t2", "t3", "l1", "pt", "u1", "u2"])
-        columns = TABLES[name]
+        name = rnd.choice(["l1"] + [name for name in self.world.written if name != "r1"])
+        columns = self.world.tables[name]
         scope = [Column(f"{name}.{column}", type_) for column, type_ in columns]
         column, type_ = rnd.choice(columns if name == "l1" else columns[2:] if name == "pt" else columns[1:])
         value = self.expr(scope, type_, 1)
@@ -516,7 +549,7 @@ class Generator:
 
     def locking(self):
         """Row locks on distributed tables, over joins of every kind."""
-        name = self.rnd.choice(["t1", "t2", "t3", "pt", "r1"])
+        name = self.rnd.choice(["t1", "t2", "t3", "pt", "r1"] + [name for name in ("k1", "k2", "w1", "c1") if name in self.world.tables])
         item, scope = self.table([name])
         alias = item.split()[-1]
         condition = None
@@ -545,9 +578,9 @@ class Generator:
 
     def insert_select(self):
         """INSERT of a query's rows."""
-        name = self.rnd.choice(["t1", "t1", "t2", "t3", "r1", "l1"])
-        columns = TABLES[name]
-        from_, scope = self.from_clause(1, COLOCATED if self.chance(0.5) else None)
+        name = self.rnd.choice(["t1", "t1", "t2", "t3", "r1", "l1"] + [name for name in ("k1", "k1", "k2", "w1", "w1", "c1") if name in self.world.tables])
+        columns = self.world.tables[name]
+        from_, scope = self.from_clause(1, self.world.colocated if self.chance(0.5) else None)
         key = columns[0][1]
         keyed = [c for c in scope if c.sql.endswith(".k") and c.type == key]
         if keyed and self.chance(0.6):
@@ -562,7 +595,7 @@ class Generator:
                 tail = f" GROUP BY {column.sql}"
             returning = f" RETURNING {columns[0][0]}" if self.chance(0.3) else ""
             return f"INSERT INTO {name} ({target}) SELECT {', '.join(values)} FROM {from_}{where}{tail}{returning}"
-        values = [f"coalesce({self.expr(scope, key, 1)}, {'1' if key == 'int' else chr(39) + 'k' + chr(39)})"]
+        values = [f"coalesce({self.expr(scope, key, 1)}, {self.printed(key, self.world.values[key][1])})"]
         values += [self.expr(scope, type_, 1) for _, type_ in columns[1:]]
         target = ", ".join(column for column, _ in columns)
         returning = f" RETURNING {columns[0][0]}" if self.chance(0.3) else ""
@@ -571,15 +604,19 @@ class Generator:
     def upsert(self, name):
         """INSERT .. ON CONFLICT, of rows whose keys differ."""
         rnd = self.rnd
-        columns = TABLES[name]
+        columns = self.world.tables[name]
         key, key_type = columns[0]
         target = ", ".join(column for column, _ in columns)
         if self.chance(0.5):
-            keys = rnd.sample(range(0, 60), rnd.randint(1, 5))
+            if key_type == "key":
+                values = self.world.values["key"]
+                keys = [self.printed("key", value) for value in rnd.sample(values, rnd.randint(1, min(4, len(values))))]
+            else:
+                keys = rnd.sample(range(0, 60), rnd.randint(1, 5))
             rows = [f"({', '.join([str(k)] + [self.literal(t) for _, t in columns[1:]])})" for k in keys]
             source = "VALUES " + ", ".join(rows)
         else:
-            item, scope = self.table(["t1", "t2", "pt", "r1", "u1", "u2"])
+            item, scope = self.table(["k1", "k2", "ku", "kr"] if key_type == "key" else ["t1", "t2", "pt", "r1", "u1", "u2"])
             keyed = [c for c in scope if c.type == key_type]
             column = rnd.choice(keyed)
             values = [f"max({self.leaf(scope, t)})" for _, t in columns[1:]]
@@ -596,7 +633,7 @@ class Generator:
     def change(self, name):
         """A change of a table that returns columns; (sql, columns)."""
         rnd = self.rnd
-        columns = TABLES[name]
+        columns = self.world.tables[name]
         scope = [Column(f"{name}.{column}", type_) for column, type_ in columns]
         where = f" WHERE {self.predicate(scope, 1)}"
         kind = rnd.random()
@@ -605,22 +642,23 @@ class Generator:
         if kind < 0.7:
             column, type_ = columns[-1]
             return f"UPDATE {name} SET {self.moved(name, scope)}{column} = {self.expr(scope, type_, 1)}{where} RETURNING {name}.*", columns
-        values = [str(rnd.randint(100, 140)) if columns[0][1] == "int" else f"'n{rnd.randint(1, 40)}'"]
+        values = [str(rnd.randint(100, 140)) if columns[0][1] == "int" else self.key("key") if columns[0][1] == "key" else f"'n{rnd.randint(1, 40)}'"]
         values += ["'2024-02-02'::date" if name == "pt" and column == "g" else self.literal(t) for column, t in columns[1:]]
         return f"INSERT INTO {name} VALUES ({', '.join(values)}) RETURNING {name}.*", columns
 
     def merge(self):
         """MERGE from rows whose keys differ, joined on the target's unique column or on another."""
         rnd = self.rnd
-        name = rnd.choice(["u1", "u1", "u2", "l1", "t2"])
-        columns = TABLES[name]
+        name = rnd.choice(["u1", "u1", "u2", "l1", "t2"] + [name for name in ("ku", "ku", "ku", "w2") if name in self.world.tables])
+        columns = self.world.tables[name]
         target = [Column(f"{name}.{column}", type_) for column, type_ in columns]
-        item, scope = self.table(["t1", "t2", "pt", "r1", "u1", "u2", "l1"])
-        key = rnd.choice([c for c in scope if c.type == "int"])
+        key_type = columns[0][1]
+        item, scope = self.table(["k1", "ku"] if key_type == "key" else ["t1", "t2", "pt", "r1", "u1", "u2", "l1"])
+        key = rnd.choice([c for c in scope if c.type == key_type])
         value = self.leaf(scope, "text")
         alias = self.name("m")
         source = f"(SELECT {key.sql} AS k, max({value}) AS b FROM {item} WHERE {key.sql} IS NOT NULL GROUP BY {key.sql}) AS {alias}"
-        rows = [Column(f"{alias}.k", "int"), Column(f"{alias}.b", "text")]
+        rows = [Column(f"{alias}.k", key_type), Column(f"{alias}.b", "text")]
         clauses = []
         set_column, set_type = columns[-1]
         for _ in range(rnd.randint(1, 2)):
@@ -632,7 +670,7 @@ class Generator:
                 break
         if self.chance(0.6):
             condition = f" AND {self.predicate(rows, 0)}" if self.chance(0.4) else ""
-            values = [f"{alias}.k" if self.chance(0.7) else f"{alias}.k + {self.offset()}"]
+            values = [f"{alias}.k" if self.chance(0.7) or key_type != "int" else f"{alias}.k + {self.offset()}"]
             values += [self.expr(rows, type_, 1) for _, type_ in columns[1:]]
             names = ", ".join(column for column, _ in columns)
             clauses.append(f"WHEN NOT MATCHED{condition} THEN INSERT ({names}) VALUES ({', '.join(values)})")
@@ -642,7 +680,7 @@ class Generator:
     def with_writes(self):
         """Changes in WITH; what follows reads or changes the same or other tables, at the old state."""
         rnd = self.rnd
-        names = rnd.sample(["t1", "t2", "t3", "r1", "l1", "pt", "u1"], 2)
+        names = rnd.sample(["t1", "t2", "t3", "r1", "l1", "pt", "u1"] + [name for name in ("k1", "k2", "w1", "c1") if name in self.world.tables], 2)
         first, columns = self.change(names[0])
         rows = [Column(f"w.{column}", type_) for column, type_ in columns]
         kind = rnd.random()
@@ -660,10 +698,10 @@ class Generator:
             second, _ = self.change(names[1])
             return f"WITH w AS ({first}), x AS ({second}) SELECT count(*) AS c0, (SELECT count(*) FROM x) AS c1 FROM w"
         targets = [n for n in ("t1", "t2", "u1") if n != names[0]]
-        target = TABLES[rnd.choice(targets)]
-        name = next(n for n in targets if TABLES[n] is target)
+        target = self.world.tables[rnd.choice(targets)]
+        name = next(n for n in targets if self.world.tables[n] is target)
         if name == "u1":
-            name, target = "t2", TABLES["t2"]
+            name, target = "t2", self.world.tables["t2"]
         key = [c for c in rows if c.type == "int"]
         values = [f"coalesce({rnd.choice(key).sql}, 1)" if key else "1"] + [self.expr(rows, t, 1) for _, t in target[1:]]
         return f"WITH w AS ({first}) INSERT INTO {name} SELECT {', '.join(values)} FROM w RETURNING {name}.k"
@@ -673,7 +711,7 @@ class Generator:
         self.parameters = []
         sql = self.select(top=True)[0] if self.chance(0.8) else self.dml()
         parameters, self.parameters = self.parameters, None
-        types = f" ({', '.join(type_ for type_, _ in parameters)})" if parameters else ""
+        types = f" ({', '.join(self.sql_type(type_) for type_, _ in parameters)})" if parameters else ""
         values = f" ({', '.join(value for _, value in parameters)})" if parameters else ""
         return f"PREPARE p{types} AS {sql}", f"EXECUTE p{values}"
 
