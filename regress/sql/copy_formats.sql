@@ -146,6 +146,9 @@ SET client_encoding TO 'latin1';
 COPY typed_spread (i, t) FROM PROGRAM $$printf '2000\tcaf\351\n'$$ WHERE i > 0;
 RESET client_encoding;
 SELECT t, length(t) FROM typed_spread WHERE i = 2000;
+-- a backslash at the very end of the input means nothing
+COPY typed_spread (i, t) FROM PROGRAM $$printf '2001\tends\\'$$;
+SELECT t, length(t) FROM typed_spread WHERE i = 2001;
 COPY typed_spread FROM PROGRAM 'echo garbage' (FORMAT binary);
 COPY typed_spread FROM PROGRAM $$head -c 700 regress_copy.csv$$ (FORMAT binary);
 COPY (SELECT 1) TO PROGRAM 'rm regress_copy.bin regress_copy.csv; cat > /dev/null';

@@ -137,6 +137,20 @@ static int shard_of_fields(const CopySource *source, char **fields)
 	return catalog::shard_index_of_hash(*source->table, catalog::hash_value(*source->table, value));
 }
 
+/*
+ * The reader ignores a single backslash at the end of the input. Before the line's end that the
+ * shard gets it would take that into the value.
+ */
+static bool ends_in_escape(const CopyFromState from)
+{
+	if (from->opts.csv_mode)
+		return false;
+	int backslashes = 0;
+	for (int at = from->line_buf.len - 1; at >= 0 && from->line_buf.data[at] == '\\'; at--)
+		backslashes++;
+	return backslashes % 2 == 1;
+}
+
 static uint64 forward_lines(const CopySource *source, ShardCopy *copy)
 {
 	CopyFromState from = source->from;
@@ -159,6 +173,8 @@ static uint64 forward_lines(const CopySource *source, ShardCopy *copy)
 
 		/* The reader cut the line's end off; the shard gets one kind, whatever the client's was. */
 		StringInfo line = &from->line_buf;
+		if (ends_in_escape(from))
+			line->data[--line->len] = '\0';
 		appendStringInfoCharMacro(line, '\n');
 		shard_copy_row(copy, shard_index, line->data, line->len,
 					   static_cast<int64>(from->cur_lineno));
