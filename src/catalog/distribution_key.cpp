@@ -24,15 +24,23 @@ char *distribution_key(Oid relid, AttrNumber attno)
 	return nodeToString(makeVar(1, attno, type, typmod, collation, 0));
 }
 
-AttrNumber column_of_distribution_key(const char *key)
+AttrNumber find_column_of_distribution_key(const char *key)
 {
 	static constexpr const char FIELD[] = " :varattno ";
 	const char *field = strncmp(key, "{VAR :", 6) == 0 ? strstr(key, FIELD) : nullptr;
 	char *end = nullptr;
 	const long attno = field != nullptr ? strtol(field + sizeof(FIELD) - 1, &end, 10) : 0;
 	if (attno <= 0 || attno > MaxHeapAttributeNumber || *end != ' ')
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("not a column: %s", key)));
+		return InvalidAttrNumber;
 	return static_cast<AttrNumber>(attno);
+}
+
+AttrNumber column_of_distribution_key(const char *key)
+{
+	const AttrNumber attno = find_column_of_distribution_key(key);
+	if (attno == InvalidAttrNumber)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("not a column: %s", key)));
+	return attno;
 }
 
 } // namespace civitas::catalog

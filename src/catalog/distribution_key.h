@@ -17,5 +17,7 @@ namespace civitas::catalog {
 char *distribution_key(Oid relid, AttrNumber attno);
 /* The column that such a text names; 22023 when it is something else. */
 AttrNumber column_of_distribution_key(const char *key);
+/* Likewise; InvalidAttrNumber. */
+AttrNumber find_column_of_distribution_key(const char *key);
 
 } // namespace civitas::catalog

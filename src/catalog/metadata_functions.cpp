@@ -130,6 +130,7 @@ PGDLLEXPORT Datum get_shard_id_for_distribution_column(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 		PG_RETURN_INT64(table.shards[0].shard_id);
 	}
+	require_sound(table);
 	if (table.kind != TableKind::Hash)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

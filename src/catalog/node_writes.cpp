@@ -287,7 +287,7 @@ void lock_colocation(ColocationId id, ColocationLock lock)
 
 bool delete_colocation_if_empty(ColocationId id)
 {
-	if (id == INVALID_COLOCATION_ID || colocated_table_oids(id) != NIL)
+	if (id == INVALID_COLOCATION_ID || colocation_is_used(id))
 		return false;
 	delete_colocation(id);
 	return true;

@@ -27,6 +27,7 @@ CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/transam.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -34,6 +35,7 @@ CIVITAS_PG_BEGIN
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 CIVITAS_PG_END
 
@@ -133,9 +135,8 @@ TableKind kind_of(char partmethod, char repmodel, ColocationId colocation)
 			return TableKind::Reference;
 		return colocation != INVALID_COLOCATION_ID ? TableKind::SingleShard : TableKind::Local;
 	default:
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("unknown distribution method \"%c\" in pg_dist_partition", partmethod)));
+		/* Nobody queries these. */
+		return TableKind::Append;
 	}
 }
 
@@ -163,20 +164,23 @@ bool read_partition(Oid relid, Table *table)
 		table->kind = kind_of(table->partmethod, table->repmodel, table->colocation_id);
 		if (!nulls[PARTITION_KEY - 1])
 			table->distribution_attno =
-				column_of_distribution_key(TextDatumGetCString(values[PARTITION_KEY - 1]));
+				find_column_of_distribution_key(TextDatumGetCString(values[PARTITION_KEY - 1]));
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
 	return found;
 }
 
-int32 hash_bound(Datum value, bool is_null, ShardId shard_id)
+/* A bound of a hash range; false where it is none. */
+bool read_bound(Datum value, bool is_null, int32 *bound)
 {
 	if (is_null)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("shard " INT64_FORMAT " has no hash range in pg_dist_shard", shard_id)));
-	return pg_strtoint32(TextDatumGetCString(value));
+		return false;
+	char *end = nullptr;
+	const char *digits = TextDatumGetCString(value);
+	const long number = strtol(digits, &end, 10);
+	*bound = static_cast<int32>(number);
+	return end != digits && *end == '\0' && *bound == number;
 }
 
 int compare_shards_by_range(const void *left, const void *right)
@@ -200,7 +204,7 @@ int compare_placements(const void *left, const void *right)
 }
 
 /* All shards of the table in order, without placements. */
-void read_shards(const Table& table, pg::Vec<Shard>& shards)
+void read_shards(Table& table, pg::Vec<Shard>& shards)
 {
 	Relation relation = table_open(relation_oid(Catalog::Shard), AccessShareLock);
 	ScanKeyData key;
@@ -215,13 +219,10 @@ void read_shards(const Table& table, pg::Vec<Shard>& shards)
 		heap_deform_tuple(tuple, RelationGetDescr(relation), values, nulls);
 		Shard shard = {};
 		shard.shard_id = DatumGetInt64(values[SHARD_ID - 1]);
-		if (table.kind == TableKind::Hash)
-		{
-			shard.min_hash =
-				hash_bound(values[SHARD_MIN - 1], nulls[SHARD_MIN - 1], shard.shard_id);
-			shard.max_hash =
-				hash_bound(values[SHARD_MAX - 1], nulls[SHARD_MAX - 1], shard.shard_id);
-		}
+		if (table.kind == TableKind::Hash &&
+			!(read_bound(values[SHARD_MIN - 1], nulls[SHARD_MIN - 1], &shard.min_hash) &&
+			  read_bound(values[SHARD_MAX - 1], nulls[SHARD_MAX - 1], &shard.max_hash)))
+			table.damage = psprintf("Shard " INT64_FORMAT " has no hash range.", shard.shard_id);
 		shards.push(shard);
 	}
 	systable_endscan(scan);
@@ -296,21 +297,58 @@ int first_row_of(const pg::Vec<PlacementRow>& rows, ShardId shard_id)
 	return low;
 }
 
-/* Column type, collation and hash function of the distribution column. */
-void read_distribution_column(Table *table, MemoryContext context)
+/* Column type, collation and hash function of the distribution column. What is wrong with it, or
+ * null. */
+const char *read_distribution_column(Table *table, MemoryContext context)
 {
-	int32 typmod;
-	get_atttypetypmodcoll(table->relid, table->distribution_attno, &table->distribution_type,
-						  &typmod, &table->distribution_collation);
+	HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(table->relid),
+									  Int16GetDatum(table->distribution_attno));
+	if (!HeapTupleIsValid(tuple))
+		return "Its distribution column does not exist.";
+	const auto *attribute = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple));
+	const bool dropped = attribute->attisdropped;
+	const Oid type_id = attribute->atttypid;
+	const Oid collation = attribute->attcollation;
+	ReleaseSysCache(tuple);
+	if (dropped)
+		return "Its distribution column was dropped.";
+	if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type_id)))
+		return "The type of its distribution column does not exist.";
+	table->distribution_type = type_id;
+	table->distribution_collation = collation;
 	if (table->kind != TableKind::Hash)
-		return;
-	TypeCacheEntry *type = lookup_type_cache(table->distribution_type, TYPECACHE_HASH_PROC_FINFO);
+		return nullptr;
+	TypeCacheEntry *type = lookup_type_cache(type_id, TYPECACHE_HASH_PROC_FINFO);
 	if (!OidIsValid(type->hash_proc))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-						errmsg("could not identify a hash function for type %s",
-							   format_type_be(table->distribution_type))));
+		return "The type of its distribution column has no hash function.";
 	table->hash_finfo = static_cast<FmgrInfo *>(palloc0(sizeof(FmgrInfo)));
 	fmgr_info_cxt(type->hash_proc, table->hash_finfo, context);
+	return nullptr;
+}
+
+/* What is wrong with the set of shards, or null. Of range and append tables any set will do. */
+const char *wrong_with_shards(const Table& table)
+{
+	for (int i = 0; i < table.shard_count; i++)
+		if (table.shards[i].placement_count == 0)
+			return psprintf("Shard " INT64_FORMAT " has no placement.", table.shards[i].shard_id);
+	if (table.kind == TableKind::Range || table.kind == TableKind::Append)
+		return nullptr;
+	if (table.shard_count == 0)
+		return "It has no shards.";
+	if (table.kind != TableKind::Hash)
+		return table.shard_count > 1 ? "It has more than one shard." : nullptr;
+	int64 next = PG_INT32_MIN;
+	for (int i = 0; i < table.shard_count; i++)
+	{
+		if (table.shards[i].min_hash != next)
+			return psprintf("The hash range of shard " INT64_FORMAT
+							" does not follow that of its neighbour.",
+							table.shards[i].shard_id);
+		next = static_cast<int64>(table.shards[i].max_hash) + 1;
+	}
+	return next == static_cast<int64>(PG_INT32_MAX) + 1 ? nullptr
+														: "The last shards of it are missing.";
 }
 
 bool has_uniform_ranges(const pg::Vec<Shard>& shards)
@@ -340,8 +378,13 @@ Table *build_table(Oid relid, MemoryContext context)
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	auto *table = static_cast<Table *>(palloc(sizeof(Table)));
 	*table = partition;
+	const char *wrong_column = nullptr;
 	if (table->distribution_attno != 0)
-		read_distribution_column(table, context);
+		wrong_column = read_distribution_column(table, context);
+	else if (table->kind == TableKind::Hash)
+		wrong_column = "It has no distribution column.";
+	if (wrong_column != nullptr)
+		table->distribution_attno = InvalidAttrNumber;
 	table->shard_count = shards.size();
 	auto *placements = static_cast<Placement *>(palloc(sizeof(Placement) * (rows.size() + 1)));
 	auto *kept = static_cast<Shard *>(palloc(sizeof(Shard) * (shards.size() + 1)));
@@ -358,6 +401,13 @@ Table *build_table(Oid relid, MemoryContext context)
 	table->shards = kept;
 	table->placements = placements;
 	table->uniform = table->kind == TableKind::Hash && has_uniform_ranges(shards);
+	if (table->damage == nullptr)
+		table->damage = wrong_with_shards(*table);
+	table->readable = table->damage == nullptr;
+	if (table->readable)
+		table->damage = wrong_column;
+	else
+		table->damage = pstrdup(table->damage);
 	MemoryContextSwitchTo(caller);
 	return table;
 }
@@ -499,6 +549,8 @@ const Table **get_tables_at_once(Oid first, const List *others)
 
 int32 hash_value(const Table& table, Datum value)
 {
+	if (table.hash_finfo == nullptr)
+		refuse_damaged(table);
 	return DatumGetInt32(FunctionCall1Coll(table.hash_finfo, table.distribution_collation, value));
 }
 
@@ -568,7 +620,7 @@ List *all_table_oids()
 	return extension_installed() ? read_table_oids(Catalog::PartitionRelidIndex, nullptr) : NIL;
 }
 
-List *colocated_table_oids(ColocationId colocation_id)
+static List *members_of(ColocationId colocation_id)
 {
 	if (!extension_installed() || colocation_id == INVALID_COLOCATION_ID)
 		return NIL;
@@ -578,25 +630,63 @@ List *colocated_table_oids(ColocationId colocation_id)
 	return read_table_oids(Catalog::PartitionColocationIndex, &key);
 }
 
+static List *without_damaged(List *oids)
+{
+	ListCell *cell;
+	foreach (cell, oids)
+	{
+		const Table *table = find_table(lfirst_oid(cell));
+		if (table == nullptr || table->damage != nullptr)
+			oids = foreach_delete_current(oids, cell);
+	}
+	return oids;
+}
+
+List *sound_table_oids()
+{
+	return without_damaged(all_table_oids());
+}
+
+List *colocated_table_oids(ColocationId colocation_id)
+{
+	return without_damaged(members_of(colocation_id));
+}
+
+bool colocation_is_used(ColocationId colocation_id)
+{
+	return members_of(colocation_id) != NIL;
+}
+
+void refuse_damaged(const Table& table)
+{
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("the metadata of table \"%s\" is damaged", get_rel_name(table.relid)),
+					errdetail_internal("%s", table.damage),
+					errhint("Restore its rows in pg_dist_partition, pg_dist_shard and "
+							"pg_dist_placement, or drop the table.")));
+}
+
 const Table *any_reference_table()
 {
 	if (!extension_installed())
 		return nullptr;
-	Oid found = InvalidOid;
+	const Table *found = nullptr;
 	Relation relation = table_open(relation_oid(Catalog::Partition), AccessShareLock);
 	ScanKeyData key;
 	ScanKeyInit(&key, PARTITION_REPMODEL, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum('t'));
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 1, &key);
 	HeapTuple tuple;
-	while (!OidIsValid(found) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (found == nullptr && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool isnull;
-		found = DatumGetObjectId(
-			heap_getattr(tuple, PARTITION_RELID, RelationGetDescr(relation), &isnull));
+		found = find_table(DatumGetObjectId(
+			heap_getattr(tuple, PARTITION_RELID, RelationGetDescr(relation), &isnull)));
+		if (found != nullptr && found->damage != nullptr)
+			found = nullptr;
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
-	return OidIsValid(found) ? find_table(found) : nullptr;
+	return found;
 }
 
 bool has_reference_tables(GroupId group_id)

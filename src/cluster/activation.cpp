@@ -39,10 +39,10 @@ void append_commands(pg::Str& sql, List *commands)
 }
 
 /* Tables of the metadata in the order in which they were created, which suits partitions and
- * inheritance. */
+ * inheritance. Not those whose metadata is damaged. */
 List *lock_tables()
 {
-	List *tables = catalog::all_table_oids();
+	List *tables = catalog::sound_table_oids();
 	ListCell *cell;
 	/* DDL on them waits, traffic does not. */
 	foreach (cell, tables)

@@ -114,6 +114,7 @@ static ColocationId group_of(ShardId shard)
 	if (!catalog::find_shard(shard, &owner))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("shard " INT64_FORMAT " does not exist", shard)));
+	catalog::require_sound(catalog::get_table(owner.relid));
 	return catalog::get_table(owner.relid).colocation_id;
 }
 

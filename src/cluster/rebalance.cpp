@@ -314,6 +314,7 @@ pg::Vec<GroupSize> wanted_groups(const RebalanceRequest& request)
 	if (OidIsValid(request.relation))
 	{
 		const Table& table = catalog::get_table(request.relation);
+		catalog::require_sound(table);
 		if (!table.is_distributed())
 			ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 							errmsg("table \"%s\" has no shards that can be moved",
@@ -324,7 +325,7 @@ pg::Vec<GroupSize> wanted_groups(const RebalanceRequest& request)
 		return groups;
 	}
 	ListCell *cell;
-	foreach (cell, catalog::all_table_oids())
+	foreach (cell, catalog::sound_table_oids())
 	{
 		const Table& table = catalog::get_table(lfirst_oid(cell));
 		bool known = !table.is_distributed();

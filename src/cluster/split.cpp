@@ -65,7 +65,9 @@ const Table& table_of_shard(ShardId shard, int *index)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("shard " INT64_FORMAT " does not exist", shard)));
 	*index = owner.shard_index;
-	return catalog::get_table(owner.relid);
+	const Table& table = catalog::get_table(owner.relid);
+	catalog::require_sound(table);
+	return table;
 }
 
 void check_table(const Table& table)
@@ -400,6 +402,7 @@ PGDLLEXPORT Datum isolate_tenant_to_new_shard(PG_FUNCTION_ARGS)
 {
 	begin();
 	const Table& table = catalog::get_table(PG_GETARG_OID(0));
+	catalog::require_sound(table);
 	check_table(table);
 	check_cascade(table, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	const Datum tenant = catalog::distribution_value(table, PG_GETARG_DATUM(1),

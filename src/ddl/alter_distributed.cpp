@@ -95,6 +95,7 @@ void check_request(const Request& request)
 const Table& check_table(Oid relid, const Request& request)
 {
 	const Table& table = catalog::get_table(relid);
+	catalog::require_sound(table);
 	if (table.kind != TableKind::Hash && table.kind != TableKind::SingleShard)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("table \"%s\" is not distributed by hash", get_rel_name(relid)),

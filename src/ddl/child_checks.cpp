@@ -50,6 +50,7 @@ void check_partition(Oid partition, const catalog::Table& parent)
 	const catalog::Table *table = catalog::find_table(partition);
 	if (table == nullptr)
 		return;
+	catalog::require_sound(*table);
 	const char *detail = nullptr;
 	if (table->kind == TableKind::Reference)
 		detail = "It is a reference table.";

@@ -184,6 +184,7 @@ static void colocate_with_table(Oid relid, Distribution *distribution, const cha
 		catalog::lock_colocation(catalog::get_table(other).colocation_id,
 								 catalog::ColocationLock::Join);
 	const catalog::Table& table = catalog::get_table(other);
+	catalog::require_sound(table);
 	const char *detail = nullptr;
 	if (table.kind != distribution->kind)
 		detail = "They are distributed in different ways.";
@@ -397,6 +398,7 @@ void distribute_table(Oid relid, const Distribution& distribution)
 void distribute_partition(Oid partition, Oid parent)
 {
 	const catalog::Table& table = catalog::get_table(parent);
+	catalog::require_sound(table);
 	Distribution distribution = {.kind = table.kind};
 	distribution.column = catalog::distribution_column_name(table);
 	distribution.colocation_id = table.colocation_id;

@@ -11,6 +11,10 @@
  * ALTER TABLE, on their own or inside CREATE SCHEMA) tells the same hook of the two tables. A new
  * partition of a table of the metadata is distributed after the statement; all else that would give
  * such a table children which its shards have not is refused.
+ *
+ * A type, collation or operator class may take the distribution column with it, or the way to hash
+ * it. Whether the table goes too is not known before the end of the statement; if not, the
+ * statement fails.
  */
 #include "drops.h"
 #include "utility_call.h"
@@ -26,18 +30,24 @@
 #include "table_checks.h"
 
 CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_opclass.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
 CIVITAS_PG_END
 
 namespace civitas::ddl {
@@ -60,12 +70,20 @@ struct NewPartition
 	Oid parent;
 };
 
+/* A table whose distribution column is gone, or cannot be hashed any more. */
+struct LostColumn
+{
+	Oid relid;
+	const char *detail;
+};
+
 /* What one statement dropped, and what it made. */
 struct Drops
 {
 	pg::Vec<DroppedTable> tables;
 	pg::Str remote_sql;
 	pg::Vec<NewPartition> partitions;
+	pg::Vec<LostColumn> lost;
 };
 
 Drops *collecting = nullptr;
@@ -119,6 +137,83 @@ void object_dropped(Oid class_id, Oid object_id)
 	catalog::delete_object(class_id, object_id, 0);
 }
 
+void column_dropped(Oid relid, AttrNumber attno)
+{
+	const catalog::Table *table = catalog::find_table(relid);
+	if (table == nullptr)
+		return;
+	catalog::require_coordinator();
+	if (table->distribution_attno == attno)
+		collecting->lost.push({relid, "The column depends on what was to be dropped."});
+}
+
+/* Whether a type's values hold some of another: as itself, base type, element or field. */
+bool is_made_of(Oid type, Oid part)
+{
+	check_stack_depth();
+	if (type == part || !OidIsValid(type))
+		return type == part;
+	switch (get_typtype(type))
+	{
+	case TYPTYPE_DOMAIN:
+		return is_made_of(getBaseType(type), part);
+	case TYPTYPE_RANGE:
+		return is_made_of(get_range_subtype(type), part);
+	case TYPTYPE_MULTIRANGE:
+		return is_made_of(get_multirange_range(type), part);
+	case TYPTYPE_COMPOSITE: {
+		TupleDesc fields = lookup_rowtype_tupdesc(type, -1);
+		bool found = false;
+		for (int i = 0; i < fields->natts; i++)
+			found = found || is_made_of(TupleDescAttr(fields, i)->atttypid, part);
+		ReleaseTupleDesc(fields);
+		return found;
+	}
+	default:
+		return is_made_of(get_element_type(type), part);
+	}
+}
+
+/* The default operator class of a type for hashing. */
+void operator_class_dropped(Oid operator_class)
+{
+	HeapTuple tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(operator_class));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	const auto *form = reinterpret_cast<Form_pg_opclass>(GETSTRUCT(tuple));
+	const Oid type =
+		form->opcmethod == HASH_AM_OID && form->opcdefault ? form->opcintype : InvalidOid;
+	ReleaseSysCache(tuple);
+	if (!OidIsValid(type))
+		return;
+	ListCell *cell;
+	foreach (cell, catalog::sound_table_oids())
+	{
+		const catalog::Table& table = catalog::get_table(lfirst_oid(cell));
+		if (table.kind == catalog::TableKind::Hash && is_made_of(table.distribution_type, type))
+			collecting->lost.push({table.relid, "Values of the column could no longer be hashed."});
+	}
+}
+
+[[noreturn]] void refuse_loss(Oid relid, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("dropping the distribution column is not supported on distributed table \"%s\"",
+					get_rel_name(relid)),
+			 errdetail_internal("%s", detail),
+			 errhint("Drop the table in the same statement or before, or use undistribute_table() "
+					 "first.")));
+}
+
+/* Tables that stay must still know where their rows are. */
+void check_nothing_lost(const Drops& drops)
+{
+	for (const LostColumn& lost : drops.lost)
+		if (get_rel_name(lost.relid) != nullptr)
+			refuse_loss(lost.relid, lost.detail);
+}
+
 [[noreturn]] void refuse_drop_of_extension()
 {
 	ereport(ERROR,
@@ -156,9 +251,14 @@ void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub
 		child_linked(object_id, static_cast<ObjectAccessPostAlter *>(argument)->auxiliary_id);
 		return;
 	}
-	if (access != OAT_DROP || collecting == nullptr || catalog::propagation_suspended ||
-		sub_id != 0)
+	if (access != OAT_DROP || collecting == nullptr || catalog::propagation_suspended)
 		return;
+	if (sub_id != 0)
+	{
+		if (class_id == RelationRelationId && catalog::extension_installed())
+			column_dropped(object_id, static_cast<AttrNumber>(sub_id));
+		return;
+	}
 	if (class_id == ExtensionRelationId)
 	{
 		const char *name = get_extension_name(object_id);
@@ -168,6 +268,11 @@ void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub
 	}
 	if (!catalog::extension_installed())
 		return;
+	if (class_id == OperatorClassRelationId)
+	{
+		operator_class_dropped(object_id);
+		return;
+	}
 	if (class_id != RelationRelationId)
 	{
 		object_dropped(class_id, object_id);
@@ -187,6 +292,7 @@ void finish(const Drops& drops)
 			refuse_drop_of_extension();
 		return;
 	}
+	check_nothing_lost(drops);
 	if (drops.remote_sql.length() > 0)
 	{
 		List *names = NIL;

@@ -128,7 +128,7 @@ PGDLLEXPORT Datum remove_local_tables_from_metadata(PG_FUNCTION_ARGS)
 {
 	catalog::check_extension_version();
 	catalog::require_coordinator();
-	List *tables = catalog::all_table_oids();
+	List *tables = catalog::sound_table_oids();
 	ListCell *cell;
 	foreach (cell, tables)
 	{

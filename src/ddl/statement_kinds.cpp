@@ -57,7 +57,13 @@ static List *maintained_tables()
 	foreach (cell, catalog::all_table_oids())
 	{
 		const Oid relid = lfirst_oid(cell);
-		if (pg::owns(RelationRelationId, relid))
+		if (!pg::owns(RelationRelationId, relid))
+			continue;
+		if (catalog::get_table(relid).damage != nullptr)
+			ereport(WARNING,
+					(errmsg("skipping \"%s\" --- its metadata is damaged", get_rel_name(relid)),
+					 errdetail_internal("%s", catalog::get_table(relid).damage)));
+		else
 			relations =
 				lappend(relations, makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
 												get_rel_name(relid), -1));

@@ -58,6 +58,8 @@ static void collect(Oid relid, bool with_foreign_keys, List **tables)
 		return;
 	List *connected = tables_connected_by_foreign_keys(relid);
 	const catalog::Table& table = catalog::get_table(relid);
+	if (!table.readable)
+		catalog::require_sound(table);
 	if (connected != NIL && !with_foreign_keys && table.kind != catalog::TableKind::Local)
 		ereport(
 			ERROR,

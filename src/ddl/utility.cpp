@@ -490,6 +490,9 @@ static void run_ddl(const UtilityCall& call)
 						errmsg("%s is not supported on distributed table \"%s\"", kind->name,
 							   get_rel_name(linitial_oid(tables))),
 						errhint("Use undistribute_table() first.")));
+	ListCell *cell;
+	foreach (cell, tables)
+		catalog::require_sound(catalog::get_table(lfirst_oid(cell)));
 	if (kind->check != nullptr)
 		kind->check(statement, tables);
 	if (kind->reach == Reach::OwnTransactions)

@@ -248,6 +248,7 @@ uint64 copy_rows_from(ParseState *state, CopyStmt *statement, Relation relation,
 	source.relation = relation;
 	source.attributes = attributes;
 	source.distribution_field = -1;
+	catalog::require_sound(table);
 	if (table.kind == catalog::TableKind::Hash)
 	{
 		ListCell *cell;

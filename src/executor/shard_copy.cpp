@@ -150,6 +150,7 @@ ShardCopy *shard_copy_begin(const catalog::Table& table, List *columns,
 							const ShardCopyFormat& format)
 {
 	check_insert_rights(table.relid);
+	catalog::require_sound(table);
 	if (table.kind == catalog::TableKind::Range || table.kind == catalog::TableKind::Append)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("loading rows into table \"%s\" is not supported",

@@ -64,6 +64,8 @@ void note_relation(Facts *facts, const RangeTblEntry *rte, bool written, bool to
 	facts->relations = list_append_unique_oid(facts->relations, rte->relid);
 	facts->sharded_writes |= written && !top;
 	const catalog::Table& table = catalog::get_table(rte->relid);
+	if (written || !table.readable)
+		catalog::require_sound(table);
 	if (table.kind == catalog::TableKind::Reference)
 		facts->reference_count++;
 	else if (table.kind == catalog::TableKind::Hash || table.is_single())

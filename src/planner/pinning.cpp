@@ -440,6 +440,9 @@ void find_table_values(Gatherer& g, pg::Vec<route::SpreadTable>& spread)
 
 bool is_hash_equality(Oid op, Oid type, Oid collation)
 {
+	/* A table whose distribution column is damaged has none. */
+	if (!OidIsValid(type))
+		return false;
 	const TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_HASH_OPFAMILY);
 	if (!OidIsValid(entry->hash_opf) ||
 		get_op_opfamily_strategy(op, entry->hash_opf) != HTEqualStrategyNumber)

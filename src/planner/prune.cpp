@@ -137,7 +137,7 @@ bool find_prune_keys(const catalog::Table& table, List *clauses, Index varno, Li
 {
 	*keys = *key_is_array = NIL;
 	*nothing = false;
-	if (table.kind != catalog::TableKind::Hash)
+	if (table.kind != catalog::TableKind::Hash || table.damage != nullptr)
 		return false;
 	ListCell *cell;
 	foreach (cell, clauses)

@@ -282,7 +282,7 @@ bool describe(Query *query, Shape *shape)
 		rte->securityQuals != NIL || rte->security_barrier || rte->eref == nullptr)
 		return false;
 	const catalog::Table *table = catalog::find_table(rte->relid);
-	if (table == nullptr || table->kind != catalog::TableKind::Hash)
+	if (table == nullptr || table->kind != catalog::TableKind::Hash || table->damage != nullptr)
 		return false;
 
 	initStringInfo(&shape->bytes);

@@ -59,7 +59,7 @@ struct Table
 	char repmodel;
 	bool autoconverted;
 	ColocationId colocation_id;
-	AttrNumber distribution_attno; /* 0 unless hash (or range/append) distributed */
+	AttrNumber distribution_attno; /* 0 unless hash (or range/append) distributed, or damaged */
 	Oid distribution_type;		   /* type of that column */
 	Oid distribution_collation;	   /* its collation */
 	FmgrInfo *hash_finfo;		   /* of the type's default hash opclass; lives with the entry */
@@ -67,6 +67,8 @@ struct Table
 	int shard_count;
 	const Shard *shards;
 	const Placement *placements;
+	const char *damage; /* what is wrong with the metadata, a sentence; null: nothing */
+	bool readable;		/* damaged or not, all of its rows can be found */
 
 	std::span<const Placement> placements_of(int shard_index) const
 	{
@@ -75,7 +77,7 @@ struct Table
 	}
 	bool is_distributed() const
 	{
-		return kind == TableKind::Hash || kind == TableKind::SingleShard;
+		return damage == nullptr && (kind == TableKind::Hash || kind == TableKind::SingleShard);
 	}
 	/* All rows are in one placement of one shard; such tables of one colocation belong together. */
 	bool is_single() const { return kind == TableKind::SingleShard || kind == TableKind::Local; }
@@ -87,6 +89,18 @@ CIVITAS_SERVER_STATE(Table);
 const Table *find_table(Oid relid);
 /* Like find_table(); 42809 "table %s is not distributed" where there is none. */
 const Table& get_table(Oid relid);
+
+/*
+ * Metadata that makes no sense (the distribution column is gone, shards are missing) is no error of
+ * find_table() and get_table(): such a table can be dropped, and what is about all tables passes it
+ * by. XX001, saying what is wrong, by those who need it whole.
+ */
+[[noreturn]] void refuse_damaged(const Table& table);
+inline void require_sound(const Table& table)
+{
+	if (table.damage != nullptr)
+		refuse_damaged(table);
+}
 
 /*
  * The entries of a table (or InvalidOid) and of others (oids, or InvalidOid) behind it, as they are
@@ -111,10 +125,13 @@ struct ShardOwner
 /* False where there is no such shard. */
 bool find_shard(ShardId shard_id, ShardOwner *owner);
 
-/* Oids of all tables of the metadata / of one colocation group, ordered by oid. In
- * CurrentMemoryContext. */
+/* Oids of all tables of the metadata, ordered by oid. In CurrentMemoryContext, as the others. */
 List *all_table_oids();
+/* Those whose metadata is sound; of one colocation group. */
+List *sound_table_oids();
 List *colocated_table_oids(ColocationId colocation_id);
+/* Whether the group has any table, sound or not. */
+bool colocation_is_used(ColocationId colocation_id);
 
 /* One of the reference tables; null where there is none. All of them have their replicas on the
  * same nodes. */
