@@ -171,6 +171,7 @@ void check_alter_table(Node *statement, List *tables)
 void check_altered(Oid relid)
 {
 	const catalog::Table& table = catalog::get_table(relid);
+	check_expressions(relid);
 	if (table.kind == catalog::TableKind::Hash)
 		check_unique_indexes(relid, table.distribution_attno);
 	check_foreign_keys(relid, table.kind, table.colocation_id, table.distribution_attno);

@@ -11,13 +11,16 @@
 
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/tables.h"
+#include "civitas/pg/compat.h"
 
 CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_statistic_ext.h"
 #include "nodes/makefuncs.h"
 #include "nodes/plannodes.h"
 #include "parser/parser.h"
@@ -25,6 +28,7 @@ CIVITAS_PG_BEGIN
 #include "tcop/utility.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 CIVITAS_PG_END
 
 namespace civitas::ddl {
@@ -89,8 +93,81 @@ static bool is_index_backed(ConstrType type)
 	return type == CONSTR_PRIMARY || type == CONSTR_UNIQUE || type == CONSTR_EXCLUSION;
 }
 
-static void rename_new_constraint(Constraint *constraint, ShardId shard, int index)
+/* --- columns -----------------------------------------------------------------------------------
+ *
+ * An expression may name its table: t.b, schema.t.b, t.*, t for the whole row.
+ */
+
+/* The table as expressions know it, and the shard's name. */
+struct NamedTable
 {
+	Oid relid;
+	const char *schema;
+	const char *name;
+	char *shard_name;
+};
+
+static bool is_word(List *names, int at, const char *word)
+{
+	auto *node = at < list_length(names) ? static_cast<Node *>(list_nth(names, at)) : nullptr;
+	return node != nullptr && IsA(node, String) && strcmp(strVal(node), word) == 0;
+}
+
+static void rename_column(ColumnRef *column, const NamedTable& table)
+{
+	List *fields = column->fields;
+	const int count = list_length(fields);
+	int at = 0;
+	if (count > 2 && is_word(fields, count - 2, table.name) &&
+		is_word(fields, count - 3, table.schema))
+		at = count - 2;
+	else if (!is_word(fields, 0, table.name) ||
+			 (count == 1 && get_attnum(table.relid, table.name) != InvalidAttrNumber))
+		return;
+	column->fields = lcons(makeString(table.shard_name), list_copy_tail(list_copy(fields), at + 1));
+}
+
+static bool rename_columns_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, ColumnRef))
+	{
+		rename_column(castNode(ColumnRef, node), *static_cast<NamedTable *>(context));
+		return false;
+	}
+	return pg::walk_raw_children(node, rename_columns_walker, context);
+}
+
+static void rename_columns(Node *expression, NamedTable *table)
+{
+	rename_columns_walker(expression, table);
+}
+
+static void rename_index_columns(List *elements, NamedTable *table)
+{
+	ListCell *cell;
+	foreach (cell, elements)
+		rename_columns(lfirst_node(IndexElem, cell)->expr, table);
+}
+
+/* What `relation` stands for; to be called before it is renamed, and finished afterwards. */
+static NamedTable named_table(const RangeVar *relation)
+{
+	const Oid relid = RangeVarGetRelid(relation, NoLock, true);
+	if (!OidIsValid(relid))
+		return {InvalidOid, "", "", nullptr};
+	return {relid, get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid), nullptr};
+}
+
+static void rename_new_constraint(Constraint *constraint, ShardId shard, int index,
+								  NamedTable *table)
+{
+	rename_columns(constraint->raw_expr, table);
+	rename_columns(constraint->where_clause, table);
+	ListCell *cell;
+	foreach (cell, constraint->exclusions)
+		rename_columns(linitial_node(IndexElem, lfirst_node(List, cell))->expr, table);
 	if (is_index_backed(constraint->contype))
 	{
 		if (constraint->conname != nullptr)
@@ -102,12 +179,12 @@ static void rename_new_constraint(Constraint *constraint, ShardId shard, int ind
 		rename_range_var(constraint->pktable, index);
 }
 
-static void rename_new_constraints(List *constraints, ShardId shard, int index)
+static void rename_new_constraints(List *constraints, ShardId shard, int index, NamedTable *table)
 {
 	ListCell *cell;
 	foreach (cell, constraints)
 		if (IsA(lfirst(cell), Constraint))
-			rename_new_constraint(lfirst_node(Constraint, cell), shard, index);
+			rename_new_constraint(lfirst_node(Constraint, cell), shard, index, table);
 }
 
 /* How the shard calls the constraint that the table calls `name`. */
@@ -121,15 +198,18 @@ static char *existing_constraint_name(const RangeVar *shard_relation, char *name
 }
 
 static void rename_alter_table_cmd(AlterTableCmd *cmd, const RangeVar *relation, ShardId shard,
-								   int index)
+								   int index, NamedTable *table)
 {
 	switch (cmd->subtype)
 	{
 	case AT_AddConstraint:
-		rename_new_constraint(castNode(Constraint, cmd->def), shard, index);
+		rename_new_constraint(castNode(Constraint, cmd->def), shard, index, table);
 		break;
 	case AT_AddColumn:
-		rename_new_constraints(castNode(ColumnDef, cmd->def)->constraints, shard, index);
+		rename_new_constraints(castNode(ColumnDef, cmd->def)->constraints, shard, index, table);
+		break;
+	case AT_AlterColumnType:
+		rename_columns(castNode(ColumnDef, cmd->def)->raw_default, table);
 		break;
 	case AT_AlterConstraint: {
 		auto *constraint = castNode(Constraint, cmd->def);
@@ -162,25 +242,76 @@ static void rename_alter_table_cmd(AlterTableCmd *cmd, const RangeVar *relation,
 static void rename_alter_table(Node *node, int index)
 {
 	auto *statement = castNode(AlterTableStmt, node);
+	NamedTable table = named_table(statement->relation);
 	const ShardId shard = rename_range_var(statement->relation, index);
+	table.shard_name = statement->relation->relname;
 	ListCell *cell;
 	foreach (cell, statement->cmds)
-		rename_alter_table_cmd(lfirst_node(AlterTableCmd, cell), statement->relation, shard, index);
+		rename_alter_table_cmd(lfirst_node(AlterTableCmd, cell), statement->relation, shard, index,
+							   &table);
 }
 
 static void rename_create(Node *node, int index)
 {
 	auto *statement = castNode(CreateStmt, node);
+	NamedTable table = named_table(statement->relation);
 	const ShardId shard = rename_range_var(statement->relation, index);
-	rename_new_constraints(statement->constraints, shard, index);
+	table.shard_name = statement->relation->relname;
+	rename_new_constraints(statement->constraints, shard, index, &table);
+	ListCell *cell;
+	foreach (cell, statement->tableElts)
+	{
+		auto *element = static_cast<Node *>(lfirst(cell));
+		if (IsA(element, Constraint))
+			rename_new_constraint(castNode(Constraint, element), shard, index, &table);
+		else if (IsA(element, ColumnDef))
+			rename_new_constraints(castNode(ColumnDef, element)->constraints, shard, index, &table);
+	}
+	if (statement->partspec != nullptr)
+		foreach (cell, statement->partspec->partParams)
+			rename_columns(lfirst_node(PartitionElem, cell)->expr, &table);
 }
 
 static void rename_index(Node *node, int index)
 {
 	auto *statement = castNode(IndexStmt, node);
+	NamedTable table = named_table(statement->relation);
 	const ShardId shard = rename_range_var(statement->relation, index);
+	table.shard_name = statement->relation->relname;
+	rename_index_columns(statement->indexParams, &table);
+	rename_columns(statement->whereClause, &table);
 	if (statement->idxname != nullptr)
 		statement->idxname = catalog::shard_relation_name(statement->idxname, shard);
+}
+
+/* CREATE STATISTICS schema.name .. FROM table. */
+static void rename_create_statistics(Node *node, int index)
+{
+	auto *statement = castNode(CreateStatsStmt, node);
+	auto *relation = linitial_node(RangeVar, statement->relations);
+	NamedTable table = named_table(relation);
+	const ShardId shard = rename_range_var(relation, index);
+	table.shard_name = relation->relname;
+	ListCell *cell;
+	foreach (cell, statement->exprs)
+		rename_columns(lfirst_node(StatsElem, cell)->expr, &table);
+	if (statement->defnames != NIL)
+		llast(statement->defnames) =
+			makeString(catalog::shard_relation_name(strVal(llast(statement->defnames)), shard));
+}
+
+/* ALTER STATISTICS .. SET STATISTICS. */
+static void rename_alter_statistics(Node *node, int index)
+{
+	auto *statement = castNode(AlterStatsStmt, node);
+	const Oid statistics = get_statistics_object_oid(statement->defnames, true);
+	HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	const Oid relid = reinterpret_cast<Form_pg_statistic_ext>(GETSTRUCT(tuple))->stxrelid;
+	ReleaseSysCache(tuple);
+	llast(statement->defnames) = makeString(
+		catalog::shard_relation_name(strVal(llast(statement->defnames)), shard_of(relid, index)));
 }
 
 static void rename_rename(Node *node, int index)
@@ -254,6 +385,8 @@ static constexpr Renamer RENAMERS[] = {
 	{T_AlterTableStmt, rename_alter_table},
 	{T_CreateStmt, rename_create},
 	{T_IndexStmt, rename_index},
+	{T_CreateStatsStmt, rename_create_statistics},
+	{T_AlterStatsStmt, rename_alter_statistics},
 	{T_RenameStmt, rename_rename},
 	{T_AlterObjectSchemaStmt, rename_set_schema},
 	{T_DropStmt, rename_drop},

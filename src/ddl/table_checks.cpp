@@ -150,6 +150,7 @@ void check_distributable(Oid relid, bool is_partition)
 	if (OidIsValid(getExtensionOfObject(RelationRelationId, relid)))
 		refuse(name, "The table belongs to an extension.");
 	table_close(relation, NoLock);
+	check_expressions(relid);
 }
 
 /* Whether equal values may have another hash on another server, because oids are what is hashed. */

@@ -44,6 +44,10 @@ struct DistributionColumn
 };
 DistributionColumn check_distribution_column(Oid relid, const char *name);
 
+/* Expressions of the table that mean something else on shards: tableoid in CHECK constraints and
+ * generated columns; functions of the table's row type there and in indexes. 0A000. */
+void check_expressions(Oid relid);
+
 /* Primary key, unique and exclusion constraints and unique indexes hold the distribution column.
  * 0A000. */
 void check_unique_indexes(Oid relid, AttrNumber attno);

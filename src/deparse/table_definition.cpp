@@ -95,7 +95,7 @@ static constexpr const char *CREATE_TABLE = R"(
 				AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.deptype = 'i') own ON true
 			WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
 			(SELECT string_agg(format('CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)), ', ' ORDER BY k.conname)
-			FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')),
+			FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.convalidated)),
 		CASE WHEN c.relkind = 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) ELSE '' END,
 		CASE WHEN c.relkind = 'r' THEN (SELECT ' USING ' || quote_ident(m.amname) FROM pg_am m WHERE m.oid = c.relam) ELSE '' END,
 		CASE WHEN c.reloptions IS NOT NULL OR toast.reloptions IS NOT NULL THEN ' WITH (' || (
@@ -105,15 +105,16 @@ static constexpr const char *CREATE_TABLE = R"(
 	FROM pg_class c LEFT JOIN pg_class toast ON toast.oid = c.reltoastrelid WHERE c.oid = {rel}
 )";
 
+/* Options whose names begin with pg_ are the server's own. */
 static constexpr const char *ALTER_COLUMNS = R"(
 	SELECT format('ALTER TABLE ONLY {table} ALTER COLUMN %I SET %s', a.attname, x.what)
 	FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid, LATERAL (
 		SELECT 'STORAGE ' || CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
 			WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END WHERE a.attstorage <> t.typstorage
 		UNION ALL SELECT 'STATISTICS ' || a.attstattarget WHERE a.attstattarget >= 0
-		UNION ALL SELECT '(' || (SELECT string_agg(format('%I=%L', split_part(o, '=', 1), split_part(o, '=', 2)), ', ')
-			FROM unnest(a.attoptions) o) || ')' WHERE a.attoptions IS NOT NULL) x(what)
-	WHERE a.attrelid = {rel} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+		UNION ALL SELECT '(' || string_agg(format('%I=%L', split_part(o, '=', 1), split_part(o, '=', 2)), ', ') || ')'
+			FROM unnest(a.attoptions) o WHERE o !~ '^pg_') x(what)
+	WHERE a.attrelid = {rel} AND a.attnum > 0 AND NOT a.attisdropped AND x.what IS NOT NULL ORDER BY a.attnum
 )";
 
 static constexpr const char *INDEXES = R"(
@@ -124,6 +125,31 @@ static constexpr const char *INDEXES = R"(
 	WHERE i.indrelid = {rel} AND (i.indisvalid OR c.relkind = 'p') ORDER BY i.indisprimary DESC, i.indexrelid
 )";
 
+/* Rows that are there already need not satisfy them. */
+static constexpr const char *UNVALIDATED_CHECKS = R"(
+	SELECT format('ALTER TABLE {table} ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid))
+	FROM pg_constraint WHERE conrelid = {rel} AND contype = 'c' AND NOT convalidated ORDER BY conname
+)";
+
+/* What the definition of an index, or of the constraint that it backs, does not say. */
+static constexpr const char *INDEX_SETTINGS = R"(
+	SELECT command FROM (
+	SELECT i.indexrelid, 1 AS step, 0 AS attnum, format('ALTER INDEX %I.%I SET (%s)', n.nspname, x.relname, (
+		SELECT string_agg(format('%I=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ') FROM unnest(x.reloptions) o)) AS command
+	FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_namespace n ON n.oid = x.relnamespace
+	WHERE i.indrelid = {rel} AND i.indisvalid AND x.reloptions IS NOT NULL AND x.relkind = 'i'
+		AND EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.oid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x'))
+	UNION ALL
+	SELECT i.indexrelid, 2, a.attnum, format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s', n.nspname, x.relname, a.attnum, a.attstattarget)
+	FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_namespace n ON n.oid = x.relnamespace
+	JOIN pg_attribute a ON a.attrelid = i.indexrelid
+	WHERE i.indrelid = {rel} AND (i.indisvalid OR x.relkind = 'I') AND a.attstattarget >= 0
+	UNION ALL
+	SELECT i.indexrelid, 3, 0, format('ALTER TABLE ONLY {table} CLUSTER ON %I', x.relname)
+	FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = {rel} AND i.indisvalid AND i.indisclustered
+	) settings ORDER BY step, indexrelid, attnum
+)";
+
 static constexpr const char *REPLICA_IDENTITY = R"(
 	SELECT 'ALTER TABLE ONLY {table} REPLICA IDENTITY ' || CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
 		ELSE (SELECT 'USING INDEX ' || quote_ident(x.relname) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
@@ -132,7 +158,11 @@ static constexpr const char *REPLICA_IDENTITY = R"(
 )";
 
 static constexpr const char *STATISTICS_OBJECTS = R"(
-	SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxrelid = {rel} ORDER BY oid
+	SELECT x.command FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace CROSS JOIN LATERAL (
+		SELECT 1 AS step, pg_get_statisticsobjdef(s.oid) AS command
+		UNION ALL SELECT 2, format('ALTER STATISTICS %I.%I SET STATISTICS %s', n.nspname, s.stxname, s.stxstattarget)
+		WHERE s.stxstattarget >= 0) x
+	WHERE s.stxrelid = {rel} ORDER BY s.oid, x.step
 )";
 
 static constexpr const char *COMMENTS = R"(
@@ -252,17 +282,19 @@ static List *definition(Oid relid, std::span<const char *const> queries, bool sh
 
 List *shell_commands(Oid relid)
 {
-	static constexpr const char *parts[] = {
-		CREATE_SEQUENCES, CREATE_TABLE, OWN_SEQUENCES,		ALTER_COLUMNS, INDEXES,
-		REPLICA_IDENTITY, OWNER,		STATISTICS_OBJECTS, COMMENTS,	   GRANTS};
+	static constexpr const char *parts[] = {CREATE_SEQUENCES,	CREATE_TABLE,		OWN_SEQUENCES,
+											ALTER_COLUMNS,		UNVALIDATED_CHECKS, INDEXES,
+											INDEX_SETTINGS,		REPLICA_IDENTITY,	OWNER,
+											STATISTICS_OBJECTS, COMMENTS,			GRANTS};
 	return definition(relid, parts, false);
 }
 
 List *shard_commands(Oid relid)
 {
-	static constexpr const char *parts[] = {CREATE_TABLE,		  ALTER_COLUMNS, INDEXES,
-											REPLICA_IDENTITY,	  OWNER,		 GRANTS,
-											DEFAULT_COLUMN_GRANTS};
+	static constexpr const char *parts[] = {
+		CREATE_TABLE,	ALTER_COLUMNS,		  UNVALIDATED_CHECKS, INDEXES,
+		INDEX_SETTINGS, REPLICA_IDENTITY,	  STATISTICS_OBJECTS, OWNER,
+		GRANTS,			DEFAULT_COLUMN_GRANTS};
 	return definition(relid, parts, true);
 }
 
@@ -275,7 +307,8 @@ List *shard_table_commands(Oid relid)
 
 List *shard_index_commands(Oid relid)
 {
-	static constexpr const char *parts[] = {INDEXES, REPLICA_IDENTITY};
+	static constexpr const char *parts[] = {UNVALIDATED_CHECKS, INDEXES, INDEX_SETTINGS,
+											REPLICA_IDENTITY, STATISTICS_OBJECTS};
 	return definition(relid, parts, true);
 }
 

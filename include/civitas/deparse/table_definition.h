@@ -18,11 +18,11 @@ namespace civitas::deparse {
  * foreign keys (see below) and ATTACH PARTITION. */
 List *shell_commands(Oid relid);
 /* What a shard of the table needs, still under the table's and its indexes' own names: like
- * shell_commands() without sequences, identity and nextval() defaults, statistics objects and
- * comments. */
+ * shell_commands() without sequences, identity and nextval() defaults, and comments. */
 List *shard_commands(Oid relid);
-/* The two halves of shard_commands(): all but the indexes (and constraints that rest on them), and
- * those, to be made when the rows are there. */
+/* The two halves of shard_commands(): all but the indexes (and constraints that rest on them),
+ * statistics objects and CHECK constraints that are NOT VALID; and those, to be made when the rows
+ * are there. */
 List *shard_table_commands(Oid relid);
 List *shard_index_commands(Oid relid);
 /* GRANT that lets roles with the right to insert some columns insert the columns with defaults too,
