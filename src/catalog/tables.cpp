@@ -4,7 +4,8 @@
  * Model: a hash table from relation oid to entry. An entry either points at a Table in a memory
  * context of its own or says "not in the metadata", so that plain tables cost one lookup. The
  * relcache callback marks entries stale (and removes those of plain tables, so that temporary
- * tables do not pile up); the next find_table() builds a new Table and retires the old one. A
+ * tables do not pile up); the next find_table() builds a new Table and retires the old one, or, in a
+ * later transaction, frees those of tables that nobody has asked for again. A
  * second hash table from shard id to (table, index) is filled one table at a time and is only a
  * hint: answers are checked against the table's entry.
  *
@@ -16,6 +17,7 @@
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/retired.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
 #include "civitas/shard/hash_range.h"
@@ -49,8 +51,10 @@ struct TableEntry
 {
 	Oid relid; /* key */
 	bool valid;
+	bool listed;  /* among the stale ones, and not to be removed until it has been taken off */
 	Table *table; /* null: a plain table */
 	MemoryContext context;
+	TableEntry *next_stale;
 };
 
 struct ShardEntry
@@ -72,19 +76,59 @@ HTAB *shard_cache = nullptr;
 Oid partition_relid = InvalidOid;
 Oid building = InvalidOid;
 bool building_changed = false;
+/* Entries that are not valid, and some that are again; the last transaction that added to them. */
+TableEntry *stale_entries = nullptr;
+LocalTransactionId stale_in = InvalidLocalTransactionId;
 
 void forget_entry(TableEntry *entry)
 {
-	if (entry->table == nullptr)
+	if (entry->table == nullptr && !entry->listed)
 	{
 		Oid relid = entry->relid;
 		hash_search(table_cache, &relid, HASH_REMOVE, nullptr);
 	}
 	else
 	{
-		if (entry->valid && table_changed_hook != nullptr)
+		if (entry->valid && entry->table != nullptr && table_changed_hook != nullptr)
 			table_changed_hook();
 		entry->valid = false;
+		if (!entry->listed)
+		{
+			entry->listed = true;
+			entry->next_stale = stale_entries;
+			stale_entries = entry;
+		}
+		stale_in = pg::local_transaction_id();
+	}
+}
+
+/* Shards of a Table that is to go are no longer hints. */
+void forget_shards(const Table& table)
+{
+	for (int index = 0; index < table.shard_count; index++)
+		hash_search(shard_cache, &table.shards[index].shard_id, HASH_REMOVE, nullptr);
+}
+
+/* Entries that went stale in an earlier transaction and that nobody has asked for since: of tables
+ * that are dropped, most of them. */
+void free_stale()
+{
+	if (stale_entries == nullptr || pg::local_transaction_id() == stale_in)
+		return;
+	while (stale_entries != nullptr)
+	{
+		TableEntry *entry = stale_entries;
+		stale_entries = entry->next_stale;
+		entry->listed = false;
+		if (entry->valid)
+			continue;
+		if (entry->table != nullptr)
+		{
+			forget_shards(*entry->table);
+			MemoryContextDelete(entry->context);
+		}
+		const Oid relid = entry->relid;
+		hash_search(table_cache, &relid, HASH_REMOVE, nullptr);
 	}
 }
 
@@ -417,6 +461,7 @@ const Table *build_entry(Oid relid)
 	if (!extension_installed())
 		return nullptr;
 	free_retired();
+	free_stale();
 	partition_relid = relation_oid(Catalog::Partition);
 
 	MemoryContext caller = CurrentMemoryContext;
@@ -440,8 +485,13 @@ const Table *build_entry(Oid relid)
 		create_caches();
 	bool found;
 	auto *entry = static_cast<TableEntry *>(hash_search(table_cache, &relid, HASH_ENTER, &found));
-	if (found && entry->table != nullptr)
+	if (!found)
+		entry->listed = false;
+	else if (entry->table != nullptr)
+	{
+		forget_shards(*entry->table);
 		retire(entry->context);
+	}
 	if (table != nullptr)
 		MemoryContextSetParent(context, CacheMemoryContext);
 	entry->table = table;
