@@ -62,6 +62,18 @@ SELECT count(*) FROM campaigns;
 DROP TABLE companies CASCADE;
 SELECT conname FROM pg_constraint WHERE conrelid = 'campaigns'::regclass ORDER BY 1;
 INSERT INTO campaigns VALUES (100, 99, 1);
+-- actions that name their columns
+CREATE TABLE named_columns (t int, id int, parent int, q int DEFAULT 0, PRIMARY KEY (t, id),
+	FOREIGN KEY (t, parent) REFERENCES named_columns (t, id) ON DELETE SET NULL (parent), FOREIGN KEY (t, q) REFERENCES named_columns (t, id) ON DELETE SET DEFAULT (q));
+SELECT create_distributed_table('named_columns', 't');
+INSERT INTO named_columns VALUES (1, 0, NULL, 0), (1, 1, 0, 0), (1, 2, 1, 1);
+DELETE FROM named_columns WHERE t = 1 AND id = 1;
+SELECT * FROM named_columns ORDER BY 1, 2;
+ALTER TABLE named_columns ADD CONSTRAINT k FOREIGN KEY (t, parent) REFERENCES named_columns ON DELETE SET NULL;
+ALTER TABLE named_columns ADD CONSTRAINT k FOREIGN KEY (t, parent) REFERENCES named_columns ON DELETE SET NULL (t);
+ALTER TABLE named_columns ADD CONSTRAINT k FOREIGN KEY (t, parent) REFERENCES named_columns ON DELETE SET DEFAULT (parent, t);
+ALTER TABLE named_columns ADD CONSTRAINT k FOREIGN KEY (t, parent) REFERENCES named_columns ON UPDATE SET NULL ON DELETE SET NULL (parent);
+ALTER TABLE named_columns ADD CONSTRAINT k FOREIGN KEY (t, parent) REFERENCES named_columns ON DELETE SET DEFAULT (parent);
 SET client_min_messages = warning;
 DROP SCHEMA keys CASCADE;
 SELECT DISTINCT result FROM run_command_on_workers($$SELECT count(*) FROM pg_namespace WHERE nspname = 'keys'$$);

@@ -278,11 +278,26 @@ struct ForeignKey
 	int keys;
 	AttrNumber columns[INDEX_MAX_KEYS];
 	AttrNumber referenced_columns[INDEX_MAX_KEYS];
+	int set_count; /* of ON DELETE SET NULL (..) and SET DEFAULT (..); 0: all columns */
+	AttrNumber set_columns[INDEX_MAX_KEYS];
 };
 
 static bool changes_columns(char action)
 {
 	return action == FKCONSTR_ACTION_SETNULL || action == FKCONSTR_ACTION_SETDEFAULT;
+}
+
+/* Whether what the key does to rows of the table reaches a column of the key. */
+static bool action_changes(const ForeignKey& key, AttrNumber attno)
+{
+	if (changes_columns(key.on_update) || key.on_update == FKCONSTR_ACTION_CASCADE)
+		return true;
+	if (!changes_columns(key.on_delete))
+		return false;
+	bool named = key.set_count == 0;
+	for (int i = 0; i < key.set_count; i++)
+		named = named || key.set_columns[i] == attno;
+	return named;
 }
 
 static void check_foreign_key(Oid relid, const ForeignKey& key, catalog::TableKind kind,
@@ -330,8 +345,7 @@ static void check_foreign_key(Oid relid, const ForeignKey& key, catalog::TableKi
 			on_column =
 				on_column || (key.columns[i] == attno && key.referenced_columns[i] == target_attno);
 		}
-		if (holds_column && (changes_columns(key.on_delete) || changes_columns(key.on_update) ||
-							 key.on_update == FKCONSTR_ACTION_CASCADE))
+		if (holds_column && action_changes(key, attno))
 			detail = "Its action would change the distribution column.";
 		else if (reference || (colocated && on_column))
 			return;
@@ -372,7 +386,7 @@ void check_foreign_keys(Oid relid, catalog::TableKind kind, ColocationId colocat
 		key.on_delete = form->confdeltype;
 		key.on_update = form->confupdtype;
 		DeconstructFkConstraintRow(tuple, &key.keys, key.columns, key.referenced_columns, nullptr,
-								   nullptr, nullptr, nullptr, nullptr);
+								   nullptr, nullptr, &key.set_count, key.set_columns);
 		check_foreign_key(relid, key, kind, colocation, attno);
 	}
 	systable_endscan(scan);
