@@ -101,6 +101,13 @@ SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = 'everything'::regcla
 SELECT DISTINCT result FROM run_command_on_workers($$SELECT to_regclass('creation.everything') IS NULL$$);
 INSERT INTO everything (id, price) VALUES (501, 1);
 SELECT count(*) FROM everything;
+-- tablespaces are this node's
+SET allow_in_place_tablespaces = on;
+CREATE TABLESPACE cdt_elsewhere LOCATION '';
+CREATE TABLE elsewhere (k int) TABLESPACE cdt_elsewhere;
+SELECT create_distributed_table('elsewhere', 'k');
+DROP TABLE elsewhere;
+DROP TABLESPACE cdt_elsewhere;
 SET client_min_messages = warning;
 DROP SCHEMA creation CASCADE;
 DROP SCHEMA "needed things" CASCADE;

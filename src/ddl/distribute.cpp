@@ -34,6 +34,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_inherits.h"
+#include "commands/tablespace.h"
 #include "nodes/makefuncs.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -311,8 +312,19 @@ char *definition_sql(Oid relid)
 	return sql.raw(catalog::table_metadata_sql(relid)).raw(";\n").c_str();
 }
 
+/* Other nodes need not have it. */
+static void note_tablespace(Oid relid)
+{
+	const Oid tablespace = get_rel_tablespace(relid);
+	if (OidIsValid(tablespace))
+		ereport(NOTICE, (errmsg("shards of table \"%s\" are not in tablespace \"%s\"",
+								get_rel_name(relid), get_tablespace_name(tablespace)),
+						 errdetail("They are in the default tablespace of each node.")));
+}
+
 static void distribute_one(Oid relid, const Distribution& distribution)
 {
+	note_tablespace(relid);
 	txn::require_one_session_per_node();
 	insert_metadata(relid, distribution, plan_shards(distribution).span());
 	pg::Str sql;
