@@ -14,6 +14,7 @@
 
 #include "civitas/catalog/writes.h"
 #include "civitas/cluster/cluster.h"
+#include "civitas/ddl/online.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
@@ -376,6 +377,14 @@ Oid table_of_former_shard(ShardId shard, const char *name)
 	return InvalidOid;
 }
 
+/* In a session of its own: the caller may be in a transaction that uses the placements, and need not
+ * have rights on them. */
+void drop_replaced_placements()
+{
+	if (pg::sql_text("SELECT 1 FROM pg_dist_cleanup WHERE object_type = 1 LIMIT 1") != nullptr)
+		run_as_owner_on_node(local_node(), "SELECT citus_internal.clean_up(1000, false)");
+}
+
 /* How long CALL waits for readers of a placement, ms. */
 constexpr int CALL_LOCK_TIMEOUT = 5000;
 
@@ -437,5 +446,10 @@ PGDLLEXPORT Datum citus_internal_wait_for_placement_users(PG_FUNCTION_ARGS)
 }
 
 CIVITAS_PG_END
+
+void cleanup_init()
+{
+	ddl::replaced_placements_hook = drop_replaced_placements;
+}
 
 } // namespace civitas::cluster

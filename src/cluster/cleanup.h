@@ -61,4 +61,6 @@ CIVITAS_SERVER_STATE(CleanUp);
  * placement is still read) stays recorded. Returns how many objects are gone. */
 int clean_up(const CleanUp& how);
 
+void cleanup_init();
+
 } // namespace civitas::cluster

@@ -12,6 +12,7 @@
 #include "civitas/pg/vec.h"
 #include "civitas/remote/session.h"
 #include "civitas/txn/transaction.h"
+#include "cleanup.h"
 #include "disk_space.h"
 #include "progress.h"
 
@@ -312,6 +313,7 @@ void cluster_init()
 	move_init();
 	split_init();
 	reference_copies_init();
+	cleanup_init();
 	background_jobs_init();
 }
 

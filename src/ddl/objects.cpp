@@ -10,6 +10,7 @@
  * a restart is the coordinator's alone.
  */
 #include "objects.h"
+#include "roles.h"
 
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
@@ -433,7 +434,7 @@ bool localize_object_statement(Node *statement)
 		castNode(DropStmt, statement)->missing_ok = true;
 		return true;
 	default:
-		return true;
+		return localize_role_statement(statement);
 	}
 }
 

@@ -5,11 +5,13 @@
  * made on the other nodes too, in the same distributed transaction. What CREATE ROLE and ALTER ROLE
  * did is read back from the catalogs: a password leaves this server as its stored hash only.
  * Statements that hold no secret travel as their own text. A role that a node has already is given
- * the same options, not refused. citus.enable_create_role_propagation turns all of it off.
+ * the same options, not refused; one that it lacks, because it was made while that was turned off, is
+ * left out there. citus.enable_create_role_propagation turns all of it off.
  */
 #include "roles.h"
 
 #include "civitas/catalog/nodes.h"
+#include "civitas/ddl/online.h"
 #include "civitas/deparse/role_definition.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
@@ -71,6 +73,67 @@ static char *drop_text(const DropRoleStmt *statement)
 	return sql.c_str();
 }
 
+static bool exists_here(const RoleSpec *role)
+{
+	return role->roletype != ROLESPEC_CSTRING || OidIsValid(get_role_oid(role->rolename, true));
+}
+
+static List *those_here(List *roles)
+{
+	ListCell *cell;
+	foreach (cell, roles)
+	{
+		auto *role = static_cast<Node *>(lfirst(cell));
+		if (IsA(role, AccessPriv)
+				? !OidIsValid(get_role_oid(castNode(AccessPriv, role)->priv_name, true))
+				: !exists_here(castNode(RoleSpec, role)))
+			roles = foreach_delete_current(roles, cell);
+	}
+	return roles;
+}
+
+bool localize_role_statement(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+	case T_GrantRoleStmt: {
+		auto *grant = castNode(GrantRoleStmt, statement);
+		grant->granted_roles = those_here(grant->granted_roles);
+		grant->grantee_roles = those_here(grant->grantee_roles);
+		return grant->granted_roles != NIL && grant->grantee_roles != NIL;
+	}
+	case T_ReassignOwnedStmt: {
+		auto *reassign = castNode(ReassignOwnedStmt, statement);
+		reassign->roles = those_here(reassign->roles);
+		return reassign->roles != NIL;
+	}
+	case T_AlterRoleStmt: {
+		auto *alter = castNode(AlterRoleStmt, statement);
+		ListCell *cell;
+		foreach (cell, alter->options)
+		{
+			auto *option = lfirst_node(DefElem, cell);
+			if (strcmp(option->defname, "rolemembers") != 0)
+				continue;
+			option->arg = reinterpret_cast<Node *>(those_here(castNode(List, option->arg)));
+			if (option->arg == nullptr)
+				return false;
+		}
+		return exists_here(alter->role);
+	}
+	case T_AlterRoleSetStmt: {
+		const auto *alter = castNode(AlterRoleSetStmt, statement);
+		return alter->role == nullptr || exists_here(alter->role);
+	}
+	case T_RenameStmt: {
+		const auto *rename = castNode(RenameStmt, statement);
+		return rename->renameType != OBJECT_ROLE || OidIsValid(get_role_oid(rename->subname, true));
+	}
+	default:
+		return true;
+	}
+}
+
 /* SQL that does on another node what the statement has just done here. */
 static char *remote_text(Node *tree, const char *text)
 {
@@ -87,13 +150,25 @@ static char *remote_text(Node *tree, const char *text)
 		const auto *alter = castNode(AlterRoleStmt, tree);
 		List *names = option_names(alter->options, &members);
 		if (!members)
-			return deparse::alter_role_command(get_rolespec_oid(alter->role, false), names);
+			text = deparse::alter_role_command(get_rolespec_oid(alter->role, false), names);
+		if (text == nullptr)
+			return nullptr;
 	}
 	return apply_call(text, NIL);
 }
 
+void (*replaced_placements_hook)();
+
+void drop_replaced_placements()
+{
+	if (replaced_placements_hook != nullptr && catalog::is_coordinator())
+		replaced_placements_hook();
+}
+
 void run_role_statement(const UtilityCall& call)
 {
+	if (IsA(call.statement->utilityStmt, DropRoleStmt))
+		drop_replaced_placements();
 	if (!enable_create_role_propagation || !catalog::is_coordinator())
 	{
 		run_plain(call);

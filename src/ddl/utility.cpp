@@ -413,6 +413,8 @@ static void run_plain_statement(const UtilityCall& call)
 	case T_DropOwnedStmt:
 		if (IsA(tree, DropStmt) && castNode(DropStmt, tree)->removeType == OBJECT_SCHEMA)
 			before_drop_schema(castNode(DropStmt, tree));
+		if (IsA(tree, DropOwnedStmt))
+			drop_replaced_placements();
 		revoked = IsA(tree, DropOwnedStmt) && catalog::is_coordinator()
 					  ? revocations(castNode(DropOwnedStmt, tree))
 					  : NIL;

@@ -47,6 +47,10 @@ struct PlannedShard
  * src/cluster, which makes them fit for shards if it can. */
 extern void (*new_shards_hook)(std::span<const GroupId> groups);
 
+/* Called before a role is dropped, or what it owns: drops placements that moves and splits have
+ * replaced, which are its owner's still, as far as nobody uses them. Set by src/cluster. */
+extern void (*replaced_placements_hook)();
+
 struct Distribution;
 
 struct OnlinePlan
