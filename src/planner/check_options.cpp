@@ -31,7 +31,7 @@ namespace civitas::planner {
 
 namespace {
 
-constexpr const char *CHECK_COLUMN = "citus check option";
+constexpr const char *CHECK_FUNCTION = "check_option";
 
 /* ARRAY[column::text, ...] of the changed row, for the error's detail. */
 Expr *row_as_texts(const Query *query)
@@ -74,7 +74,7 @@ Expr *check_call(const Query *query, const WithCheckOption *option)
 {
 	Oid types[] = {BOOLOID, TEXTOID, TEXTARRAYOID};
 	const Oid function = LookupFuncName(
-		list_make2(makeString(pstrdup("citus_internal")), makeString(pstrdup("check_option"))), 3,
+		list_make2(makeString(pstrdup("citus_internal")), makeString(pstrdup(CHECK_FUNCTION))), 3,
 		types, false);
 	return reinterpret_cast<Expr *>(
 		makeFuncExpr(function, BOOLOID,
@@ -145,12 +145,21 @@ void add_check_options(Query *query)
 		lappend(query->returningList,
 				makeTargetEntry(make_ands_explicit(calls),
 								static_cast<AttrNumber>(list_length(query->returningList) + 1),
-								pstrdup(CHECK_COLUMN), false));
+								pstrdup(CHECK_FUNCTION), false));
 }
 
+/* A call that was made here: calls that a client writes have a place in its text. */
 bool is_check_option(const TargetEntry *entry)
 {
-	return entry->resname && strcmp(entry->resname, CHECK_COLUMN) == 0;
+	const Node *node = reinterpret_cast<const Node *>(entry->expr);
+	if (IsA(node, BoolExpr))
+		node = static_cast<const Node *>(linitial(reinterpret_cast<const BoolExpr *>(node)->args));
+	if (!IsA(node, FuncExpr))
+		return false;
+	const FuncExpr *call = reinterpret_cast<const FuncExpr *>(node);
+	return call->location < 0 && call->funcresulttype == BOOLOID && list_length(call->args) == 3 &&
+		   strcmp(get_func_name(call->funcid), CHECK_FUNCTION) == 0 &&
+		   get_func_namespace(call->funcid) == get_namespace_oid("citus_internal", true);
 }
 
 bool returns_to_client(const Query *query)

@@ -385,7 +385,7 @@ PlannedStmt *write_rows(PlannedStmt *statement, Query *query, plan::RemoteQuery 
 	CustomScan *scan = makeNode(CustomScan);
 	Index index;
 	scan->custom_scan_tlist = remote_target_list(statement, query->returningList, &index);
-	scan->scan.plan.targetlist = index_var_list(scan->custom_scan_tlist);
+	scan->scan.plan.targetlist = index_var_list(scan->custom_scan_tlist, query->returningList);
 	scan->custom_relids = bms_make_singleton(index);
 	scan->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	scan->custom_plans = list_make1(statement->planTree);

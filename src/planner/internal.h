@@ -173,7 +173,9 @@ void add_range_tables(PlannedStmt *statement, Query *query, const Facts& facts);
 /* Adds the entry under which EXPLAIN shows remote columns; returns target entries that point to it.
  */
 List *remote_target_list(PlannedStmt *statement, List *target_list, Index *index);
-List *index_var_list(List *scan_target_list);
+/* The plan's target list over the scan's: `target_list`, whose columns they are, without the check
+ * options, which are not for the client. */
+List *index_var_list(List *scan_target_list, List *target_list);
 
 /* --- router.cpp, modify.cpp, insert.cpp, general.cpp ----------------------------------------- */
 
@@ -271,6 +273,7 @@ Node *row_value(const Var *whole, Oid relid, int count);
 void add_check_options(Query *query);
 /* A constant of type text. */
 Const *text_constant(const char *value);
+/* Whether a column of RETURNING is one that add_check_options() made. */
 bool is_check_option(const TargetEntry *entry);
 /* Whether the statement has a RETURNING of the client's. */
 bool returns_to_client(const Query *query);

@@ -86,15 +86,16 @@ List *remote_target_list(PlannedStmt *statement, List *target_list, Index *index
 	return result;
 }
 
-List *index_var_list(List *scan_target_list)
+List *index_var_list(List *scan_target_list, List *target_list)
 {
 	List *result = NIL;
 	ListCell *cell;
-	foreach (cell, scan_target_list)
+	ListCell *computed;
+	forboth(cell, scan_target_list, computed, target_list)
 	{
 		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
 		Node *expr = reinterpret_cast<Node *>(entry->expr);
-		if (is_check_option(entry))
+		if (is_check_option(lfirst_node(TargetEntry, computed)))
 			continue;
 		Var *var = makeVar(INDEX_VAR, entry->resno, exprType(expr), exprTypmod(expr),
 						   exprCollation(expr), 0);
@@ -146,7 +147,7 @@ PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *targe
 	Index index;
 	CustomScan *scan = makeNode(CustomScan);
 	scan->custom_scan_tlist = remote_target_list(statement, target_list, &index);
-	scan->scan.plan.targetlist = index_var_list(scan->custom_scan_tlist);
+	scan->scan.plan.targetlist = index_var_list(scan->custom_scan_tlist, target_list);
 	scan->custom_relids = bms_make_singleton(index);
 	scan->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	plan::set_remote_query(scan, remote, parameters, prune_keys, rows);

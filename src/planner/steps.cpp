@@ -445,8 +445,9 @@ PlannedStmt *make_steps(Query *query, const Facts& facts, List *steps)
 	add_range_tables(statement, query, facts);
 	Index index;
 	CustomScan *scan = makeNode(CustomScan);
-	scan->custom_scan_tlist = remote_target_list(statement, result_columns(query), &index);
-	scan->scan.plan.targetlist = index_var_list(scan->custom_scan_tlist);
+	List *columns = result_columns(query);
+	scan->custom_scan_tlist = remote_target_list(statement, columns, &index);
+	scan->scan.plan.targetlist = index_var_list(scan->custom_scan_tlist, columns);
 	scan->custom_relids = bms_make_singleton(index);
 	scan->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	scan->methods = &executor::steps_methods;
