@@ -73,22 +73,12 @@ void lock_key(ColocationId colocation, int64 key, bool alone)
 	LockAcquire(&tag, alone ? ExclusiveLock : RowExclusiveLock, false, false);
 }
 
-bool template_has(const plan::RemoteQuery *query, const char *word)
-{
-	ListCell *cell;
-	foreach (cell, query->pieces)
-		if (strstr(strVal(lfirst(cell)), word) != nullptr)
-			return true;
-	return false;
-}
-
 /* Whether two statements like this one may do different things when they meet in another order. */
 bool order_matters(const plan::RemoteQuery *query)
 {
 	if (all_modifications_commutative)
 		return false;
-	return query->command != CMD_INSERT || template_has(query, "ON CONFLICT") ||
-		   list_length(query->relations) > 1;
+	return query->command != CMD_INSERT || query->on_conflict || list_length(query->relations) > 1;
 }
 
 /* Whether a row of the table may have to wait for another one. */
@@ -113,10 +103,7 @@ bool has_unique_index(Oid relid)
 /* Whether the statement locks rows that were there before it, and waits for them. */
 bool locks_rows(const plan::RemoteQuery *query)
 {
-	if (query->command == CMD_SELECT)
-		return template_has(query, " FOR UPDATE") && !template_has(query, "SKIP LOCKED") &&
-			   !template_has(query, "NOWAIT");
-	return order_matters(query);
+	return query->command == CMD_SELECT ? query->waits_for_rows : order_matters(query);
 }
 
 /* INSERT .. VALUES; false for INSERT .. SELECT that the nodes run. */

@@ -34,6 +34,8 @@ void for_each_field(Query& a, Other& b, Visit visit)
 	visit("returns_rows", a.returns_rows, b.returns_rows);
 	visit("binary_results", a.binary_results, b.binary_results);
 	visit("read_only", a.read_only, b.read_only);
+	visit("on_conflict", a.on_conflict, b.on_conflict);
+	visit("waits_for_rows", a.waits_for_rows, b.waits_for_rows);
 	visit("run_when_empty", a.run_when_empty, b.run_when_empty);
 	visit("rows_repeat", a.rows_repeat, b.rows_repeat);
 	visit("tableoid_position", a.tableoid_position, b.tableoid_position);

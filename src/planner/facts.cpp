@@ -100,6 +100,7 @@ void note_query(Facts *facts, Query *query, bool top)
 		facts->simple &= rte->rtekind == RTE_RELATION || rte->rtekind == RTE_RESULT;
 	}
 	facts->locks |= query->rowMarks != NIL;
+	facts->waits_for_rows |= waits_for_rows(query->rowMarks);
 	facts->simple &= top && bms_num_members(used) == 1 && query->cteList == NIL &&
 					 query->setOperations == nullptr && !query->hasSubLinks;
 }

@@ -64,61 +64,6 @@ bool prepare_walker(Node *node, void *context)
 	return pg::walk_children(node, prepare_walker, context);
 }
 
-/*
- * Row locks are taken on the shards, by the leaf scans: PostgreSQL's planner must not see them. A
- * range table entry remembers its lock in a field that only joins use, which survives the
- * planner's copying.
- */
-constexpr int LOCK_STRENGTHS = 8;
-
-void remember_lock(RangeTblEntry *rte, const RowMarkClause *mark)
-{
-	rte->joinmergedcols =
-		static_cast<int>(mark->strength) + LOCK_STRENGTHS * static_cast<int>(mark->waitPolicy);
-}
-
-RowMarkClause *remembered_lock(const RangeTblEntry *rte, Index index)
-{
-	if (rte->joinmergedcols == 0)
-		return nullptr;
-	RowMarkClause *mark = makeNode(RowMarkClause);
-	mark->rti = index;
-	mark->strength = static_cast<LockClauseStrength>(rte->joinmergedcols % LOCK_STRENGTHS);
-	mark->waitPolicy = static_cast<LockWaitPolicy>(rte->joinmergedcols / LOCK_STRENGTHS);
-	return mark;
-}
-
-void take_row_marks(Query *query)
-{
-	/* A query over local tables only is PostgreSQL's. */
-	if (!mentions_sharded(query))
-		return;
-	ListCell *cell;
-	foreach (cell, list_copy(query->rowMarks))
-	{
-		RowMarkClause *mark = lfirst_node(RowMarkClause, cell);
-		RangeTblEntry *rte = rt_fetch(mark->rti, query->rtable);
-		if (deparse::is_sharded_rte(rte))
-			remember_lock(rte, mark);
-		else if (rte->rtekind == RTE_RELATION)
-			lock_rows_first(query, mark);
-	}
-	query->rowMarks = NIL;
-	query->hasForUpdate = false;
-}
-
-bool lock_walker(Node *node, void *context)
-{
-	if (node == nullptr)
-		return false;
-	if (IsA(node, Query))
-	{
-		take_row_marks(castNode(Query, node));
-		return pg::walk_query(castNode(Query, node), lock_walker, context);
-	}
-	return pg::walk_children(node, lock_walker, context);
-}
-
 /* Shells have no pages: the row count comes from ANALYZE, or is a guess. */
 void relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 {
@@ -163,7 +108,7 @@ RemoteRel *make_leaf(PlannerInfo *root, RelOptInfo *rel, Index index, const Rang
 						   table.distribution_type, -1, table.distribution_collation, 0);
 		remote->keys = list_make1(key);
 	}
-	remote->lock = remembered_lock(rte, index);
+	remote->lock = row_lock(root, index);
 	bool nothing;
 	remote->pruning = plan::Pruning::All;
 	if (find_prune_keys(table, rel->baserestrictinfo, index, &remote->prune_keys,
@@ -235,11 +180,10 @@ PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, in
 						  ParamListInfo params, const char *reason)
 {
 	Query *copy = static_cast<Query *>(copyObjectImpl(query));
-	if (facts.locks)
-		lock_walker(reinterpret_cast<Node *>(copy), nullptr);
+	List *locks = facts.locks ? take_row_locks(copy) : NIL;
 	prepare_walker(reinterpret_cast<Node *>(copy), nullptr);
 
-	return plan_prepared(copy, text, options & ~CURSOR_OPT_PARALLEL_OK, params);
+	return plan_prepared(copy, locks, text, options & ~CURSOR_OPT_PARALLEL_OK, params);
 }
 
 void general_init()

@@ -438,6 +438,7 @@ PlannedStmt *plan_insert(Query *query, const Facts& facts, const char *text, int
 	List *columns = complete_target_list(query, table);
 	plan::RemoteQuery *remote = plan::make_remote_query();
 	remote->read_only = false;
+	remote->on_conflict = query->onConflict != nullptr;
 	remote->tier = plan::Tier::FastPath;
 	remote->anchor = table.relid;
 	if (table.kind == catalog::TableKind::Reference)

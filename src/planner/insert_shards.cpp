@@ -172,6 +172,7 @@ PlannedStmt *plan_insert_shards(Query *query, List *columns, const Facts& facts,
 		return nullptr;
 
 	plan::RemoteQuery *remote = plan::make_remote_query();
+	remote->on_conflict = query->onConflict != nullptr;
 	remote->read_only = false;
 	remote->anchor = table.relid;
 	remote->target = plan::Target::ShardGroups;

@@ -29,6 +29,7 @@ struct Facts
 	bool local_writes;	   /* ... that are written */
 	bool sharded_writes;   /* a sharded table is written below the top level (WITH) */
 	bool locks;			   /* FOR UPDATE and the like */
+	bool waits_for_rows;   /* ... that keep others like it out, and wait */
 	bool security_quals;   /* row security or security barrier views */
 	bool unsupported_kind; /* range or append distributed tables */
 	bool volatile_functions;
@@ -227,6 +228,8 @@ void general_init();
 
 /* Any statement. */
 PlannedStmt *plan_any(Query *query, const char *text, int options, ParamListInfo params);
+/* row_locks.cpp: whether row marks keep statements with the same marks out, and wait for them. */
+bool waits_for_rows(const List *marks);
 /* modify_rows.cpp: makes a table of a SELECT a subquery that locks its rows, where the planner
  * could not look the other tables' rows up again. */
 void lock_rows_first(Query *select, RowMarkClause *mark);

@@ -40,6 +40,7 @@ struct Run
 	Run *outer;
 	uint64 number; /* of this backend's runs */
 	bool ours;
+	const List *row_locks;
 	MemoryContext context; /* the planner's, in which relations usually are */
 	HTAB *entries;		   /* null until there is one */
 };
@@ -75,10 +76,10 @@ void watch(const RelOptInfo *rel, MemoryContext context)
 	MemoryContextRegisterResetCallback(context, &guest->callback);
 }
 
-PlannedStmt *run_planner(bool ours, Query *query, const char *text, int options,
-						 ParamListInfo params)
+PlannedStmt *run_planner(bool ours, const List *row_locks, Query *query, const char *text,
+						 int options, ParamListInfo params)
 {
-	Run run = {current, ++runs_begun, ours, CurrentMemoryContext, nullptr};
+	Run run = {current, ++runs_begun, ours, row_locks, CurrentMemoryContext, nullptr};
 	PlannedStmt *statement = nullptr;
 	current = &run;
 	PG_TRY();
@@ -130,9 +131,16 @@ void set_remote_rel(const RelOptInfo *rel, RemoteRel *remote)
 		watch(rel, context);
 }
 
-PlannedStmt *plan_prepared(Query *query, const char *text, int options, ParamListInfo params)
+RowMarkClause *row_lock(const PlannerInfo *root, Index index)
 {
-	return run_planner(true, query, text, options, params);
+	Assert(general_planning());
+	return row_lock_of(current->row_locks, root, index);
+}
+
+PlannedStmt *plan_prepared(Query *query, const List *row_locks, const char *text, int options,
+						   ParamListInfo params)
+{
+	return run_planner(true, row_locks, query, text, options, params);
 }
 
 PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamListInfo params)
@@ -140,7 +148,7 @@ PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamList
 	/* Nothing to hide, as nearly always. */
 	if (current == nullptr)
 		return plan_below(query, text, options, params);
-	return run_planner(false, query, text, options, params);
+	return run_planner(false, NIL, query, text, options, params);
 }
 
 } // namespace civitas::planner

@@ -387,6 +387,7 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	if (relation->lock)
 	{
 		remote->read_only = false;
+		remote->waits_for_rows = waits_for_rows(list_make1(relation->lock));
 		/* Where writers begin. */
 		if (relation->spread == route::Spread::Replicated)
 			remote->target = plan::Target::AllReplicas;

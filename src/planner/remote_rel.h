@@ -62,8 +62,20 @@ bool general_planning();
 RemoteRel *remote_rel_of(const RelOptInfo *rel);
 /* Until the run ends, or the relation's memory goes away. */
 void set_remote_rel(const RelOptInfo *rel, RemoteRel *remote);
-/* PostgreSQL's planner over a statement that we prepared for our hooks. */
-PlannedStmt *plan_prepared(Query *query, const char *text, int options, ParamListInfo params);
+/* The row lock that the statement wants of a sharded table; null for none. */
+RowMarkClause *row_lock(const PlannerInfo *root, Index index);
+/* PostgreSQL's planner over a statement that we prepared for our hooks; `row_locks`: what was taken
+ * out of it. */
+PlannedStmt *plan_prepared(Query *query, const List *row_locks, const char *text, int options,
+						   ParamListInfo params);
+
+/* --- row_locks.cpp ---------------------------------------------------------------------------- */
+
+/* Takes the row marks of sharded tables out of a query, and makes local tables that are locked
+ * subqueries that do it. What was taken, by query level. */
+List *take_row_locks(Query *query);
+/* The mark of a range table entry of the level that `root` plans; null for none. */
+RowMarkClause *row_lock_of(const List *levels, const PlannerInfo *root, Index index);
 
 /* --- keys.cpp --------------------------------------------------------------------------------- */
 

@@ -117,6 +117,8 @@ PlannedStmt *plan_router(Query *query, const Facts& facts, ParamListInfo params,
 	remote->read_only = query->commandType == CMD_SELECT && !facts.locks && !facts.sharded_writes &&
 						!facts.volatile_functions;
 
+	remote->waits_for_rows = query->commandType == CMD_SELECT && facts.waits_for_rows;
+
 	Parameters parameters;
 	Query *shipped = castNode(
 		Query, extract_parameters(reinterpret_cast<Node *>(copyObjectImpl(query)), &parameters));

@@ -85,6 +85,8 @@ struct RemoteQuery
 	bool binary_results; /* every result column can travel in binary */
 	bool read_only;		 /* no data change and no row lock on the nodes (volatile functions count as
 							change) */
+	bool on_conflict;	 /* INSERT .. ON CONFLICT */
+	bool waits_for_rows; /* SELECT that locks rows so that others like it wait, and waits itself */
 	bool run_when_empty; /* Pruning::Nothing and no keys left: run on one shard all the same, to get
 							its one row */
 
