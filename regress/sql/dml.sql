@@ -35,6 +35,8 @@ INSERT INTO items (id, name) VALUES (30, 'thirty') RETURNING id, name, price, fe
 INSERT INTO items (id, name) VALUES (31, 'a'), (32, 'b'), (33, 'c') RETURNING id, name \g |LC_ALL=C sort
 \pset tuples_only off
 UPDATE items SET price = id * 2 WHERE id = 31 RETURNING id, price, 'v' || price AS v;
+-- No name of a column means anything.
+UPDATE items SET price = id * 2 WHERE id = 31 RETURNING id AS "citus check option", price AS check_option, price > 0 AS remote_scan;
 \pset tuples_only on
 DELETE FROM items WHERE id BETWEEN 30 AND 33 RETURNING id \g |LC_ALL=C sort
 \pset tuples_only off
