@@ -197,6 +197,9 @@ PlannedStmt *plan_modify(Query *query, const Facts& facts, const char *text, int
 		raise_unsupported(
 			"The rows of a cursor come from shards: WHERE CURRENT OF does not know them.",
 			"Use the row's key in WHERE.");
+	/* PostgreSQL knows how a foreign table's rows are found again. */
+	if (rte->relkind == RELKIND_FOREIGN_TABLE && !writes_in_with(query))
+		return plan_general(query, facts, text, options, params, "it changes a foreign table");
 	add_check_options(query);
 	if (!deparse::is_sharded_rte(rte))
 	{

@@ -16,6 +16,7 @@
 
 #include "civitas/catalog/retired.h"
 #include "civitas/deparse/query_template.h"
+#include "civitas/executor/scan.h"
 #include "civitas/pg/vec.h"
 
 CIVITAS_PG_BEGIN
@@ -399,6 +400,8 @@ bool serves_shape(const PlannedStmt *statement, const Shape *shape, int *hole_of
 		statement->subplans != NIL)
 		return false;
 	const CustomScan *scan = castNode(CustomScan, statement->planTree);
+	if (scan->methods != &executor::remote_scan_methods)
+		return false;
 	const plan::RemoteQuery *remote = plan::remote_query_of(scan);
 	const List *parameters = plan::parameters_of(scan);
 	const List *keys = plan::prune_keys_of(scan);
