@@ -29,9 +29,22 @@ CREATE FUNCTION pg_catalog.role_exists(name) RETURNS boolean
     AS 'MODULE_PATHNAME', 'role_exists';
 
 -- Which shard of a distributed table a row belongs to, in queries of nodes on each other's shards.
-CREATE FUNCTION citus_internal.hash_value(value anyelement) RETURNS integer
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+-- hash_function: what the node that asks hashes with; another one is an error.
+CREATE FUNCTION citus_internal.hash_value(value anyelement, hash_function text) RETURNS integer
+    LANGUAGE C IMMUTABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'citus_internal_hash_value';
+-- The same as a condition, which counts the rows that it is asked about.
+CREATE FUNCTION citus_internal.is_in_hash_range(value anyelement, hash_function text, min_hash integer, max_hash integer)
+    RETURNS boolean
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'citus_internal_is_in_hash_range';
+CREATE FUNCTION citus_internal.tested_rows() RETURNS bigint
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'citus_internal_tested_rows';
+REVOKE ALL ON FUNCTION
+    citus_internal.is_in_hash_range(anyelement, text, integer, integer),
+    citus_internal.tested_rows()
+FROM PUBLIC;
 
 -- Called by the coordinator on the other nodes; see metadata_sql.h. The caller must own the table.
 CREATE FUNCTION citus_internal.add_table_metadata(
@@ -39,7 +52,8 @@ CREATE FUNCTION citus_internal.add_table_metadata(
         autoconverted boolean, colocation_id integer, colocation_shard_count integer,
         colocation_replication_factor integer, colocation_type oid, colocation_collation oid,
         shard_ids bigint[], min_hashes text[], max_hashes text[],
-        placement_ids bigint[], placement_shards bigint[], placement_groups integer[]) RETURNS void
+        placement_ids bigint[], placement_shards bigint[], placement_groups integer[],
+        hash_function text DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_add_table_metadata';
 CREATE FUNCTION citus_internal.delete_table_metadata(relation regclass) RETURNS void

@@ -90,7 +90,7 @@ CREATE FUNCTION citus_internal.create_shard_parts(relations regclass[], shard_id
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_create_shard_parts';
 CREATE FUNCTION citus_internal.pull_shard(
-        target text, source_node integer, source text, condition text, snapshot text) RETURNS void
+        target text, source_node integer, source text, condition text, snapshot text) RETURNS bigint[]
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_pull_shard';
 CREATE FUNCTION citus_internal.wait_for_placement_users(shard_id bigint, group_id integer, name text) RETURNS void
@@ -98,7 +98,8 @@ CREATE FUNCTION citus_internal.wait_for_placement_users(shard_id bigint, group_i
     AS 'MODULE_PATHNAME', 'citus_internal_wait_for_placement_users';
 CREATE FUNCTION citus_internal.apply_changes(
         source_node integer, slot text, publication text, mark text, last boolean, published text[], shards text[],
-        min_hashes integer[], max_hashes integer[], distribution_columns text[]) RETURNS bigint
+        min_hashes integer[], source_min_hashes integer[], max_hashes integer[], source_max_hashes integer[],
+        distribution_columns text[], hash_functions text[]) RETURNS bigint[]
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_apply_changes';
 -- Cleans up without a word. Placements whose readers last longer than lock_timeout ms stay, or, with
@@ -161,7 +162,7 @@ REVOKE ALL ON FUNCTION
     citus_internal.create_shard_parts(regclass[], bigint[], text),
     citus_internal.pull_shard(text, integer, text, text, text),
     citus_internal.wait_for_placement_users(bigint, integer, text),
-    citus_internal.apply_changes(integer, text, text, text, boolean, text[], text[], integer[], integer[], text[]),
+    citus_internal.apply_changes(integer, text, text, text, boolean, text[], text[], integer[], integer[], integer[], integer[], text[], text[]),
     citus_internal.clean_up(integer, boolean),
     citus_internal.drop_placement(text, integer),
     citus_internal.drop_replication_slot(text)

@@ -1,6 +1,7 @@
 /*
  * metadata_functions.cpp: SQL functions that answer from the metadata.
  */
+#include "civitas/catalog/hash_function.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/tables.h"
@@ -15,7 +16,6 @@ CIVITAS_PG_BEGIN
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 CIVITAS_PG_END
 
 namespace civitas::catalog {
@@ -29,6 +29,25 @@ const char *existing_name(Oid relid)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("relation with OID %u does not exist", relid)));
 	return name;
+}
+
+/* Rows that is_in_hash_range() was asked about. */
+int64 tested_rows;
+
+/* The hash of the first argument by the function that the second one names. */
+int32 hash_argument(FunctionCallInfo fcinfo)
+{
+	auto *function = static_cast<FmgrInfo *>(fcinfo->flinfo->fn_extra);
+	if (function == nullptr)
+	{
+		const Oid type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+		check_hash_function(type, PG_GET_COLLATION(), text_to_cstring(PG_GETARG_TEXT_PP(1)));
+		const MemoryContext context = fcinfo->flinfo->fn_mcxt;
+		function = static_cast<FmgrInfo *>(MemoryContextAllocZero(context, sizeof(FmgrInfo)));
+		fmgr_info_cxt(find_hash_function(type), function, context);
+		fcinfo->flinfo->fn_extra = function;
+	}
+	return DatumGetInt32(FunctionCall1Coll(function, PG_GET_COLLATION(), PG_GETARG_DATUM(0)));
 }
 
 } // namespace
@@ -146,24 +165,31 @@ PGDLLEXPORT Datum get_shard_id_for_distribution_column(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(table.shards[index].shard_id);
 }
 
-/* hash_value(value): what hash_value() of tables.h says of a distribution column. Not always SQL
- * can call the type's hash function: that of date takes an integer. */
+/* hash_value(value, function): what hash_value() of tables.h says of a distribution column. Not
+ * always SQL can call the type's hash function: that of date takes an integer. */
 PG_FUNCTION_INFO_V1(citus_internal_hash_value);
 PGDLLEXPORT Datum citus_internal_hash_value(PG_FUNCTION_ARGS)
 {
-	auto *type = static_cast<TypeCacheEntry *>(fcinfo->flinfo->fn_extra);
-	if (type == nullptr)
-	{
-		const Oid id = get_fn_expr_argtype(fcinfo->flinfo, 0);
-		type = lookup_type_cache(id, TYPECACHE_HASH_PROC_FINFO);
-		if (!OidIsValid(type->hash_proc))
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_FUNCTION),
-					 errmsg("could not identify a hash function for type %s", format_type_be(id))));
-		fcinfo->flinfo->fn_extra = type;
-	}
-	PG_RETURN_DATUM(
-		FunctionCall1Coll(&type->hash_proc_finfo, PG_GET_COLLATION(), PG_GETARG_DATUM(0)));
+	PG_RETURN_INT32(hash_argument(fcinfo));
+}
+
+/* is_in_hash_range(value, function, least hash, greatest): which rows go into a new shard; they are
+ * counted, so that it can be told whether the new shards have got them all. */
+PG_FUNCTION_INFO_V1(citus_internal_is_in_hash_range);
+PGDLLEXPORT Datum citus_internal_is_in_hash_range(PG_FUNCTION_ARGS)
+{
+	tested_rows++;
+	const int32 hash = PG_ARGISNULL(0) ? 0 : hash_argument(fcinfo);
+	PG_RETURN_BOOL(hash >= PG_GETARG_INT32(2) && hash <= PG_GETARG_INT32(3));
+}
+
+/* How many rows this session has given to is_in_hash_range() since it was asked last. */
+PG_FUNCTION_INFO_V1(citus_internal_tested_rows);
+PGDLLEXPORT Datum citus_internal_tested_rows(PG_FUNCTION_ARGS)
+{
+	const int64 rows = tested_rows;
+	tested_rows = 0;
+	PG_RETURN_INT64(rows);
 }
 
 PG_FUNCTION_INFO_V1(relation_is_a_known_shard);

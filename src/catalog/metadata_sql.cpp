@@ -7,6 +7,7 @@
  * the caller owns it.
  */
 #include "civitas/catalog/metadata_sql.h"
+#include "civitas/catalog/hash_function.h"
 #include "civitas/catalog/node_session.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/relations.h"
@@ -294,6 +295,8 @@ char *table_metadata_sql(Oid relid)
 	sql.raw(", ");
 	append_shards(sql, relid);
 	append_placements(sql, table);
+	sql.raw(", ").literal_or_null(table.kind == TableKind::Hash ? hash_function_name(table)
+																: nullptr);
 	return sql.raw(")").c_str();
 }
 
@@ -342,6 +345,12 @@ PGDLLEXPORT Datum citus_internal_add_table_metadata(PG_FUNCTION_ARGS)
 	invalidate_table(relid);
 	CommandCounterIncrement();
 	check_table_rows(relid);
+	if (!PG_ARGISNULL(16))
+	{
+		const Table& table = get_table(relid);
+		check_hash_function(table.distribution_type, table.distribution_collation,
+							text_to_cstring(PG_GETARG_TEXT_PP(16)));
+	}
 	PG_RETURN_VOID();
 }
 

@@ -14,6 +14,7 @@
  * it.
  */
 #include "civitas/catalog/tables.h"
+#include "civitas/catalog/hash_function.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/retired.h"
@@ -38,7 +39,6 @@ CIVITAS_PG_BEGIN
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 CIVITAS_PG_END
 
 namespace civitas::catalog {
@@ -362,11 +362,11 @@ const char *read_distribution_column(Table *table, MemoryContext context)
 	table->distribution_collation = collation;
 	if (table->kind != TableKind::Hash)
 		return nullptr;
-	TypeCacheEntry *type = lookup_type_cache(type_id, TYPECACHE_HASH_PROC_FINFO);
-	if (!OidIsValid(type->hash_proc))
+	const Oid function = find_hash_function(type_id);
+	if (!OidIsValid(function))
 		return "The type of its distribution column has no hash function.";
 	table->hash_finfo = static_cast<FmgrInfo *>(palloc0(sizeof(FmgrInfo)));
-	fmgr_info_cxt(type->hash_proc, table->hash_finfo, context);
+	fmgr_info_cxt(function, table->hash_finfo, context);
 	return nullptr;
 }
 

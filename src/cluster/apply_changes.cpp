@@ -19,8 +19,10 @@
  * code of the owner's choice; without triggers and foreign keys, which were run at the source.
  */
 #include "change_stream.h"
+#include "civitas/catalog/hash_function.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/pg/str.h"
+#include "civitas/shard/hash_range.h"
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
@@ -52,8 +54,22 @@ struct Target
 	const char *source; /* qualified and quoted */
 	Oid relid;
 	Oid owner;
-	int32 min_hash;
-	int32 max_hash;
+	shard::HashRange range;
+	shard::HashRange whole;	   /* of all targets of the source */
+	const char *hash_column;   /* empty: all rows */
+	const char *hash_function; /* what that is hashed with */
+	int64 inserts;
+	int64 deletes;
+	int64 updates;
+};
+
+/* How many changes of a published table the stream has told, whatever target they concern. */
+struct Told
+{
+	const char *source;
+	int64 inserts;
+	int64 deletes;
+	int64 updates;
 };
 
 /* How text becomes a column's value. */
@@ -69,7 +85,8 @@ struct ColumnInput
 struct Route
 {
 	ChangedTable *table;
-	pg::Vec<const Target *> targets;
+	pg::Vec<Target *> targets;
+	Told *told;			  /* of all of them */
 	ColumnInput *columns; /* by position in the stream */
 	Oid *types;
 	int hash_column; /* -1: all rows go to the one target */
@@ -86,9 +103,8 @@ struct Applier
 	const char *slot;
 	ChangeStream stream;
 	pg::Vec<Target> targets;
-	pg::Vec<const char *> hash_columns; /* by target; empty: all rows */
 	pg::Vec<Route *> routes;
-	int64 applied;
+	pg::Vec<Told> told;
 };
 
 /* That of this transaction; goes with it. */
@@ -96,9 +112,10 @@ Applier *current;
 
 /* --- routes ---------------------------------------------------------------------------------- */
 
-void read_columns(Route *route, const char *hash_column)
+void read_columns(Route *route)
 {
 	const Oid relid = route->targets[0]->relid;
+	const char *hash_column = route->targets[0]->hash_column;
 	const int count = route->table->columns.size();
 	route->columns = static_cast<ColumnInput *>(palloc0(sizeof(ColumnInput) * (count + 1)));
 	route->types = static_cast<Oid *>(palloc0(sizeof(Oid) * (count + 1) * 2));
@@ -121,13 +138,23 @@ void read_columns(Route *route, const char *hash_column)
 		{
 			route->hash_column = i;
 			route->collation = collation;
-			route->hash =
-				&lookup_type_cache(column.type, TYPECACHE_HASH_PROC_FINFO)->hash_proc_finfo;
+			catalog::check_hash_function(column.type, collation, route->targets[0]->hash_function);
+			route->hash = static_cast<FmgrInfo *>(palloc0(sizeof(FmgrInfo)));
+			fmgr_info_cxt(catalog::find_hash_function(column.type), route->hash,
+						  CurrentMemoryContext);
 		}
 	}
 	if (hash_column[0] != '\0' && route->hash_column < 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
 						errmsg("column \"%s\" is not in the stream of changes", hash_column)));
+}
+
+Told *told_of(Applier *applier, const char *source)
+{
+	for (Told& told : applier->told)
+		if (strcmp(told.source, source) == 0)
+			return &told;
+	return nullptr;
 }
 
 void add_route(Applier *applier, ChangedTable *table)
@@ -136,18 +163,17 @@ void add_route(Applier *applier, ChangedTable *table)
 	auto *route = static_cast<Route *>(palloc0(sizeof(Route)));
 	*route = Route();
 	route->table = table;
-	const char *hash_column = nullptr;
-	for (int i = 0; i < applier->targets.size(); i++)
-		if (strcmp(applier->targets[i].source, table->name) == 0)
+	for (Target& target : applier->targets)
+		if (strcmp(target.source, table->name) == 0)
 		{
-			route->targets.push(&applier->targets[i]);
+			route->targets.push(&target);
+			route->told = told_of(applier, table->name);
 			route->inserts.push(nullptr);
 			route->updates.push(nullptr);
 			route->deletes.push(nullptr);
-			hash_column = applier->hash_columns[i];
 		}
-	if (hash_column != nullptr)
-		read_columns(route, hash_column);
+	if (!route->targets.empty())
+		read_columns(route);
 	for (Route *& known : applier->routes)
 		if (known->table->id == table->id)
 		{
@@ -204,10 +230,21 @@ int target_of(const Route& route, std::span<const ChangeValue> row,
 	bool is_null;
 	const Datum key = value_of(route, *value, route.hash_column, &is_null);
 	const int32 hash = DatumGetInt32(FunctionCall1Coll(route.hash, route.collation, key));
+	const auto is_in = [hash](const shard::HashRange& range) {
+		return hash >= range.min && hash <= range.max;
+	};
 	for (int i = 0; i < route.targets.size(); i++)
-		if (hash >= route.targets[i]->min_hash && hash <= route.targets[i]->max_hash)
+		if (is_in(route.targets[i]->range))
 			return i;
-	return -1;
+	/* Another node has its target. */
+	if (is_in(route.targets[0]->whole))
+		return -1;
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("a changed row of table %s belongs to none of the new shards",
+						   route.table->name),
+					errdetail("Its distribution column's hash is %d, those of the shard are %d to "
+							  "%d.",
+							  hash, route.targets[0]->whole.min, route.targets[0]->whole.max)));
 }
 
 /* --- statements ------------------------------------------------------------------------------ */
@@ -405,8 +442,8 @@ std::span<const ChangeValue> completed(std::span<const ChangeValue> after,
 	return {row, after.size()};
 }
 
-/* Whether anything was to be done here. */
-bool apply_row(Route *route, const Change& change)
+/* Carries out what is to be done here. */
+void apply_row(Route *route, const Change& change)
 {
 	using Kind = Change::Kind;
 	const auto before = change.old_row.empty() ? change.new_row : change.old_row;
@@ -416,11 +453,16 @@ bool apply_row(Route *route, const Change& change)
 	if (from >= 0 && from == to)
 	{
 		run_change(route, from, change);
-		return true;
+		route->targets[from]->updates++;
+		return;
 	}
 	/* The row's new key belongs to another target. */
 	if (from >= 0)
+	{
 		run_change(route, from, {Kind::Delete, nullptr, change.table_id, before, {}});
+		route->targets[from]->deletes++;
+		route->targets[from]->updates += change.kind == Kind::Update ? 1 : 0;
+	}
 	if (to >= 0)
 	{
 		const std::span<const ChangeValue> row = completed(after, before);
@@ -432,8 +474,15 @@ bool apply_row(Route *route, const Change& change)
 							route->table->name),
 					 errhint("Try again, or set REPLICA IDENTITY FULL meanwhile.")));
 		run_change(route, to, {Kind::Insert, nullptr, change.table_id, {}, row});
+		route->targets[to]->inserts++;
 	}
-	return from >= 0 || to >= 0;
+}
+
+void count_told(Told *told, Change::Kind kind)
+{
+	told->inserts += kind == Change::Kind::Insert ? 1 : 0;
+	told->deletes += kind == Change::Kind::Delete ? 1 : 0;
+	told->updates += kind == Change::Kind::Update ? 1 : 0;
 }
 
 void apply(Applier *applier, const Change& change)
@@ -451,11 +500,12 @@ void apply(Applier *applier, const Change& change)
 	Route *route = find_route(applier, change.table_id);
 	if (route->targets.empty())
 		return;
+	count_told(route->told, change.kind);
 	Oid user;
 	int context;
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(route->targets[0]->owner, context | SECURITY_RESTRICTED_OPERATION);
-	applier->applied += apply_row(route, change) ? 1 : 0;
+	apply_row(route, change);
 	SetUserIdAndSecContext(user, context);
 }
 
@@ -525,14 +575,27 @@ pg::Vec<Target> targets_argument(FunctionCallInfo fcinfo)
 	const pg::Vec<const char *> published = texts_argument(PG_GETARG_DATUM(5));
 	const pg::Vec<const char *> shards = texts_argument(PG_GETARG_DATUM(6));
 	const pg::Vec<int32> minima = numbers_argument(PG_GETARG_DATUM(7));
-	const pg::Vec<int32> maxima = numbers_argument(PG_GETARG_DATUM(8));
+	const pg::Vec<int32> whole_minima = numbers_argument(PG_GETARG_DATUM(8));
+	const pg::Vec<int32> maxima = numbers_argument(PG_GETARG_DATUM(9));
+	const pg::Vec<int32> whole_maxima = numbers_argument(PG_GETARG_DATUM(10));
+	const pg::Vec<const char *> columns = texts_argument(PG_GETARG_DATUM(11));
+	const pg::Vec<const char *> functions = texts_argument(PG_GETARG_DATUM(12));
 	pg::Vec<Target> targets;
 	for (int i = 0; i < published.size(); i++)
 	{
 		const Oid relid = RangeVarGetRelid(
 			makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(shards[i]))),
 			RowExclusiveLock, false);
-		targets.push({published[i], relid, owner_of(relid), minima[i], maxima[i]});
+		targets.push({published[i],
+					  relid,
+					  owner_of(relid),
+					  {minima[i], maxima[i]},
+					  {whole_minima[i], whole_maxima[i]},
+					  columns[i],
+					  functions[i],
+					  0,
+					  0,
+					  0});
 	}
 	return targets;
 }
@@ -554,13 +617,10 @@ void find_applier(FunctionCallInfo fcinfo)
 		AllocSetContextCreate(TopTransactionContext, "applied changes", ALLOCSET_DEFAULT_SIZES);
 	const MemoryContext previous = MemoryContextSwitchTo(context);
 	auto *applier = static_cast<Applier *>(palloc(sizeof(Applier)));
-	*applier = {context,
-				pstrdup(slot),
-				{},
-				targets_argument(fcinfo),
-				texts_argument(PG_GETARG_DATUM(9)),
-				{},
-				0};
+	*applier = {context, pstrdup(slot), {}, targets_argument(fcinfo), {}, {}};
+	/* One for each, so that they stay where they are; those of equal tables are the first one. */
+	for (const Target& target : applier->targets)
+		applier->told.push({target.source, 0, 0, 0});
 	applier->stream =
 		open_changes(txn::endpoint_of(*source), slot, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	auto *callback = static_cast<MemoryContextCallback *>(palloc(sizeof(MemoryContextCallback)));
@@ -568,6 +628,22 @@ void find_applier(FunctionCallInfo fcinfo)
 	MemoryContextRegisterResetCallback(context, callback);
 	MemoryContextSwitchTo(previous);
 	current = applier;
+}
+
+/* Of each target: inserts, deletes and updates of its source's table that were told, and what it
+ * took of them. */
+ArrayType *counts_of(Applier *applier)
+{
+	pg::Vec<Datum> counts;
+	for (const Target& target : applier->targets)
+	{
+		const Told& told = *told_of(applier, target.source);
+		for (const int64 count : {told.inserts, told.deletes, told.updates, target.inserts,
+								  target.deletes, target.updates})
+			counts.push(Int64GetDatum(count));
+	}
+	return construct_array(counts.data(), counts.size(), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+						   TYPALIGN_DOUBLE);
 }
 
 void end_applier()
@@ -581,8 +657,9 @@ void end_applier()
 CIVITAS_PG_BEGIN
 
 /* apply_changes(source node, slot, publication, mark, last, published tables, shards, least hashes,
- * greatest hashes, distribution columns): the last five go together; an empty column: all rows.
- * Returns how many changes were applied in this transaction. */
+ * those of the source, greatest hashes, those of the source, distribution columns, hash functions):
+ * the last eight go together; an empty column: all rows. Returns what counts_of() says, of this
+ * transaction. */
 PG_FUNCTION_INFO_V1(citus_internal_apply_changes);
 PGDLLEXPORT Datum citus_internal_apply_changes(PG_FUNCTION_ARGS)
 {
@@ -604,10 +681,10 @@ PGDLLEXPORT Datum citus_internal_apply_changes(PG_FUNCTION_ARGS)
 	PG_END_TRY();
 	SPI_finish();
 	AtEOXact_GUC(true, level);
-	const int64 applied = current->applied;
+	ArrayType *counts = counts_of(current);
 	if (PG_GETARG_BOOL(4))
 		end_applier();
-	PG_RETURN_INT64(applied);
+	PG_RETURN_ARRAYTYPE_P(counts);
 }
 
 CIVITAS_PG_END

@@ -16,6 +16,7 @@
  * The nodes do not know the table. What makes its shards there is a model of it, made and dropped
  * in the transaction that makes them; so those on one node are made by one command.
  */
+#include "civitas/catalog/hash_function.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/cluster/cluster.h"
 #include "civitas/ddl/online.h"
@@ -118,6 +119,8 @@ void hold_definitions(const ddl::OnlinePlan& plan)
 
 /* --- transfers ------------------------------------------------------------------------------- */
 
+constexpr shard::HashRange ALL_HASHES = {PG_INT32_MIN, PG_INT32_MAX};
+
 /* The index in `ids` of a table's shard. */
 int id_index(const ddl::OnlinePlan& plan, int table, int shard)
 {
@@ -129,18 +132,24 @@ pg::Vec<ShardTransfer> plan_transfers(const ddl::OnlinePlan& plan, const pg::Vec
 {
 	pg::Vec<ShardTransfer> transfers;
 	const catalog::Node& source = this_node();
+	const char *function =
+		plan.column == nullptr
+			? nullptr
+			: catalog::hash_function_name(plan.column_type, plan.column_collation);
 	for (int shard = 0; shard < plan.shards.size(); shard++)
 	{
 		const shard::HashRange range = {plan.shards[shard].min_hash, plan.shards[shard].max_hash};
-		const char *filter = plan.column == nullptr ? nullptr : hash_condition(plan.column, range);
 		for (const GroupId group : plan.shards[shard].groups)
 		{
 			ListCell *cell;
 			foreach (cell, plan.tables)
-				transfers.push({lfirst_oid(cell), INVALID_SHARD_ID,
-								ids[id_index(plan, foreach_current_index(cell), shard)], source,
-								catalog::get_primary(group), filter, plan.column, range.min,
-								range.max, share_of(range, {PG_INT32_MIN, PG_INT32_MAX})});
+				transfers.push({lfirst_oid(cell),
+								INVALID_SHARD_ID,
+								ids[id_index(plan, foreach_current_index(cell), shard)],
+								source,
+								catalog::get_primary(group),
+								{plan.column, function, range, ALL_HASHES},
+								share_of(range, ALL_HASHES)});
 		}
 	}
 	return transfers;
@@ -193,7 +202,7 @@ void fill(const ddl::OnlinePlan& plan, Transfers transfers, Replication *replica
 	make_parts(plan, transfers, TABLES);
 	CIVITAS_DEBUG_POINT("online_created");
 	set_phase(Phase::Copying);
-	copy_rows(transfers, snapshots(replication));
+	pg::Vec<RowCount> counts = copy_rows(transfers, snapshots(replication));
 	end_snapshots(replication);
 	CIVITAS_DEBUG_POINT("online_copied");
 	set_phase(Phase::Indexing);
@@ -215,7 +224,8 @@ void fill(const ddl::OnlinePlan& plan, Transfers transfers, Replication *replica
 		replication);
 	CIVITAS_DEBUG_POINT("online_blocked");
 	set_phase(Phase::FinalCatchUp);
-	finish_replication(replication);
+	finish_replication(replication, counts.data());
+	check_row_counts(transfers, counts.span());
 }
 
 void carry_out(const ddl::OnlinePlan& plan, Transfers transfers, const pg::Vec<ShardId>& ids)

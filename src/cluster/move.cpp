@@ -135,8 +135,7 @@ pg::Vec<ShardTransfer> plan_transfers(const Request& request, List *tables, int 
 		const catalog::Table& table = catalog::get_table(lfirst_oid(cell));
 		check_placements(request, table, index);
 		const ShardId shard = table.shards[index].shard_id;
-		transfers.push(
-			{table.relid, shard, shard, request.source, request.target, nullptr, nullptr, 0, 0, 1});
+		transfers.push({table.relid, shard, shard, request.source, request.target, {}, 1});
 	}
 	return transfers;
 }

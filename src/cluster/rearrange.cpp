@@ -91,15 +91,6 @@ pg::Vec<ShardId> new_shard_ids(int count)
 	return ids;
 }
 
-char *hash_condition(const char *column, const shard::HashRange& range)
-{
-	pg::Str hash;
-	hash.raw("citus_internal.hash_value(").ident(column).ch(')');
-	return psprintf("%s OPERATOR(pg_catalog.>=) '%d'::pg_catalog.int4 AND "
-					"%s OPERATOR(pg_catalog.<=) '%d'::pg_catalog.int4",
-					hash.c_str(), range.min, hash.c_str(), range.max);
-}
-
 double share_of(const shard::HashRange& range, const shard::HashRange& whole)
 {
 	const auto width = [](const shard::HashRange& of) {
@@ -270,7 +261,8 @@ static void fill_blocked(List *tables, Transfers transfers)
 	block_writes(tables, transfers, nullptr, nullptr);
 	CIVITAS_DEBUG_POINT("move_blocked");
 	set_phase(Phase::Copying);
-	copy_rows(transfers);
+	const pg::Vec<RowCount> counts = copy_rows(transfers);
+	check_row_counts(transfers, counts.span());
 	CIVITAS_DEBUG_POINT("move_copied");
 	set_phase(Phase::Indexing);
 	build_indexes(transfers);
@@ -282,7 +274,7 @@ static void fill_logically(List *tables, Transfers transfers, Replication *repli
 	start_publishing(replication);
 	CIVITAS_DEBUG_POINT("move_published");
 	set_phase(Phase::Copying);
-	copy_rows(transfers, snapshots(replication));
+	pg::Vec<RowCount> counts = copy_rows(transfers, snapshots(replication));
 	end_snapshots(replication);
 	CIVITAS_DEBUG_POINT("move_copied");
 	set_phase(Phase::Indexing);
@@ -298,7 +290,8 @@ static void fill_logically(List *tables, Transfers transfers, Replication *repli
 		replication);
 	CIVITAS_DEBUG_POINT("move_blocked");
 	set_phase(Phase::FinalCatchUp);
-	finish_replication(replication);
+	finish_replication(replication, counts.data());
+	check_row_counts(transfers, counts.span());
 }
 
 void fill_targets(TransferMode mode, int64 operation, List *tables, Transfers transfers)

@@ -24,8 +24,6 @@ TransferMode transfer_mode_named(const char *label);
 catalog::Node node_by_id(NodeId id);
 /* Ids of new shards, without giving this transaction an id. */
 pg::Vec<ShardId> new_shard_ids(int count);
-/* SQL that is true of rows whose hash of the column is in the range. */
-char *hash_condition(const char *column, const shard::HashRange& range);
 /* How much of the whole range. */
 double share_of(const shard::HashRange& range, const shard::HashRange& whole);
 

@@ -61,7 +61,7 @@ pg::Vec<ShardTransfer> plan_transfers(List *tables, std::span<const catalog::Nod
 			const catalog::Table& table = catalog::get_table(lfirst_oid(cell));
 			const ShardId shard = table.shards[0].shard_id;
 			const catalog::Node& source = catalog::get_primary(table.placements_of(0)[0].group_id);
-			transfers.push({table.relid, shard, shard, source, node, nullptr, nullptr, 0, 0, 1});
+			transfers.push({table.relid, shard, shard, source, node, {}, 1});
 		}
 	}
 	return transfers;

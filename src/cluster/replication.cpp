@@ -207,18 +207,47 @@ char *apply_sql(const Replication& replication, const Stream& stream, const char
 	append_array(sql, replication, stream, "text", [](pg::Str& out, const ShardTransfer& transfer) {
 		out.literal(catalog::qualified_shard_name(transfer.relid, transfer.target_shard));
 	});
-	append_array(sql, replication, stream, "int4",
-				 [](pg::Str& out, const ShardTransfer& transfer) { out.num(transfer.min_hash); });
-	append_array(sql, replication, stream, "int4",
-				 [](pg::Str& out, const ShardTransfer& transfer) { out.num(transfer.max_hash); });
-	append_array(sql, replication, stream, "text", [](pg::Str& out, const ShardTransfer& transfer) {
-		out.literal(transfer.hash_column != nullptr ? transfer.hash_column : "");
-	});
+	for (int32 shard::HashRange::*end : {&shard::HashRange::min, &shard::HashRange::max})
+		for (shard::HashRange HashCut::*range : {&HashCut::range, &HashCut::whole})
+			append_array(sql, replication, stream, "int4",
+						 [&](pg::Str& out, const ShardTransfer& transfer) {
+							 out.num(transfer.cut.*range.*end);
+						 });
+	for (const char *HashCut::*text : {&HashCut::column, &HashCut::function})
+		append_array(sql, replication, stream, "text",
+					 [&](pg::Str& out, const ShardTransfer& transfer) {
+						 out.literal(transfer.cut.column != nullptr ? transfer.cut.*text : "");
+					 });
 	return sql.raw(last ? "); COMMIT" : ")").c_str();
 }
 
-/* One round: the targets take what is committed at the sources now, all at the same time. */
-void apply_round(Replication *replication, bool last)
+/* What apply_changes() said of the transfers of the stream. */
+void take_counts(const Replication& replication, const Stream& stream, const PGresult *result,
+				 RowCount *counts)
+{
+	const char *next = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : nullptr;
+	for (size_t i = 0; i < replication.transfers.size(); i++)
+		if (has_rows(replication.transfers[i]) && is_in(stream, replication.transfers[i]))
+			next = read_counts(next, &counts[i].told_inserts, CHANGE_COUNTS);
+}
+
+/* Waits for the end of a round; the first result is apply_changes()'s. */
+void end_round(const Replication& replication, const Stream& stream, RowCount *counts)
+{
+	if (counts != nullptr)
+	{
+		PGresult *result = remote::next_result(stream.target_session);
+		if (PQresultStatus(result) != PGRES_TUPLES_OK)
+			remote::raise_remote_error(stream.target_session, result);
+		take_counts(replication, stream, result, counts);
+		PQclear(result);
+	}
+	remote::drain(stream.target_session);
+}
+
+/* One round: the targets take what is committed at the sources now, all at the same time. counts:
+ * it is the last one; one for each transfer. */
+void apply_round(Replication *replication, RowCount *counts)
 {
 	replication->marks++;
 	for (const Stream& stream : replication->streams)
@@ -229,9 +258,10 @@ void apply_round(Replication *replication, bool last)
 	for (const Stream& stream : replication->streams)
 		remote::send_simple(stream.target_session,
 							apply_sql(*replication, stream,
-									  psprintf("%s %d", stream.slot, replication->marks), last));
+									  psprintf("%s %d", stream.slot, replication->marks),
+									  counts != nullptr));
 	for (const Stream& stream : replication->streams)
-		remote::drain(stream.target_session);
+		end_round(*replication, stream, counts);
 }
 
 /* Slots of operations that have ended: there are only so many. */
@@ -308,7 +338,7 @@ void catch_up(Replication *replication)
 	for (;;)
 	{
 		const TimestampTz start = GetCurrentTimestamp();
-		apply_round(replication, false);
+		apply_round(replication, nullptr);
 		const long took = TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
 		if (took <= SHORT_ROUND || (took <= LONG_ROUND && before > 0 && took > before / 2))
 			return;
@@ -316,9 +346,9 @@ void catch_up(Replication *replication)
 	}
 }
 
-void finish_replication(Replication *replication)
+void finish_replication(Replication *replication, RowCount *counts)
 {
-	apply_round(replication, true);
+	apply_round(replication, counts);
 }
 
 void close_replication(Replication *replication)

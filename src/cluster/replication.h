@@ -28,8 +28,8 @@ void start_applying(Replication *replication);
 /* Returns when the targets are nearly as new as the sources. */
 void catch_up(Replication *replication);
 /* While writes are blocked: returns when everything that was written has arrived and is committed.
- */
-void finish_replication(Replication *replication);
+ * counts: one for each transfer; those of changes are set. */
+void finish_replication(Replication *replication, RowCount *counts);
 /* Closes its sessions; never raises. Publications and slots are left to clean_up(). */
 void close_replication(Replication *replication);
 

@@ -15,6 +15,7 @@
  * new tables is one with equal ranges again.
  */
 #include "civitas/shard/split.h"
+#include "civitas/catalog/hash_function.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/cluster/cluster.h"
@@ -186,10 +187,13 @@ Plan plan_transfers(List *tables, int index, const Cut& cut)
 				const HashRange whole = range_of(table, index);
 				const HashRange range = shard::split_piece(whole, cut.points, piece);
 				const char *column = catalog::distribution_column_name(table);
-				plan.transfers.push({table.relid, table.shards[index].shard_id,
+				plan.transfers.push({table.relid,
+									 table.shards[index].shard_id,
 									 ids[foreach_current_index(cell) * plan.pieces + piece],
-									 sources[place], target, hash_condition(column, range), column,
-									 range.min, range.max, share_of(range, whole)});
+									 sources[place],
+									 target,
+									 {column, catalog::hash_function_name(table), range, whole},
+									 share_of(range, whole)});
 			}
 		}
 	return plan;
@@ -224,8 +228,10 @@ void switch_shards(List *tables, int index, const Plan& plan, SwitchCommands *co
 												get_rel_name(table.relid)));
 		sql.raw("::pg_catalog.regclass, ").num(table.shards[index].shard_id);
 		append_array(sql, plan.pieces, "bigint", [&](int i) { return piece(i).target_shard; });
-		append_array(sql, plan.pieces, "pg_catalog.text", [&](int i) { return piece(i).min_hash; });
-		append_array(sql, plan.pieces, "pg_catalog.text", [&](int i) { return piece(i).max_hash; });
+		append_array(sql, plan.pieces, "pg_catalog.text",
+					 [&](int i) { return piece(i).cut.range.min; });
+		append_array(sql, plan.pieces, "pg_catalog.text",
+					 [&](int i) { return piece(i).cut.range.max; });
 		append_array(sql, placements, "bigint", [&](int) { return catalog::next_placement_id(); });
 		append_array(sql, placements, "bigint", [&](int i) { return placement(i).target_shard; });
 		append_array(sql, placements, "integer",

@@ -172,6 +172,16 @@ bool has_rows(const ShardTransfer& transfer)
 	return get_rel_relkind(transfer.relid) != RELKIND_PARTITIONED_TABLE;
 }
 
+/* SQL that is true of the rows. */
+char *condition_of(const HashCut& cut)
+{
+	pg::Str sql;
+	sql.raw("citus_internal.is_in_hash_range(").ident(cut.column).raw(", ").literal(cut.function);
+	/* As literals: a sign is an operator. */
+	sql.raw(", ").literal(psprintf("%d", cut.range.min));
+	return sql.raw(", ").literal(psprintf("%d", cut.range.max)).ch(')').c_str();
+}
+
 } // namespace
 
 /* --- steps ------------------------------------------------------------------------------------ */
@@ -192,23 +202,34 @@ void create_targets(int64 operation, Transfers transfers)
 	run_for_each_group(transfers, "table");
 }
 
-void copy_rows(Transfers transfers, std::span<const char *const> snapshots)
+pg::Vec<RowCount> copy_rows(Transfers transfers, std::span<const char *const> snapshots)
 {
 	pg::Vec<OwnerCommand> commands;
+	pg::Vec<RowCount> counts;
 	for (size_t i = 0; i < transfers.size(); i++)
 	{
 		const ShardTransfer& transfer = transfers[i];
+		counts.push({});
 		if (!has_rows(transfer))
 			continue;
 		pg::Str sql;
 		sql.raw("SELECT citus_internal.pull_shard(");
 		sql.literal(catalog::qualified_shard_name(transfer.relid, transfer.target_shard));
 		sql.raw(", ").num(transfer.source.node_id).raw(", ");
-		sql.literal(source_name(transfer)).raw(", ").literal_or_null(transfer.filter).raw(", ");
+		sql.literal(source_name(transfer))
+			.raw(", ")
+			.literal_or_null(transfer.cut.column == nullptr ? nullptr : condition_of(transfer.cut));
+		sql.raw(", ");
 		sql.literal_or_null(snapshots.empty() ? nullptr : snapshots[i]).ch(')');
 		commands.push({transfer.target, sql.c_str(), nullptr});
 	}
 	run_as_owner_on_nodes({commands.data(), static_cast<size_t>(commands.size())});
+	int next = 0;
+	for (size_t i = 0; i < transfers.size(); i++)
+		if (has_rows(transfers[i]))
+			read_counts(commands[next++].result, &counts[static_cast<int>(i)].looked_at,
+						COPY_COUNTS);
+	return counts;
 }
 
 void build_indexes(Transfers transfers)

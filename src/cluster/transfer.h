@@ -27,10 +27,21 @@
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
 #include "civitas/remote/session.h"
+#include "civitas/shard/hash_range.h"
 
 #include <span>
 
 namespace civitas::cluster {
+
+/* Which rows of a source a target takes: those whose hash of the column is in the range. */
+struct HashCut
+{
+	const char *column;		/* null: all rows */
+	const char *function;	/* what they are hashed with (catalog/hash_function.h) */
+	shard::HashRange range; /* both ends inclusive */
+	shard::HashRange whole; /* that of the source: each of its rows belongs to one of the targets */
+};
+CIVITAS_SERVER_STATE(HashCut);
 
 /* A shard that is filled from another one (or from the same shard's placement on another node). */
 struct ShardTransfer
@@ -40,18 +51,40 @@ struct ShardTransfer
 	ShardId target_shard;
 	catalog::Node source;
 	catalog::Node target;
-	/* Which rows: an SQL condition on the table's columns; null: all. */
-	const char *filter;
-	/* The same where rows are divided, as hashes of this column, both inclusive; null: all. */
-	const char *hash_column;
-	int32 min_hash;
-	int32 max_hash;
+	/* Which rows; without a column: all. */
+	HashCut cut;
 	/* How much of the source that is, by estimate. */
 	double share;
 };
 CIVITAS_SERVER_STATE(ShardTransfer);
 
 using Transfers = std::span<const ShardTransfer>;
+
+/* What went by on the way of one transfer; see row_counts.cpp. */
+struct RowCount
+{
+	/* Copied: rows of the source that were looked at, that it sent, that the target took. */
+	int64 looked_at;
+	int64 sent;
+	int64 taken;
+	/* Changes of the source's table afterwards, of any of its rows, ... */
+	int64 told_inserts;
+	int64 told_deletes;
+	int64 told_updates;
+	/* ... and rows that came to and left the target. An update that takes a row from one target to
+	 * another is one of each. */
+	int64 inserts;
+	int64 deletes;
+	int64 updates;
+};
+CIVITAS_SERVER_STATE(RowCount);
+constexpr int COPY_COUNTS = 3;
+constexpr int CHANGE_COUNTS = 6;
+/* Reads numbers of "{1,2,..}" into the members from `first` on; returns where the next one is. */
+const char *read_counts(const char *array, int64 *first, int count);
+/* XX001 unless the targets have all that was sent, and all rows of the sources were: rows got lost,
+ * or came from nowhere. */
+void check_row_counts(Transfers transfers, std::span<const RowCount> counts);
 
 /* Qualified and quoted. */
 char *source_name(const ShardTransfer& transfer);
@@ -81,8 +114,8 @@ void record_targets(int64 operation, Transfers transfers);
 /* The same, and makes them, without indexes. */
 void create_targets(int64 operation, Transfers transfers);
 /* Copies the rows, as they are now or, with `snapshots` (one for each transfer, of the source), as
- * they were then. */
-void copy_rows(Transfers transfers, std::span<const char *const> snapshots = {});
+ * they were then; and counts them. */
+pg::Vec<RowCount> copy_rows(Transfers transfers, std::span<const char *const> snapshots = {});
 /* Indexes with their constraints, attached partitions; and analyze(). */
 void build_indexes(Transfers transfers);
 /* Statistics of the targets. */

@@ -20,9 +20,11 @@
 #include "utility_call.h"
 
 #include "apply.h"
+#include "civitas/catalog/hash_function.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/ddl/shard_ddl.h"
+#include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
@@ -35,12 +37,15 @@ CIVITAS_PG_BEGIN
 #include "catalog/objectaccess.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_amproc.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_opclass.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_opfamily.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
@@ -116,6 +121,12 @@ const char *drop_keyword(Oid class_id, Oid object_id)
 		return get_func_prokind(object_id) == PROKIND_PROCEDURE ? "PROCEDURE" : "FUNCTION";
 	case CollationRelationId:
 		return "COLLATION";
+	case OperatorRelationId:
+		return "OPERATOR";
+	case OperatorClassRelationId:
+		return "OPERATOR CLASS";
+	case OperatorFamilyRelationId:
+		return "OPERATOR FAMILY";
 	default:
 		return nullptr;
 	}
@@ -195,6 +206,19 @@ void operator_class_dropped(Oid operator_class)
 	}
 }
 
+/* A support function of a class, which goes before the class does: what is not known yet of tables that
+ * are hashed with it can only be found out now. */
+void hash_function_dropped(Oid function)
+{
+	const char *operator_class = pg::sql_text(
+		psprintf("SELECT o.oid FROM pg_amproc p JOIN pg_opclass o ON o.opcfamily = p.amprocfamily "
+				 "AND o.opcintype = p.amproclefttype WHERE p.oid = %u AND p.amprocnum = 1 AND "
+				 "o.opcdefault",
+				 function));
+	if (operator_class != nullptr)
+		operator_class_dropped(atooid(operator_class));
+}
+
 [[noreturn]] void refuse_loss(Oid relid, const char *detail)
 {
 	ereport(ERROR,
@@ -251,6 +275,9 @@ void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub
 		child_linked(object_id, static_cast<ObjectAccessPostAlter *>(argument)->auxiliary_id);
 		return;
 	}
+	if (access == OAT_POST_CREATE && class_id == OperatorClassRelationId &&
+		catalog::extension_installed())
+		catalog::check_new_operator_class(object_id);
 	if (access != OAT_DROP || collecting == nullptr || catalog::propagation_suspended)
 		return;
 	if (sub_id != 0)
@@ -269,8 +296,10 @@ void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub
 	if (!catalog::extension_installed())
 		return;
 	if (class_id == OperatorClassRelationId)
-	{
 		operator_class_dropped(object_id);
+	if (class_id == AccessMethodProcedureRelationId)
+	{
+		hash_function_dropped(object_id);
 		return;
 	}
 	if (class_id != RelationRelationId)

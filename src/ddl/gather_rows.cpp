@@ -11,6 +11,7 @@
  */
 #include "gather_rows.h"
 
+#include "civitas/catalog/hash_function.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/executor/pull_rows.h"
@@ -202,8 +203,10 @@ char *gather_sql(List *tables, std::span<const OldShard> shards, GroupId group)
 char *number_sql(const catalog::Table& table)
 {
 	pg::Str sql;
-	sql.raw("pg_catalog.width_bucket(citus_internal.hash_value(");
-	sql.ident(catalog::distribution_column_name(table)).raw("), '{");
+	sql.raw("pg_catalog.width_bucket(");
+	sql.raw(catalog::hash_value_sql(catalog::distribution_column_name(table),
+									catalog::hash_function_name(table)));
+	sql.raw(", '{");
 	for (int index = 0; index < table.shard_count; index++)
 		sql.raw(index > 0 ? "," : "").num(table.shards[index].min_hash);
 	return sql.raw("}'::pg_catalog.int4[])").c_str();

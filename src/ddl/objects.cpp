@@ -24,11 +24,16 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_opfamily.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
+#include "commands/defrem.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
+#include "parser/parse_oper.h"
 #include "parser/parse_type.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
@@ -125,6 +130,18 @@ static bool schema_is_kept(const char *name)
 	return is_kept(NamespaceRelationId, get_namespace_oid(name, true));
 }
 
+/* An operator class or family: the access method's name and its own. */
+static bool operator_group_is_kept(ObjectType type, List *object)
+{
+	const Oid method = get_index_am_oid(strVal(linitial(object)), true);
+	List *name = list_copy_tail(object, 1);
+	if (!OidIsValid(method))
+		return false;
+	return type == OBJECT_OPCLASS
+			   ? is_kept(OperatorClassRelationId, get_opclass_oid(method, name, true))
+			   : is_kept(OperatorFamilyRelationId, get_opfamily_oid(method, name, true));
+}
+
 /* All nodes have a database of this name. */
 static bool is_this_database(Node *object)
 {
@@ -152,6 +169,12 @@ static bool object_is_kept(ObjectType type, Node *object)
 		const Oid collation = get_collation_oid(castNode(List, object), true);
 		return is_kept(CollationRelationId, collation);
 	}
+	case OBJECT_OPERATOR:
+		return is_kept(OperatorRelationId,
+					   LookupOperWithArgs(castNode(ObjectWithArgs, object), true));
+	case OBJECT_OPCLASS:
+	case OBJECT_OPFAMILY:
+		return operator_group_is_kept(type, castNode(List, object));
 	case OBJECT_SEQUENCE:
 		return relation_is_kept(IsA(object, RangeVar)
 									? castNode(RangeVar, object)

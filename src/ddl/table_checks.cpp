@@ -2,6 +2,7 @@
  * table_checks.cpp: what a table must be like to be distributed.
  */
 #include "table_checks.h"
+#include "civitas/catalog/hash_function.h"
 
 #include "civitas/pg/compat.h"
 
@@ -208,8 +209,7 @@ DistributionColumn check_distribution_column(Oid relid, const char *name)
 	DistributionColumn column = {attno, InvalidOid, InvalidOid};
 	int32 typmod;
 	get_atttypetypmodcoll(relid, attno, &column.type, &typmod, &column.collation);
-	const TypeCacheEntry *entry = lookup_type_cache(column.type, TYPECACHE_HASH_PROC);
-	if (!OidIsValid(entry->hash_proc))
+	if (!OidIsValid(catalog::find_hash_function(column.type)))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("data type %s of column \"%s\" cannot be hashed",
 							   format_type_be(column.type), name),

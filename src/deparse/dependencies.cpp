@@ -4,9 +4,11 @@
  * A depth-first walk of pg_depend from the table (and its defaults, constraints, indexes,
  * statistics, owned sequences); an object's command follows those of what it depends on. An
  * extension stands for all its members. Pinned objects are not in pg_depend, so the walk never
- * meets them. Each command first asks whether the object is there, so it needs no rights where
- * nothing is missing. What cannot be recreated from the catalogs (base types, aggregates, operators
- * outside an extension) gives no command: creating the table then fails with the node's own error.
+ * meets them. A type brings its default operator classes, which nothing depends on by the catalogs,
+ * but which decide what is equal and how it is hashed. Each command first asks whether the object
+ * is there, so it needs no rights where nothing is missing. What cannot be recreated from the
+ * catalogs (base types, aggregates outside an extension) gives no command: creating the table then
+ * fails with the node's own error.
  */
 #include "civitas/deparse/table_definition.h"
 #include "civitas/pg/sql_text.h"
@@ -25,6 +27,9 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_opfamily.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "utils/fmgroids.h"
@@ -141,6 +146,59 @@ constexpr ObjectKind KINDS[] = {
 			CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
 			CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
 		FROM pg_proc p, aclexplode(p.proacl) a WHERE p.oid = {oid} AND a.grantee <> p.proowner)"},
+	/* One that other operators name is a shell until it is made itself. */
+	{OperatorRelationId,
+	 "SELECT format('NOT EXISTS (SELECT FROM pg_catalog.pg_operator WHERE oid "
+	 "OPERATOR(pg_catalog.=) "
+	 "pg_catalog.to_regoperator(%L) AND oprcode OPERATOR(pg_catalog.<>) 0::oid)', "
+	 "oid::regoperator) FROM pg_operator WHERE oid = {oid}",
+	 R"(SELECT s FROM (
+		SELECT 1, format('CREATE OPERATOR %I.%s (%s)', n.nspname, o.oprname, concat_ws(', ',
+			(SELECT format('FUNCTION = %I.%I', pn.nspname, p.proname) FROM pg_proc p JOIN pg_namespace pn ON pn.oid = p.pronamespace WHERE p.oid = o.oprcode),
+			'LEFTARG = ' || format_type(nullif(o.oprleft, 0), NULL), 'RIGHTARG = ' || format_type(nullif(o.oprright, 0), NULL),
+			(SELECT format('COMMUTATOR = OPERATOR(%I.%s)', cn.nspname, c.oprname) FROM pg_operator c JOIN pg_namespace cn ON cn.oid = c.oprnamespace WHERE c.oid = o.oprcom),
+			(SELECT format('NEGATOR = OPERATOR(%I.%s)', cn.nspname, c.oprname) FROM pg_operator c JOIN pg_namespace cn ON cn.oid = c.oprnamespace WHERE c.oid = o.oprnegate),
+			CASE WHEN o.oprrest <> 0 THEN 'RESTRICT = ' || o.oprrest::regproc END, CASE WHEN o.oprjoin <> 0 THEN 'JOIN = ' || o.oprjoin::regproc END,
+			CASE WHEN o.oprcanhash THEN 'HASHES' END, CASE WHEN o.oprcanmerge THEN 'MERGES' END))
+		FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oid = {oid} AND o.oprcode <> 0
+		UNION ALL SELECT 2, format('ALTER OPERATOR %s OWNER TO %I', oid::regoperator, pg_get_userbyid(oprowner))
+		FROM pg_operator WHERE oid = {oid} AND oprcode <> 0 AND pg_has_role(oprowner, 'MEMBER')) c(step, s) ORDER BY step)",
+	 nullptr},
+	{OperatorFamilyRelationId,
+	 R"(SELECT format('NOT EXISTS (SELECT FROM pg_catalog.pg_opfamily f JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) f.opfnamespace
+			JOIN pg_catalog.pg_am a ON a.oid OPERATOR(pg_catalog.=) f.opfmethod WHERE f.opfname OPERATOR(pg_catalog.=) %L
+			AND n.nspname OPERATOR(pg_catalog.=) %L AND a.amname OPERATOR(pg_catalog.=) %L)', f.opfname, n.nspname, a.amname)
+		FROM pg_opfamily f JOIN pg_namespace n ON n.oid = f.opfnamespace JOIN pg_am a ON a.oid = f.opfmethod WHERE f.oid = {oid})",
+	 R"(SELECT s FROM (
+		SELECT 1, format('CREATE OPERATOR FAMILY %I.%I USING %I', n.nspname, f.opfname, a.amname)
+		FROM pg_opfamily f JOIN pg_namespace n ON n.oid = f.opfnamespace JOIN pg_am a ON a.oid = f.opfmethod WHERE f.oid = {oid}
+		UNION ALL SELECT 2, format('ALTER OPERATOR FAMILY %I.%I USING %I OWNER TO %I', n.nspname, f.opfname, a.amname, pg_get_userbyid(f.opfowner))
+		FROM pg_opfamily f JOIN pg_namespace n ON n.oid = f.opfnamespace JOIN pg_am a ON a.oid = f.opfmethod
+		WHERE f.oid = {oid} AND pg_has_role(f.opfowner, 'MEMBER')) c(step, s) ORDER BY step)",
+	 nullptr},
+	{OperatorClassRelationId,
+	 R"(SELECT format('NOT EXISTS (SELECT FROM pg_catalog.pg_opclass f JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) f.opcnamespace
+			JOIN pg_catalog.pg_am a ON a.oid OPERATOR(pg_catalog.=) f.opcmethod WHERE f.opcname OPERATOR(pg_catalog.=) %L
+			AND n.nspname OPERATOR(pg_catalog.=) %L AND a.amname OPERATOR(pg_catalog.=) %L)', o.opcname, n.nspname, a.amname)
+		FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace JOIN pg_am a ON a.oid = o.opcmethod WHERE o.oid = {oid})",
+	 R"(SELECT s FROM (
+		SELECT 1, format('CREATE OPERATOR CLASS %I.%I%s FOR TYPE %s USING %I FAMILY %I.%I AS %s', n.nspname, o.opcname,
+			CASE WHEN o.opcdefault THEN ' DEFAULT' ELSE '' END, format_type(o.opcintype, NULL), a.amname, fn.nspname, f.opfname,
+			concat_ws(', ',
+				(SELECT string_agg(format('OPERATOR %s %s%s', m.amopstrategy, m.amopopr::regoperator, CASE WHEN m.amoppurpose = 'o' THEN
+						(SELECT format(' FOR ORDER BY %I.%I', sn.nspname, s.opfname) FROM pg_opfamily s JOIN pg_namespace sn ON sn.oid = s.opfnamespace WHERE s.oid = m.amopsortfamily)
+						ELSE '' END), ', ' ORDER BY m.amopstrategy)
+					FROM pg_amop m WHERE m.amopfamily = o.opcfamily AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype),
+				(SELECT string_agg(format('FUNCTION %s (%s, %s) %s', m.amprocnum, format_type(m.amproclefttype, NULL), format_type(m.amprocrighttype, NULL),
+						m.amproc::regprocedure), ', ' ORDER BY m.amprocnum)
+					FROM pg_amproc m WHERE m.amprocfamily = o.opcfamily AND m.amproclefttype = o.opcintype AND m.amprocrighttype = o.opcintype),
+				'STORAGE ' || format_type(nullif(o.opckeytype, 0), NULL)))
+		FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace JOIN pg_am a ON a.oid = o.opcmethod
+			JOIN pg_opfamily f ON f.oid = o.opcfamily JOIN pg_namespace fn ON fn.oid = f.opfnamespace WHERE o.oid = {oid}
+		UNION ALL SELECT 2, format('ALTER OPERATOR CLASS %I.%I USING %I OWNER TO %I', n.nspname, o.opcname, a.amname, pg_get_userbyid(o.opcowner))
+		FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace JOIN pg_am a ON a.oid = o.opcmethod
+		WHERE o.oid = {oid} AND pg_has_role(o.opcowner, 'MEMBER')) c(step, s) ORDER BY step)",
+	 nullptr},
 };
 
 void visit(Walk *walk, Oid class_id, Oid object_id);
@@ -188,9 +246,27 @@ constexpr const char *PARTS = R"(
 	UNION ALL SELECT 'pg_constraint'::regclass::oid || ' ' || oid FROM pg_constraint WHERE contypid = {oid}
 )";
 
-void visit_parts(Walk *walk, Oid object_id)
+/* Default operator classes of a type, and, for those of the server that nothing visits, of columns' types. They need
+ * the type. */
+constexpr const char *OPERATOR_CLASSES = R"(
+	SELECT 'pg_opclass'::regclass::oid || ' ' || o.oid FROM pg_opclass o WHERE o.opcdefault AND o.oid >= 16384 AND o.opcintype IN (
+		SELECT {oid} UNION ALL SELECT typbasetype FROM pg_type WHERE oid = {oid}
+		UNION ALL SELECT t FROM pg_attribute a JOIN pg_type x ON x.oid = a.atttypid, unnest(ARRAY[x.oid, x.typelem, x.typbasetype]) t
+		WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped)
+)";
+
+/* What an operator class is made of, and what an operator names. */
+constexpr const char *OPERATOR_PARTS = R"(
+	SELECT 'pg_operator'::regclass::oid || ' ' || m.amopopr FROM pg_opclass o JOIN pg_amop m ON m.amopfamily = o.opcfamily
+		AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype WHERE o.oid = {oid} AND m.amopopr >= 16384
+	UNION ALL SELECT 'pg_proc'::regclass::oid || ' ' || m.amproc::oid FROM pg_opclass o JOIN pg_amproc m ON m.amprocfamily = o.opcfamily
+		AND m.amproclefttype = o.opcintype AND m.amprocrighttype = o.opcintype WHERE o.oid = {oid} AND m.amproc::oid >= 16384
+	UNION ALL SELECT 'pg_operator'::regclass::oid || ' ' || x FROM pg_operator o, unnest(ARRAY[o.oprcom, o.oprnegate]) x WHERE o.oid = {oid} AND x <> 0
+)";
+
+void visit_parts(Walk *walk, const char *parts, Oid object_id)
 {
-	List *lines = pg::sql_texts(fill(PARTS, object_id));
+	List *lines = pg::sql_texts(fill(parts, object_id));
 	ListCell *cell;
 	foreach (cell, lines)
 	{
@@ -247,11 +323,18 @@ void visit(Walk *walk, Oid class_id, Oid object_id)
 		return;
 	}
 	visit_references(walk, class_id, object_id);
+	const bool has_columns =
+		object_id == walk->root ||
+		(class_id == RelationRelationId && get_rel_relkind(object_id) == RELKIND_COMPOSITE_TYPE);
 	if (object_id == walk->root || class_id == TypeRelationId)
-		visit_parts(walk, object_id);
+		visit_parts(walk, PARTS, object_id);
+	else if (class_id == OperatorClassRelationId || class_id == OperatorRelationId)
+		visit_parts(walk, OPERATOR_PARTS, object_id);
 	for (const ObjectKind& kind : KINDS)
 		if (kind.class_id == class_id)
 			add_command(walk, kind, object_id);
+	if (has_columns || class_id == TypeRelationId)
+		visit_parts(walk, OPERATOR_CLASSES, object_id);
 }
 
 } // namespace

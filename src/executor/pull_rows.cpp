@@ -77,8 +77,8 @@ char *copy_out_sql(const char *table, const char *filter, List *columns, bool bi
 	return sql.raw(binary ? " WITH (FORMAT binary)" : "").c_str();
 }
 
-/* Feeds the rows of the open stream into the relation. */
-void copy_in(Relation relation, List *columns, bool binary)
+/* Feeds the rows of the open stream into the relation; how many were written. */
+int64 copy_in(Relation relation, List *columns, bool binary)
 {
 	List *options =
 		binary
@@ -91,8 +91,21 @@ void copy_in(Relation relation, List *columns, bool binary)
 	addNSItemToQuery(state, item, true, true, true);
 	CopyFromState copy =
 		BeginCopyFrom(state, relation, nullptr, nullptr, false, read_stream, columns, options);
-	CopyFrom(copy);
+	const uint64 written = CopyFrom(copy);
 	EndCopyFrom(copy);
+	return static_cast<int64>(written);
+}
+
+/* What the source says at the end of its COPY. */
+int64 sent_rows(remote::Session *session)
+{
+	PGresult *result = remote::next_result(session);
+	if (PQresultStatus(result) != PGRES_COMMAND_OK)
+		remote::raise_remote_error(session, result);
+	const int64 rows = strtoll(PQcmdTuples(result), nullptr, 10);
+	PQclear(result);
+	remote::drain(session);
+	return rows;
 }
 
 } // namespace
@@ -101,7 +114,7 @@ const char *const PULL_SETTINGS =
 	"SET row_security = off; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; "
 	"SET extra_float_digits = 3";
 
-void pull_rows(Oid local, remote::Session *session, const char *table, const char *filter)
+PulledRows pull_rows(Oid local, remote::Session *session, const char *table, const char *filter)
 {
 	Relation relation = table_open(local, RowExclusiveLock);
 	List *columns = pg::stored_columns(RelationGetDescr(relation));
@@ -123,11 +136,12 @@ void pull_rows(Oid local, remote::Session *session, const char *table, const cha
 	int context;
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(relation->rd_rel->relowner, context | SECURITY_RESTRICTED_OPERATION);
-	copy_in(relation, columns, binary);
+	const int64 written = copy_in(relation, columns, binary);
 	SetUserIdAndSecContext(user, context);
 	AtEOXact_GUC(true, level);
-	remote::drain(session);
+	const int64 sent = sent_rows(session);
 	table_close(relation, NoLock);
+	return {sent, written};
 }
 
 } // namespace civitas::executor

@@ -12,9 +12,15 @@ namespace civitas::executor {
  * hides, and values in the same words whatever is set there. */
 extern const char *const PULL_SETTINGS;
 
+struct PulledRows
+{
+	int64 sent;	   /* as the other end says */
+	int64 written; /* here */
+};
+
 /* Rows of `table` (qualified and quoted, at the other end of the session; filter: an SQL condition,
  * null: all) into the relation, as its owner. Triggers and foreign keys are not run. The session is
  * claimed by the caller, who closes it, also when this raises. */
-void pull_rows(Oid local, remote::Session *session, const char *table, const char *filter);
+PulledRows pull_rows(Oid local, remote::Session *session, const char *table, const char *filter);
 
 } // namespace civitas::executor
