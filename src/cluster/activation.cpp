@@ -2,10 +2,11 @@
  * activation.cpp: what a node is told when it joins, and what is asked of it before.
  *
  * The joining node gets one text, run inside the distributed transaction: forget what it knew, its
- * group, the node rows, roles and schemas, then for every table what it depends on, its shell,
+ * group, the node rows, roles, settings, what tables depend on, then for every table its shell,
  * partitions attached, foreign keys, metadata; last the positions of sequences that it had before.
- * Replicas of reference tables come with the first shard (reference_copies.cpp). A failure anywhere
- * aborts all of it.
+ * It may have been a member before, or prepared by hand: roles and objects that it has already are
+ * made what they are here (ddl/bring_objects.cpp). Replicas of reference tables come with the first
+ * shard (reference_copies.cpp). A failure anywhere aborts all of it.
  */
 #include "civitas/catalog/cluster_secret.h"
 #include "civitas/catalog/metadata_sql.h"
@@ -21,6 +22,7 @@
 #include "secret.h"
 
 CIVITAS_PG_BEGIN
+#include "catalog/objectaddress.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -64,6 +66,26 @@ constexpr const char *DATABASE_GRANTS = R"(
 		CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
 	FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = current_database() AND a.grantee <> d.datdba)";
 
+/* All that is kept on every node, and the schema that every database has. */
+List *kept_objects()
+{
+	List *lines =
+		pg::sql_texts("SELECT classid || ' ' || objid FROM pg_dist_object UNION SELECT "
+					  "'pg_namespace'::regclass::oid || ' ' || oid FROM pg_namespace WHERE "
+					  "nspname = 'public' ORDER BY 1");
+	List *objects = NIL;
+	ListCell *cell;
+	foreach (cell, lines)
+	{
+		char *rest;
+		auto *address = static_cast<ObjectAddress *>(palloc0(sizeof(ObjectAddress)));
+		address->classId = strtoul(static_cast<char *>(lfirst(cell)), &rest, 10);
+		address->objectId = strtoul(rest, nullptr, 10);
+		objects = lappend(objects, address);
+	}
+	return objects;
+}
+
 /* citus.enable_create_role_propagation */
 bool creates_roles()
 {
@@ -78,20 +100,17 @@ char *joining_sql(const catalog::Node& node, List *tables)
 	sql.literal(wrapped_secret(*catalog::cluster_secret())).raw(");\n");
 	sql.raw(node_rows_sql()).raw(";\n");
 	if (superuser() && creates_roles())
-		append_commands(sql, deparse::missing_role_commands());
+		append_commands(sql, deparse::role_commands());
+	if (superuser())
+		append_commands(sql, deparse::database_settings());
 	ListCell *cell;
 	append_commands(sql, pg::sql_texts(DATABASE_GRANTS));
-	List *schemas = pg::sql_texts(
-		"SELECT n.oid::text FROM pg_namespace n WHERE nspname = 'public' OR n.oid IN (SELECT objid "
-		"FROM pg_dist_object WHERE classid = 'pg_namespace'::regclass) ORDER BY n.oid");
-	foreach (cell, schemas)
-		append_commands(sql, deparse::schema_commands(atooid(static_cast<char *>(lfirst(cell)))));
+	const char *objects =
+		deparse::bring_objects_sql(deparse::needed_objects(tables, kept_objects()), true);
+	if (objects != nullptr)
+		sql.raw(objects).raw(";\n");
 	foreach (cell, tables)
-	{
-		List *objects = NIL;
-		append_commands(sql, deparse::dependency_commands(lfirst_oid(cell), &objects));
 		append_commands(sql, deparse::shell_commands(lfirst_oid(cell)));
-	}
 	foreach (cell, tables)
 	{
 		const char *attach = deparse::attach_partition_command(lfirst_oid(cell));

@@ -295,8 +295,10 @@ static void append_commands(pg::Str *sql, List *commands)
 char *definition_sql(Oid relid)
 {
 	pg::Str sql;
-	List *objects = NIL;
-	append_commands(&sql, deparse::dependency_commands(relid, &objects));
+	List *objects = deparse::needed_objects(list_make1_oid(relid), NIL);
+	const char *bring = deparse::bring_objects_sql(objects, false);
+	if (bring != nullptr)
+		sql.raw(bring).raw(";\n");
 	ListCell *cell;
 	foreach (cell, objects)
 	{

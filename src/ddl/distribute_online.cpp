@@ -139,11 +139,13 @@ static void append_commands(pg::Str& sql, List *commands)
 char *make_models_sql(List *tables)
 {
 	pg::Str sql;
+	const char *bring = deparse::bring_objects_sql(deparse::needed_objects(tables, NIL), false);
+	if (bring != nullptr)
+		sql.raw(bring).raw(";\n");
 	ListCell *cell;
 	foreach (cell, tables)
 	{
 		const Oid relid = lfirst_oid(cell);
-		append_commands(sql, deparse::dependency_commands(relid, nullptr));
 		append_commands(sql, deparse::shard_commands(relid));
 		const char *attach = deparse::attach_partition_command(relid);
 		if (attach != nullptr)

@@ -103,25 +103,19 @@ char *apply_call(const char *text, List *chosen)
 /* Types and functions that the statement made the tables need. */
 static void send_new_dependencies(List *tables)
 {
-	pg::Str sql;
+	List *objects = deparse::needed_objects(tables, NIL);
 	ListCell *cell;
-	foreach (cell, tables)
+	foreach (cell, objects)
 	{
-		List *objects = NIL;
-		List *commands = deparse::dependency_commands(lfirst_oid(cell), &objects);
-		ListCell *command;
-		ListCell *object;
-		forboth(command, commands, object, objects)
-		{
-			const auto *address = static_cast<const ObjectAddress *>(lfirst(object));
-			if (catalog::object_is_distributed(address->classId, address->objectId))
-				continue;
-			sql.raw(static_cast<char *>(lfirst(command))).raw(";");
+		const auto *address = static_cast<const ObjectAddress *>(lfirst(cell));
+		if (catalog::object_is_distributed(address->classId, address->objectId))
+			objects = foreach_delete_current(objects, cell);
+		else
 			catalog::insert_object(address->classId, address->objectId, 0);
-		}
 	}
-	if (!sql.empty())
-		txn::run_on_other_nodes(sql.c_str());
+	const char *bring = deparse::bring_objects_sql(objects, false);
+	if (bring != nullptr)
+		txn::run_on_other_nodes(bring);
 }
 
 static bool may_need_types(Node *tree)
@@ -319,12 +313,12 @@ static void after_create_schema(const CreateSchemaStmt *statement)
 	const Oid schema = get_namespace_oid(name, true);
 	if (!OidIsValid(schema) || catalog::object_is_distributed(NamespaceRelationId, schema))
 		return;
-	pg::Str sql;
-	List *commands = deparse::schema_commands(schema);
-	ListCell *cell;
-	foreach (cell, commands)
-		sql.raw(static_cast<const char *>(lfirst(cell))).raw(";");
-	txn::run_on_other_nodes(sql.c_str());
+	ObjectAddress address;
+	ObjectAddressSet(address, NamespaceRelationId, schema);
+	const char *bring = deparse::bring_objects_sql(list_make1(&address), true);
+	if (bring == nullptr)
+		return;
+	txn::run_on_other_nodes(bring);
 	catalog::insert_object(NamespaceRelationId, schema, 0);
 }
 

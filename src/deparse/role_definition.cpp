@@ -76,9 +76,10 @@ char *attributes(HeapTuple tuple, List *options)
 		sql.raw(" PASSWORD ").literal_or_null(text_of(tuple, Anum_pg_authid_rolpassword));
 	bool null;
 	const Datum until = SysCacheGetAttr(AUTHOID, tuple, Anum_pg_authid_rolvaliduntil, &null);
-	if (wanted(options, "validUntil") && !null)
+	if (wanted(options, "validUntil") && (!null || options == NIL))
 		sql.raw(" VALID UNTIL ")
-			.literal(DatumGetCString(DirectFunctionCall1(timestamptz_out, until)));
+			.literal(null ? "infinity"
+						  : DatumGetCString(DirectFunctionCall1(timestamptz_out, until)));
 	return sql.c_str();
 }
 
@@ -113,20 +114,26 @@ void append_setting(pg::Str *sql, const char *assignment)
 			.literal(static_cast<const char *>(lfirst(cell)));
 }
 
-/* What ALTER ROLE .. SET has given the role, everywhere (database 0) or in a database. */
-void append_settings(pg::Str *sql, Oid role, const char *name, Oid database)
+List *assignments_of(Oid role, Oid database)
 {
-	List *assignments = pg::sql_texts(psprintf("SELECT unnest(setconfig) FROM pg_db_role_setting "
-											   "WHERE setrole = %u AND setdatabase = %u",
-											   role, database));
+	return pg::sql_texts(psprintf("SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setrole "
+								  "= %u AND setdatabase = %u",
+								  role, database));
+}
+
+/* "; ALTER ROLE .. SET .." of all that the role has been given, everywhere (database 0) or in a
+ * database; others are taken back. */
+void append_settings(pg::Str *sql, const char *name, Oid role, Oid database)
+{
+	pg::Str alter;
+	alter.raw("; ALTER ROLE ").ident(name);
+	if (OidIsValid(database))
+		alter.raw(" IN DATABASE ").ident(get_database_name(database));
+	sql->raw(alter.c_str()).raw(" RESET ALL");
+	List *assignments = assignments_of(role, database);
 	ListCell *cell;
 	foreach (cell, assignments)
-	{
-		sql->raw("; ALTER ROLE ").ident(name);
-		if (OidIsValid(database))
-			sql->raw(" IN DATABASE ").ident(get_database_name(database));
-		append_setting(sql, static_cast<const char *>(lfirst(cell)));
-	}
+		append_setting(&sql->raw(alter.c_str()), static_cast<const char *>(lfirst(cell)));
 }
 
 /* DO that runs the statements where there is no role of that name. */
@@ -184,7 +191,37 @@ char *create_role_command(Oid role, List *options)
 	return sql.c_str();
 }
 
-List *missing_role_commands()
+namespace {
+
+/* DO that takes back memberships among the roles, other than those that are here. */
+char *revoke_other_memberships(List *roles)
+{
+	pg::Str names;
+	ListCell *cell;
+	foreach (cell, roles)
+		names.raw(foreach_current_index(cell) > 0 ? ", " : "")
+			.literal(GetUserNameFromId(atooid(static_cast<const char *>(lfirst(cell))), false));
+	const char *kept =
+		pg::sql_text("SELECT coalesce(string_agg(format('(%L, %L)', g.rolname, m.rolname), ', '), "
+					 "'(NULL, NULL)') FROM pg_auth_members a JOIN pg_roles g ON g.oid = a.roleid "
+					 "JOIN pg_roles m ON m.oid = a.member WHERE m.oid >= 16384");
+	pg::Str body;
+	body.raw("DECLARE r record; BEGIN FOR r IN SELECT g.rolname AS role, m.rolname AS member FROM "
+			 "pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid "
+			 "OPERATOR(pg_catalog.=) a.roleid JOIN pg_catalog.pg_roles m ON m.oid "
+			 "OPERATOR(pg_catalog.=) a.member WHERE m.rolname::text OPERATOR(pg_catalog.=) ANY "
+			 "(ARRAY[");
+	body.raw(names.c_str()).raw("]::pg_catalog.text[]) AND NOT EXISTS (SELECT FROM (VALUES ");
+	body.raw(kept).raw(") k(role, member) WHERE k.role OPERATOR(pg_catalog.=) g.rolname::text AND "
+					   "k.member OPERATOR(pg_catalog.=) m.rolname::text) LOOP EXECUTE "
+					   "pg_catalog.format('REVOKE %I FROM %I', r.role, r.member); END LOOP; END");
+	pg::Str sql;
+	return sql.raw("DO ").literal(body.c_str()).c_str();
+}
+
+} // namespace
+
+List *role_commands()
 {
 	List *commands = NIL;
 	List *roles = pg::sql_texts("SELECT oid::text FROM pg_roles WHERE oid >= 16384 ORDER BY oid");
@@ -192,18 +229,43 @@ List *missing_role_commands()
 	foreach (cell, roles)
 	{
 		const Oid role = atooid(static_cast<const char *>(lfirst(cell)));
-		HeapTuple tuple = role_tuple(role);
-		const char *name =
-			pstrdup(NameStr(reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolname));
+		const char *name = GetUserNameFromId(role, false);
 		pg::Str create;
-		create.raw("CREATE ROLE ").ident(name).raw(attributes(tuple, NIL));
-		ReleaseSysCache(tuple);
-		append_settings(&create, role, name, InvalidOid);
-		append_settings(&create, role, name, MyDatabaseId);
-		commands = lappend(commands, where_missing(name, create.c_str()));
+		create.raw("CREATE ROLE ").ident(name);
+		pg::Str sql;
+		sql.raw(where_missing(name, create.c_str())).raw("; ").raw(alter_role_command(role, NIL));
+		append_settings(&sql, name, role, InvalidOid);
+		append_settings(&sql, name, role, MyDatabaseId);
+		commands = lappend(commands, sql.c_str());
 	}
+	if (roles != NIL)
+		commands = lappend(commands, revoke_other_memberships(roles));
 	/* A membership that is there already is a NOTICE. */
-	return list_concat(commands, memberships("a.roleid >= 16384 OR a.member >= 16384"));
+	commands = lappend(commands, pstrdup("SET client_min_messages TO warning"));
+	commands = list_concat(commands, memberships("a.roleid >= 16384 OR a.member >= 16384"));
+	return lappend(commands, pstrdup("RESET client_min_messages"));
+}
+
+List *database_settings()
+{
+	List *commands = NIL;
+	const Oid databases[] = {InvalidOid, MyDatabaseId};
+	for (const Oid database : databases)
+	{
+		List *assignments = assignments_of(InvalidOid, database);
+		ListCell *cell;
+		foreach (cell, assignments)
+		{
+			pg::Str sql;
+			if (OidIsValid(database))
+				sql.raw("ALTER DATABASE ").ident(get_database_name(database));
+			else
+				sql.raw("ALTER ROLE ALL");
+			append_setting(&sql, static_cast<const char *>(lfirst(cell)));
+			commands = lappend(commands, sql.c_str());
+		}
+	}
+	return commands;
 }
 
 } // namespace civitas::deparse

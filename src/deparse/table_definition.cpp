@@ -39,9 +39,14 @@ static constexpr const char *SEQUENCE_SET = R"(
 
 static constexpr const char *CREATE_SEQUENCES = R"(
 	SELECT format('DO %L', format('BEGIN IF to_regclass(%L) IS NULL THEN CREATE SEQUENCE %I.%I AS %s INCREMENT BY %s '
-		'MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s; END IF; END', format('%I.%I', n.nspname, s.relname),
+		'MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s; '
+		-- one that is there keeps its range, which is the node's own
+		'ELSIF (SELECT pg_catalog.format(''%%s %%s %%s'', seqincrement, seqcache, seqcycle) FROM pg_catalog.pg_sequence '
+		'WHERE seqrelid OPERATOR(pg_catalog.=) %1$L::pg_catalog.regclass) OPERATOR(pg_catalog.<>) %11$L THEN '
+		'ALTER SEQUENCE %2$I.%3$I INCREMENT BY %5$s CACHE %9$s%12$s; END IF; END', format('%I.%I', n.nspname, s.relname),
 		n.nspname, s.relname, format_type(q.seqtypid, NULL), q.seqincrement, q.seqmin, q.seqmax,
-		q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END))
+		q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END,
+		format('%s %s %s', q.seqincrement, q.seqcache, q.seqcycle), CASE WHEN q.seqcycle THEN ' CYCLE' ELSE ' NO CYCLE' END))
 	FROM {sequences} AND NOT (coalesce(o.deptype, 'a') = 'i' AND a.atttypid = 'int8'::regtype)
 	ORDER BY s.oid
 )";

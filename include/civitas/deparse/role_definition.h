@@ -14,9 +14,12 @@ namespace civitas::deparse {
 char *alter_role_command(Oid role, List *options);
 /* Creates the role where it is missing, then as alter_role_command(), then its memberships. */
 char *create_role_command(Oid role, List *options);
-/* For a node that joins: each role that it may lack, complete with its settings
- * (everywhere and in this database), then memberships among all roles.
- * Roles that are there stay as they are. Needs a superuser, on both sides. */
-List *missing_role_commands();
+/* For a node that joins: each role as it is here, made where it is missing, with its settings
+ * (everywhere and in this database), then memberships among these roles, no others. Roles that are
+ * not here are left alone. Needs a superuser, on both sides. */
+List *role_commands();
+/* What ALTER DATABASE .. SET and ALTER ROLE ALL .. SET have set for this database. Settings that
+ * are not set here are left alone. */
+List *database_settings();
 
 } // namespace civitas::deparse

@@ -33,15 +33,15 @@ List *foreign_key_commands(Oid relid);
 /* ALTER TABLE parent ATTACH PARTITION relid ..; null for a table that is no partition. */
 char *attach_partition_command(Oid relid);
 
+/* What the tables, and objects (ObjectAddress), need to exist first (schemas, types, functions in
+ * defaults and checks, operator classes, collations, extensions), in dependency order, the objects
+ * among them: ObjectAddresses. */
+List *needed_objects(List *tables, List *objects);
 /*
- * CREATE statements for what the table needs to exist first and the cluster does not have on every
- * node yet (schema, types, functions in defaults and checks, collations, extensions), in dependency
- * order, safe to run where they exist already. *objects gets their ObjectAddresses, to be recorded
- * in pg_dist_object.
+ * "SELECT bring_objects(..)": makes them on another node what they are here. What is missing is
+ * made; what is there is changed or replaced where it is another one, 55000 where that is not
+ * possible. complete: owners and rights as well. Null where there is none that can be given.
  */
-List *dependency_commands(Oid relid, List **objects);
-/* Creates the schema where it is missing; its rights there become what they are here. For its owner
- * to run, or a superuser. */
-List *schema_commands(Oid schema);
+char *bring_objects_sql(List *objects, bool complete);
 
 } // namespace civitas::deparse

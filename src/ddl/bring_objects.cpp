@@ -1,0 +1,494 @@
+/*
+ * bring_objects.cpp: what tables rest on becomes here what it is on the coordinator.
+ *
+ * The coordinator tells of each object what it is called and the statements that would make it
+ * (deparse/object_kinds.h), in dependency order. This node asks its own catalogs for the same
+ * texts. An object whose texts are the same is the same; one that is missing is made; another one
+ * is
+ *
+ *   changed in place   functions (CREATE OR REPLACE), extensions (their versions), labels of enums,
+ *                      owners and rights
+ *   replaced           what cannot be changed, where all that depends on it is told as well: it is
+ *                      dropped with all that, which is then missing, and made again
+ *   an error           where something else depends on it: a table of this node, a view, ..
+ *
+ * A node that joins has dropped its shells and shards before, so that nothing holds on to what they
+ * rested on.
+ */
+#include "civitas/catalog/node_session.h"
+#include "civitas/catalog/propagation.h"
+#include "civitas/deparse/object_kinds.h"
+#include "civitas/pg/sql_text.h"
+#include "civitas/pg/str.h"
+#include "civitas/pg/vec.h"
+
+CIVITAS_PG_BEGIN
+#include "access/xact.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
+#include <cstring>
+
+namespace civitas::ddl {
+
+using deparse::ObjectKind;
+
+namespace {
+
+/* An object as it is on the coordinator. */
+struct Told
+{
+	const ObjectKind *kind;
+	const char *identity;
+	const char *name;
+	List *statements;
+	List *rights;
+};
+
+struct Bringing
+{
+	pg::Vec<Told> objects;
+	HTAB *known; /* ObjectAddress: those of them that are here */
+	bool complete;
+};
+
+/* --- what is here ---------------------------------------------------------------------------- */
+
+/* InvalidOid where it is missing. */
+Oid find(const Told& told)
+{
+	pg::Str sql;
+	const char *query = told.kind->find;
+	for (const char *hole; (hole = strchr(query, '{')) != nullptr; query = strchr(hole, '}') + 1)
+		sql.raw(query, static_cast<int>(hole - query))
+			.literal(strncmp(hole, "{id}", 4) == 0 ? told.identity : told.name);
+	const char *found = pg::sql_text(sql.raw(query).c_str());
+	return found == nullptr ? InvalidOid : atooid(found);
+}
+
+List *own_statements(const Told& told, Oid object)
+{
+	return pg::sql_texts(deparse::fill_object_query(told.kind->create, object));
+}
+
+List *own_rights(const Told& told, Oid object)
+{
+	return pg::sql_texts(deparse::fill_object_query(told.kind->rights, object));
+}
+
+bool contains(List *texts, const char *text)
+{
+	ListCell *cell;
+	foreach (cell, texts)
+		if (strcmp(static_cast<const char *>(lfirst(cell)), text) == 0)
+			return true;
+	return false;
+}
+
+const char *first_statement(const Told& told)
+{
+	return static_cast<const char *>(linitial(told.statements));
+}
+
+char *describe(const Told& told, Oid object)
+{
+	ObjectAddress address;
+	ObjectAddressSet(address, told.kind->class_id, object);
+	return getObjectDescription(&address, false);
+}
+
+/* --- what depends on it ----------------------------------------------------------------------- */
+
+bool is_known(const Bringing& bringing, Oid class_id, Oid object)
+{
+	const ObjectAddress address = {class_id, object, 0};
+	return hash_search(bringing.known, &address, HASH_FIND, nullptr) != nullptr;
+}
+
+/* Part of something that is told, like an operator of a class. */
+bool is_part_of_known(const Bringing& bringing, Oid class_id, Oid object)
+{
+	List *owners = pg::sql_texts(psprintf(
+		"SELECT refclassid || ' ' || refobjid FROM pg_depend WHERE classid = %u AND objid = %u AND "
+		"deptype IN ('i', 'a')",
+		class_id, object));
+	ListCell *cell;
+	foreach (cell, owners)
+	{
+		char *rest;
+		const Oid owner_class = strtoul(static_cast<char *>(lfirst(cell)), &rest, 10);
+		if (is_known(bringing, owner_class, strtoul(rest, nullptr, 10)))
+			return true;
+	}
+	return false;
+}
+
+/* What depends on the object, or on what does, and would not be made again: its description; null
+ * where there is nothing. */
+char *find_obstacle(const Bringing& bringing, Oid class_id, Oid object, HTAB *visited)
+{
+	check_stack_depth();
+	List *users = pg::sql_texts(psprintf(
+		"SELECT deptype::text || ' ' || classid || ' ' || objid || ' ' || objsubid FROM pg_depend "
+		"WHERE refclassid = %u AND refobjid = %u AND deptype <> 'e'",
+		class_id, object));
+	ListCell *cell;
+	foreach (cell, users)
+	{
+		char *text = static_cast<char *>(lfirst(cell));
+		char *rest;
+		ObjectAddress user = {};
+		user.classId = strtoul(text + 2, &rest, 10);
+		user.objectId = strtoul(rest, &rest, 10);
+		bool seen;
+		hash_search(visited, &user, HASH_ENTER, &seen);
+		if (seen)
+			continue;
+		const bool comes_along = text[0] == 'i' || text[0] == 'a' ||
+								 is_known(bringing, user.classId, user.objectId) ||
+								 is_part_of_known(bringing, user.classId, user.objectId);
+		if (!comes_along)
+		{
+			user.objectSubId = static_cast<int32>(strtol(rest, nullptr, 10));
+			return getObjectDescription(&user, false);
+		}
+		char *obstacle = find_obstacle(bringing, user.classId, user.objectId, visited);
+		if (obstacle != nullptr)
+			return obstacle;
+	}
+	return nullptr;
+}
+
+HTAB *make_address_set()
+{
+	HASHCTL info = {};
+	info.keysize = sizeof(ObjectAddress);
+	info.entrysize = sizeof(ObjectAddress);
+	info.hcxt = CurrentMemoryContext;
+	return hash_create("objects", 64, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* --- changing in place ------------------------------------------------------------------------ */
+
+/* Name, arguments and result: CREATE OR REPLACE does not change these. */
+bool same_signature(const char *one, const char *other)
+{
+	const char *end = strstr(one, "\n LANGUAGE ");
+	return end != nullptr && strncmp(one, other, end - one + 1) == 0;
+}
+
+List *labels_of(Oid type)
+{
+	return pg::sql_texts(psprintf(
+		"SELECT enumlabel FROM pg_enum WHERE enumtypid = %u ORDER BY enumsortorder", type));
+}
+
+/* The labels of "CREATE TYPE .. AS ENUM ('a', ..)". */
+List *labels_told(const char *statement)
+{
+	const char *list = strrchr(statement, '(');
+	for (const char *at = strstr(statement, " AS ENUM ("); at != nullptr; at = nullptr)
+		list = at + strlen(" AS ENUM ");
+	return pg::sql_texts(psprintf("SELECT unnest(ARRAY[%.*s]::text[])",
+								  static_cast<int>(strlen(list) - 2), list + 1));
+}
+
+int position_of(List *labels, const char *label, int from)
+{
+	for (int i = from; i < list_length(labels); i++)
+		if (strcmp(static_cast<const char *>(list_nth(labels, i)), label) == 0)
+			return i;
+	return -1;
+}
+
+/*
+ * ALTER TYPEs that make the labels of an enum those that are told, in order; false where that is
+ * not possible. Between labels that both have, a label that is told no more has been renamed to a
+ * new one in its place; other new ones were added.
+ */
+bool change_labels(const char *type, List *have, List *want, pg::Str *sql)
+{
+	int next = 0;
+	for (int i = 0; i < list_length(want); i++)
+	{
+		const char *label = static_cast<const char *>(list_nth(want, i));
+		const char *old =
+			next < list_length(have) ? static_cast<const char *>(list_nth(have, next)) : nullptr;
+		if (old != nullptr && strcmp(old, label) == 0)
+		{
+			next++;
+			continue;
+		}
+		/* In another order. */
+		if (position_of(have, label, 0) >= 0)
+			return false;
+		if (old != nullptr && position_of(want, old, 0) < 0)
+		{
+			sql->raw("ALTER TYPE ").raw(type).raw(" RENAME VALUE ").literal(old);
+			sql->raw(" TO ").literal(label).ch(';');
+			next++;
+			continue;
+		}
+		sql->raw("ALTER TYPE ").raw(type).raw(" ADD VALUE ").literal(label);
+		if (i > 0)
+			sql->raw(" AFTER ").literal(static_cast<const char *>(list_nth(want, i - 1)));
+		else if (old != nullptr)
+			sql->raw(" BEFORE ").literal(old);
+		sql->ch(';');
+	}
+	return next == list_length(have);
+}
+
+/* SQL that changes the object into what is told; null where there is no such. */
+char *change_sql(const Told& told, Oid object, List *own)
+{
+	if (told.kind->class_id == ExtensionRelationId)
+		return pstrdup(""); /* the other statements do it */
+	if (told.kind->class_id == ProcedureRelationId)
+		return same_signature(first_statement(told), static_cast<const char *>(linitial(own)))
+				   ? pstrdup(first_statement(told))
+				   : nullptr;
+	if (told.kind->class_id != TypeRelationId || get_typtype(object) != TYPTYPE_ENUM ||
+		strstr(first_statement(told), " AS ENUM (") == nullptr)
+		return nullptr;
+	pg::Str sql;
+	return change_labels(told.identity, labels_of(object), labels_told(first_statement(told)), &sql)
+			   ? sql.c_str()
+			   : nullptr;
+}
+
+/* --- the steps -------------------------------------------------------------------------------- */
+
+bool is_another(const Told& told, List *own)
+{
+	return !contains(own, first_statement(told));
+}
+
+/* Drops objects that must be replaced, users first. Enums, whose new labels could not be used in
+ * this transaction, rather than to change them. */
+void drop_others(const Bringing& bringing)
+{
+	for (int i = bringing.objects.size() - 1; i >= 0; i--)
+	{
+		const Told& told = bringing.objects[i];
+		const Oid object = find(told);
+		List *own = OidIsValid(object) ? own_statements(told, object) : NIL;
+		if (own == NIL || !is_another(told, own))
+			continue;
+		const bool changeable = change_sql(told, object, own) != nullptr;
+		if (changeable && told.kind->class_id != TypeRelationId)
+			continue;
+		const char *obstacle =
+			find_obstacle(bringing, told.kind->class_id, object, make_address_set());
+		if (obstacle == nullptr)
+		{
+			pg::sql_run(psprintf("DROP %s %s CASCADE", told.kind->keyword, told.identity));
+			CommandCounterIncrement();
+		}
+		else if (!changeable)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("%s is another one on this node than on the coordinator",
+							describe(told, object)),
+					 errdetail("It cannot be replaced, because %s depends on it here.", obstacle),
+					 errhint("On this node, drop what depends on it, or make it what it is on the "
+							 "coordinator.")));
+	}
+}
+
+/* A right and its grantee, of "right ON object", grantee, option. */
+void split_right(char *text, const char **right, const char **grantee, const char **option)
+{
+	*right = text;
+	char *end = strchr(text, '\1');
+	*end = '\0';
+	*grantee = end + 1;
+	end = strchr(end + 1, '\1');
+	*end = '\0';
+	*option = end + 1;
+}
+
+void bring_rights(const Told& told, Oid object)
+{
+	List *own = own_rights(told, object);
+	bool same = list_length(own) == list_length(told.rights);
+	ListCell *cell;
+	foreach (cell, told.rights)
+		same = same && contains(own, static_cast<const char *>(lfirst(cell)));
+	if (same)
+		return;
+	pg::Str sql;
+	const char *right;
+	const char *grantee;
+	const char *option;
+	foreach (cell, own)
+	{
+		split_right(pstrdup(static_cast<const char *>(lfirst(cell))), &right, &grantee, &option);
+		sql.raw("REVOKE ").raw(right).raw(" FROM ").raw(grantee).raw(" CASCADE;");
+	}
+	foreach (cell, told.rights)
+	{
+		split_right(pstrdup(static_cast<const char *>(lfirst(cell))), &right, &grantee, &option);
+		sql.raw("GRANT ").raw(right).raw(" TO ").raw(grantee).raw(option).ch(';');
+	}
+	pg::sql_run(sql.c_str());
+}
+
+/* Makes or changes it. */
+void bring(const Bringing& bringing, const Told& told)
+{
+	Oid object = find(told);
+	const bool made = !OidIsValid(object);
+	List *own = made ? NIL : own_statements(told, object);
+	const bool another = made || is_another(told, own);
+	if (made)
+		pg::sql_run(first_statement(told));
+	else if (another && told.kind->class_id != ExtensionRelationId)
+		pg::sql_run(change_sql(told, object, own));
+	if (!another && !bringing.complete)
+		return;
+	if (made)
+	{
+		CommandCounterIncrement();
+		object = find(told);
+		own = own_statements(told, object);
+	}
+	for (int i = 1; i < list_length(told.statements); i++)
+	{
+		const char *statement = static_cast<const char *>(list_nth(told.statements, i));
+		if (!contains(own, statement))
+			pg::sql_run(statement);
+	}
+	CommandCounterIncrement();
+	if (told.kind->rights != nullptr)
+		bring_rights(told, object);
+}
+
+/* --- arguments -------------------------------------------------------------------------------- */
+
+List *texts(Datum array)
+{
+	Datum *values;
+	int count;
+	List *list = NIL;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &values, nullptr,
+					  &count);
+	for (int i = 0; i < count; i++)
+		list = lappend(list, TextDatumGetCString(values[i]));
+	return list;
+}
+
+pg::Vec<int32> numbers(Datum array)
+{
+	Datum *values;
+	int count;
+	pg::Vec<int32> list;
+	deconstruct_array(DatumGetArrayTypeP(array), INT4OID, 4, true, TYPALIGN_INT, &values, nullptr,
+					  &count);
+	for (int i = 0; i < count; i++)
+		list.push(DatumGetInt32(values[i]));
+	return list;
+}
+
+[[noreturn]] void refuse_arguments()
+{
+	ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+					errmsg("there must be a class, a name and statements for each object")));
+}
+
+List *part(List *all, int first, int count)
+{
+	List *some = NIL;
+	if (count < 0 || first + count > list_length(all))
+		refuse_arguments();
+	for (int i = first; i < first + count; i++)
+		some = lappend(some, list_nth(all, i));
+	return some;
+}
+
+const ObjectKind *kind_named(const char *name)
+{
+	for (const ObjectKind& kind : deparse::object_kinds())
+		if (strcmp(kind.class_name, name) == 0)
+			return &kind;
+	refuse_arguments();
+}
+
+pg::Vec<Told> objects_argument(FunctionCallInfo fcinfo)
+{
+	List *classes = texts(PG_GETARG_DATUM(1));
+	List *identities = texts(PG_GETARG_DATUM(2));
+	List *names = texts(PG_GETARG_DATUM(3));
+	List *statements = texts(PG_GETARG_DATUM(4));
+	List *rights = texts(PG_GETARG_DATUM(5));
+	const pg::Vec<int32> statement_counts = numbers(PG_GETARG_DATUM(6));
+	const pg::Vec<int32> right_counts = numbers(PG_GETARG_DATUM(7));
+	const int count = list_length(classes);
+	if (list_length(identities) != count || list_length(names) != count ||
+		statement_counts.size() != count || right_counts.size() != count)
+		refuse_arguments();
+	pg::Vec<Told> objects;
+	int statement = 0;
+	int right = 0;
+	for (int i = 0; i < count; i++)
+	{
+		if (statement_counts[i] < 1)
+			refuse_arguments();
+		objects.push({kind_named(static_cast<const char *>(list_nth(classes, i))),
+					  static_cast<const char *>(list_nth(identities, i)),
+					  static_cast<const char *>(list_nth(names, i)),
+					  part(statements, statement, statement_counts[i]),
+					  part(rights, right, right_counts[i])});
+		statement += statement_counts[i];
+		right += right_counts[i];
+	}
+	return objects;
+}
+
+void bring_all(Bringing& bringing)
+{
+	for (const Told& told : bringing.objects)
+	{
+		const ObjectAddress address = {told.kind->class_id, find(told), 0};
+		if (OidIsValid(address.objectId))
+			hash_search(bringing.known, &address, HASH_ENTER, nullptr);
+	}
+	drop_others(bringing);
+	for (const Told& told : bringing.objects)
+		bring(bringing, told);
+}
+
+} // namespace
+
+CIVITAS_PG_BEGIN
+
+/* bring_objects(complete, classes, identities, names, statements, rights, how many statements each,
+ * how many rights each): what deparse::bring_objects_sql() says. Does as the caller what the caller
+ * may do. */
+PG_FUNCTION_INFO_V1(citus_internal_bring_objects);
+PGDLLEXPORT Datum citus_internal_bring_objects(PG_FUNCTION_ARGS)
+{
+	catalog::require_node_call(fcinfo);
+	Bringing bringing = {objects_argument(fcinfo), make_address_set(), PG_GETARG_BOOL(0)};
+	const int level = NewGUCNestLevel();
+	set_config_option("client_min_messages", "error", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+					  true, 0, false);
+	set_config_option("check_function_bodies", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+					  true, 0, false);
+	catalog::with_propagation_suspended([&] { bring_all(bringing); });
+	AtEOXact_GUC(true, level);
+	PG_RETURN_VOID();
+}
+
+CIVITAS_PG_END
+
+} // namespace civitas::ddl
