@@ -104,13 +104,31 @@ bool next_remote(Execution *execution, Datum *values, bool *nulls)
 void check_replicas(const Execution *execution)
 {
 	const pg::Vec<Task>& tasks = execution->tasks;
-	for (int index = execution->current_phase_end; index < tasks.size(); index++)
+	const int firsts = execution->current_phase_end;
+	if (firsts >= tasks.size())
+		return;
+	/* The tasks of the first phase by shard: the last one of each, and the one before it. */
+	int shards = 0;
+	for (const Task& task : tasks)
+		shards = task.shard_index < shards ? shards : task.shard_index + 1;
+	auto *last = static_cast<int *>(palloc(sizeof(int) * (shards + 1)));
+	auto *before = static_cast<int *>(palloc(sizeof(int) * (firsts + 1)));
+	for (int shard = 0; shard < shards; shard++)
+		last[shard] = -1;
+	for (int first = 0; first < firsts; first++)
+	{
+		if (tasks[first].shard_index < 0)
+			continue;
+		before[first] = last[tasks[first].shard_index];
+		last[tasks[first].shard_index] = first;
+	}
+	for (int index = firsts; index < tasks.size(); index++)
 	{
 		const Task& replica = tasks[index];
-		for (int first = 0; first < execution->current_phase_end; first++)
+		for (int first = replica.shard_index < 0 ? -1 : last[replica.shard_index]; first >= 0;
+			 first = before[first])
 		{
-			if (tasks[first].shard_index != replica.shard_index ||
-				tasks[first].affected == replica.affected)
+			if (tasks[first].affected == replica.affected)
 				continue;
 			ereport(
 				ERROR,

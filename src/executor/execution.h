@@ -93,6 +93,7 @@ struct Worker
 	uint64 bytes_before;
 	int wait_position; /* in the wait set, or -1 */
 	uint32 wait_events;
+	int wait_socket; /* the one that is waited for */
 	int64 opened_us;
 	int wait_report; /* number of the last report of waits that was taken (processor_wait.cpp) */
 };

@@ -15,18 +15,15 @@
  * of an INSERT for several shards may have to come to one node after the other (shard_locks.cpp).
  * Each phase has its own flow.
  */
-#include "execution.h"
+#include "many.h"
 
-#include "civitas/pg/compat.h"
 #include "civitas/pg/core_call.h"
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
-#include "storage/latch.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 CIVITAS_PG_END
 
 #include <cstdlib>
@@ -35,45 +32,7 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
-/* A node that tasks run on. */
-struct ManyNode
-{
-	GroupId group;
-	const catalog::Node *node; /* null where the group has no primary: every attempt fails */
-	remote::Endpoint endpoint;
-	int task_count;			 /* tasks that may begin here */
-	remote::Session *opened; /* started before flow asked for it; see take_first_sessions() */
-};
-
-struct Many
-{
-	flow::Flow *flow;
-	WaitEventSet *wait_set;
-	bool wait_set_stale;
-	int phase_begin; /* first task of the running phase */
-	int phase_end;
-	int current;			 /* worker read last */
-	remote::Session *failed; /* why a node could not be reached */
-	bool failed_to_connect;
-	pg::Vec<ManyNode> nodes;
-	pg::Vec<Worker> workers;
-	pg::Vec<int> task_numbers; /* flow's number of a task -> index into Execution::tasks */
-};
-
 namespace {
-
-int64 now_us()
-{
-	return GetCurrentTimestamp();
-}
-
-/* citus.node_connection_timeout belongs to remote. */
-int64 connection_timeout_us()
-{
-	const char *value = GetConfigOption("citus.node_connection_timeout", true, false);
-	const int64 timeout = value ? strtoll(value, nullptr, 10) : 0;
-	return (timeout > 0 ? timeout : 30000) * 1000;
-}
 
 /* Tasks of a worker: a ring, the one that is read from first. */
 QueuedTask& head_of(Worker& worker)
@@ -112,10 +71,17 @@ Worker *worker_of_session(Many *many, const remote::Session *session)
 
 Worker *worker_of_flow(Many *many, int flow_session)
 {
-	for (Worker& worker : many->workers)
-		if (worker.flow_session == flow_session)
-			return &worker;
-	return nullptr;
+	return &many->workers[many->flow_workers[flow_session]];
+}
+
+/* Flow numbers its sessions from 0 on. */
+Worker& push_worker(Many *many, const Worker& worker)
+{
+	while (many->flow_workers.size() <= worker.flow_session)
+		many->flow_workers.push(-1);
+	many->flow_workers[worker.flow_session] = many->workers.size();
+	many->workers.push(worker);
+	return many->workers.back();
 }
 
 /* Gives flow a connected session. */
@@ -133,9 +99,8 @@ Worker *add_worker(Execution *execution, int node, remote::Session *session)
 	const bool reused = PQtransactionStatus(remote::connection(session)) == PQTRANS_IDLE;
 	pg::call_core([&] { worker.flow_session = flow::add_session(many->flow, node, reused); });
 	remote::set_claimed(session, true);
-	many->workers.push(worker);
 	execution->sessions_used++;
-	return &many->workers.back();
+	return &push_worker(many, worker);
 }
 
 /* Sessions of the registry that are inside this transaction already, for one node. */
@@ -270,6 +235,7 @@ void begin_phase(Execution *execution)
 	pg::call_core([&] { many->flow = flow::create(limits); });
 	many->nodes.clear();
 	many->workers.clear();
+	many->flow_workers.clear();
 	for (int index = 0; index < count; index++)
 	{
 		const Task& task = execution->tasks[many->phase_begin + index];
@@ -314,6 +280,8 @@ void begin_phase(Execution *execution)
 
 /* --- actions --------------------------------------------------------------------------------- */
 
+} // namespace
+
 void report_failed(Execution *execution, Worker& worker)
 {
 	Many *many = execution->many;
@@ -330,6 +298,8 @@ void report_failed(Execution *execution, Worker& worker)
 	}
 	pg::call_core([&] { flow::session_failed(many->flow, session, now_us()); });
 }
+
+namespace {
 
 /* Ends what was queued on each worker with a Sync and sends it. */
 void flush_workers(Execution *execution)
@@ -375,12 +345,10 @@ void open_session(Execution *execution, const flow::Action& action)
 			return;
 		}
 	}
-	many->wait_set_stale = true;
 	if (worker.session)
 		remote::set_claimed(worker.session, true);
-	many->workers.push(worker);
 	execution->sessions_used++;
-	Worker& added = many->workers.back();
+	Worker& added = push_worker(many, worker);
 	if (added.session == nullptr || remote::failed(added.session))
 		report_failed(execution, added);
 	else if (remote::connected_at(added.session) != 0)
@@ -416,7 +384,6 @@ void assign_task(Execution *execution, const flow::Action& action)
 	begin_reading(execution, worker);
 	worker.state = Worker::Running;
 	worker.readable = false;
-	many->wait_set_stale = many->wait_set_stale || worker.wait_position < 0;
 }
 
 void close_worker(Execution *execution, const flow::Action& action)
@@ -595,6 +562,16 @@ Read read_worker(Execution *execution, Worker& worker, Datum *values, bool *null
 	}
 }
 
+/* Whether libpq goes on with another socket, which may have the number of the one before: it tries
+ * the next address, or without TLS. */
+bool has_begun_anew(const Worker& worker)
+{
+	const ConnStatusType status = PQstatus(remote::connection(worker.session));
+	return status == CONNECTION_STARTED || status == CONNECTION_NEEDED;
+}
+
+} // namespace
+
 /* The socket of a worker had something (or may have). */
 void advance(Execution *execution, Worker& worker)
 {
@@ -602,7 +579,6 @@ void advance(Execution *execution, Worker& worker)
 	switch (worker.state)
 	{
 	case Worker::Connecting:
-		many->wait_set_stale = true; /* libpq may go on with another socket */
 		if (remote::poll_connect(worker.session))
 		{
 			const int session = worker.flow_session;
@@ -611,6 +587,8 @@ void advance(Execution *execution, Worker& worker)
 		}
 		else if (remote::failed(worker.session))
 			report_failed(execution, worker);
+		else if (has_begun_anew(worker))
+			many->wait_set_stale = true;
 		break;
 	case Worker::Running:
 		if (!remote::consume_input(worker.session))
@@ -620,138 +598,13 @@ void advance(Execution *execution, Worker& worker)
 		break;
 	case Worker::Idle:
 	case Worker::Gone:
+		/* Its news can wait; it would be told of them again and again. */
+		many->wait_set_stale = true;
 		break;
 	}
 }
 
-/* --- waiting ---------------------------------------------------------------------------------- */
-
-uint32 wanted_events(const Worker& worker)
-{
-	PGconn *connection = remote::connection(worker.session);
-	if (worker.state == Worker::Connecting)
-	{
-		const ConnStatusType status = PQstatus(connection);
-		return status == CONNECTION_STARTED || status == CONNECTION_MADE ? WL_SOCKET_WRITEABLE
-																		 : WL_SOCKET_READABLE;
-	}
-	return WL_SOCKET_READABLE |
-		   (remote::wants_write(worker.session) ? static_cast<uint32>(WL_SOCKET_WRITEABLE) : 0);
-}
-
-void rebuild_wait_set(Execution *execution)
-{
-	Many *many = execution->many;
-	if (many->wait_set)
-	{
-		FreeWaitEventSet(many->wait_set);
-		many->wait_set = nullptr;
-	}
-	many->wait_set = pg::create_wait_set(many->workers.size() + 2);
-	AddWaitEventToSet(many->wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
-	AddWaitEventToSet(many->wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
-	for (int index = 0; index < many->workers.size(); index++)
-	{
-		Worker& worker = many->workers[index];
-		worker.wait_position = -1;
-		if (worker.state == Worker::Gone || worker.state == Worker::Idle)
-			continue;
-		const int socket = PQsocket(remote::connection(worker.session));
-		if (socket < 0)
-			continue;
-		worker.wait_events = wanted_events(worker);
-		worker.wait_position =
-			AddWaitEventToSet(many->wait_set, worker.wait_events, socket, nullptr,
-							  reinterpret_cast<void *>(static_cast<intptr_t>(index)));
-	}
-	many->wait_set_stale = false;
-}
-
-/* A lost connection's socket is closed by libpq: there is no event to wait for, only news to read.
- */
-bool has_dead_socket(Execution *execution)
-{
-	bool found = false;
-	Many *many = execution->many;
-	for (int index = 0; index < many->workers.size(); index++)
-	{
-		Worker& worker = many->workers[index];
-		if (worker.state == Worker::Running && PQsocket(remote::connection(worker.session)) < 0)
-		{
-			advance(execution, worker);
-			found = true;
-		}
-	}
-	return found;
-}
-
-/* Connects that are due: those past the time-out fail, those without a socket (a node that starts
- * up) are polled. */
-bool poll_connecting(Execution *execution)
-{
-	Many *many = execution->many;
-	bool waiting = false;
-	for (int index = 0; index < many->workers.size(); index++)
-	{
-		Worker& worker = many->workers[index];
-		if (worker.state != Worker::Connecting)
-			continue;
-		if (now_us() - worker.opened_us > connection_timeout_us())
-			report_failed(execution, worker);
-		else
-		{
-			waiting = true;
-			if (PQsocket(remote::connection(worker.session)) < 0)
-				advance(execution, worker);
-		}
-	}
-	return waiting;
-}
-
-void wait_for_events(Execution *execution)
-{
-	constexpr int MOST_EVENTS = 32;
-	constexpr int CONNECT_POLL_MS = 100;
-	Many *many = execution->many;
-	if (has_dead_socket(execution))
-		return;
-	const bool connecting = poll_connecting(execution);
-	if (many->wait_set_stale || many->wait_set == nullptr)
-		rebuild_wait_set(execution);
-	else
-		for (Worker& worker : many->workers)
-			if (worker.wait_position >= 0 && worker.state == Worker::Running &&
-				worker.wait_events != wanted_events(worker))
-			{
-				worker.wait_events = wanted_events(worker);
-				ModifyWaitEvent(many->wait_set, worker.wait_position, worker.wait_events, nullptr);
-			}
-
-	int64 timeout = -1;
-	pg::call_core([&] { timeout = flow::wait_time(many->flow, now_us()); });
-	if (timeout >= 0)
-		timeout = (timeout + 999) / 1000;
-	if (timeout > remote_task_check_interval)
-		timeout = remote_task_check_interval;
-	if (connecting && (timeout < 0 || timeout > CONNECT_POLL_MS))
-		timeout = CONNECT_POLL_MS;
-	WaitEvent events[MOST_EVENTS];
-	const int count = WaitEventSetWait(many->wait_set, static_cast<long>(timeout), events,
-									   MOST_EVENTS, PG_WAIT_EXTENSION);
-	for (int index = 0; index < count; index++)
-	{
-		if (events[index].events & WL_LATCH_SET)
-		{
-			ResetLatch(MyLatch);
-			remote::check_interrupts();
-		}
-		else if (events[index].events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE))
-			advance(execution, many->workers[static_cast<int>(
-								   reinterpret_cast<intptr_t>(events[index].user_data))]);
-	}
-	remote::check_interrupts();
-	pg::call_core([&] { flow::tick(many->flow, now_us()); });
-}
+namespace {
 
 /* --- phases ---------------------------------------------------------------------------------- */
 

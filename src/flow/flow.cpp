@@ -7,8 +7,9 @@
  * opened too late for any task are closed.
  *
  * Invariants: unfinished_ counts tasks that are Waiting or Running; ready_ holds every Idle session
- * of a node with waiting tasks at least once (stale entries are skipped), so handing out is O(1) a
- * task.
+ * of a node with waiting tasks (entries that have become stale are skipped), and none twice. So a
+ * task that comes to others that wait already costs nothing but its place in the queue, and what is
+ * looked at of all sessions of a node is looked at once for each that is filled.
  */
 #include "state.h"
 
@@ -61,7 +62,7 @@ int Flow::add_session(int node, bool reused)
 	const int session = static_cast<int>(sessions_.size()) - 1;
 	nodes_[node].sessions.push_back(session);
 	nodes_[node].last_open = now_;
-	ready_.push_back(session);
+	make_ready(session);
 	return session;
 }
 
@@ -92,6 +93,14 @@ void Flow::start(std::int64_t now)
 	}
 }
 
+void Flow::make_ready(int session)
+{
+	if (sessions_[session].listed)
+		return;
+	sessions_[session].listed = true;
+	ready_.push_back(session);
+}
+
 /* Puts a waiting task where a session will find it. */
 void Flow::enqueue(int task)
 {
@@ -104,14 +113,16 @@ void Flow::enqueue(int task)
 	{
 		sessions_[entry.bound_session].bound.push_back(task);
 		if (sessions_[entry.bound_session].state == SessionState::Idle)
-			ready_.push_back(entry.bound_session);
+			make_ready(entry.bound_session);
 		return;
 	}
 	NodeEntry& node = nodes_[entry.nodes[entry.attempt]];
 	node.waiting.push_back(task);
+	if (node.waiting.size() > 1)
+		return;
 	for (const int session : node.sessions)
 		if (sessions_[session].state == SessionState::Idle)
-			ready_.push_back(session);
+			make_ready(session);
 }
 
 void Flow::session_ready(int session)
@@ -120,7 +131,7 @@ void Flow::session_ready(int session)
 	if (entry.state != SessionState::Connecting)
 		return;
 	entry.state = SessionState::Idle;
-	ready_.push_back(session);
+	make_ready(session);
 	std::int64_t& cost = nodes_[entry.node].experience.open_cost;
 	const std::int64_t took = std::max<std::int64_t>(1, now_ - entry.since);
 	cost = cost == 0 ? took : averaged(cost, took);
@@ -248,7 +259,7 @@ void Flow::task_done(int task)
 	session.used = true;
 	if (session.tasks.empty())
 		session.state = SessionState::Idle;
-	ready_.push_back(entry.session);
+	make_ready(entry.session);
 }
 
 /* One answer says little: a task may be held up on an idle machine and run through on a busy one.
@@ -324,11 +335,14 @@ bool Flow::assign_one(Action *action)
 		const bool open = entry.state == SessionState::Idle || entry.state == SessionState::Busy;
 		std::deque<int>& queue = entry.bound.empty() ? nodes_[entry.node].waiting : entry.bound;
 		/* A queue is filled up when half of it is done, so that there are few flushes. */
-		const std::size_t most = quota(entry);
-		const bool wants = entry.filling || entry.tasks.empty() || 2 * entry.tasks.size() <= most;
-		if (!open || queue.empty() || !wants || entry.tasks.size() >= most)
+		if (open && !queue.empty() && !entry.filling)
+			entry.most = quota(entry);
+		const bool wants =
+			entry.filling || entry.tasks.empty() || 2 * entry.tasks.size() <= entry.most;
+		if (!open || queue.empty() || !wants || entry.tasks.size() >= entry.most)
 		{
 			entry.filling = false;
+			entry.listed = false;
 			ready_.pop_front();
 			continue;
 		}

@@ -51,6 +51,8 @@ struct SessionEntry
 	bool reused = false;
 	bool filling = false; /* is being given tasks up to its quota */
 	bool used = false;	  /* finished a task in this execution */
+	bool listed = false;  /* is in ready_ */
+	std::size_t most = 0; /* its quota while it is filling */
 	SessionState state = SessionState::Connecting;
 	std::deque<int> tasks;	/* assigned, the one that runs first */
 	std::int64_t since = 0; /* when that one began to run; before that, when it was opened */
@@ -96,6 +98,7 @@ public:
 
 private:
 	void enqueue(int task);
+	void make_ready(int session);
 	void retry_elsewhere(int task, bool same_node);
 	void remove_session(int session);
 	bool assign_one(Action *action);
@@ -116,7 +119,7 @@ private:
 	std::vector<TaskEntry> tasks_;
 	std::vector<SessionEntry> sessions_;
 	std::vector<NodeEntry> nodes_;
-	std::deque<int> ready_; /* sessions that became idle: may be able to take a task */
+	std::deque<int> ready_; /* sessions that may be able to take a task, each once */
 };
 
 } // namespace civitas::flow

@@ -362,46 +362,68 @@ void abort_everywhere()
 
 /* --- afterwards --- */
 
-int cached_like(remote::Session *session)
+/* How many sessions a transaction leaves to the next one, by address. Nothing may fail any more
+ * here, so there is room for so many addresses; those beyond share a count. */
+struct Kept
 {
-	struct Count
+	static constexpr int MOST = 128;
+	TimestampTz now;
+	int addresses;
+	remote::Session *first[MOST]; /* stands for its address: it is kept */
+	int count[MOST];
+};
+
+/* The count of the session's address; new ones begin with it. */
+int& kept_like(Kept *kept, remote::Session *session)
+{
+	int index = 0;
+	while (index < kept->addresses &&
+		   (remote::port(kept->first[index]) != remote::port(session) ||
+			strcmp(remote::host(kept->first[index]), remote::host(session)) != 0))
+		index++;
+	if (index == kept->addresses)
 	{
-		remote::Session *session;
-		int before;
-		bool reached;
-	} count = {session, 0, false};
-	remote::for_each_session(
-		[](remote::Session *visited, void *argument) {
-			Count *counting = static_cast<Count *>(argument);
-			if (visited == counting->session)
-				counting->reached = true;
-			if (!counting->reached && remote::port(visited) == remote::port(counting->session) &&
-				strcmp(remote::host(visited), remote::host(counting->session)) == 0)
-				counting->before++;
-		},
-		&count);
-	return count.before;
+		if (index == Kept::MOST)
+			return kept->count[Kept::MOST - 1];
+		kept->first[index] = session;
+		kept->count[index] = 0;
+		kept->addresses++;
+	}
+	return kept->count[index];
+}
+
+void keep_or_close(remote::Session *session, Kept *kept)
+{
+	remote::set_claimed(session, false);
+	const bool usable = !remote::failed(session) && !remote::busy(session) &&
+						remote::connected_at(session) != 0 &&
+						PQtransactionStatus(remote::connection(session)) == PQTRANS_IDLE;
+	const bool too_old =
+		max_cached_lifetime >= 0 &&
+		TimestampDifferenceExceeds(remote::connected_at(session), kept->now, max_cached_lifetime);
+	if (!usable || too_old || max_cached_sessions <= 0 || remote::wanted_by_others(session))
+	{
+		remote::close(session);
+		return;
+	}
+	int& count = kept_like(kept, session);
+	if (count >= max_cached_sessions)
+		remote::close(session);
+	else
+		count++;
 }
 
 /* Closes what is broken, too many or too old; the rest waits for the next transaction. */
 void trim_cache()
 {
-	TimestampTz now = GetCurrentTransactionStopTimestamp();
+	Kept kept;
+	kept.now = GetCurrentTransactionStopTimestamp();
+	kept.addresses = 0;
 	remote::for_each_session(
 		[](remote::Session *session, void *argument) {
-			remote::set_claimed(session, false);
-			const bool usable = !remote::failed(session) && !remote::busy(session) &&
-								remote::connected_at(session) != 0 &&
-								PQtransactionStatus(remote::connection(session)) == PQTRANS_IDLE;
-			const bool too_old = max_cached_lifetime >= 0 &&
-								 TimestampDifferenceExceeds(remote::connected_at(session),
-															*static_cast<TimestampTz *>(argument),
-															max_cached_lifetime);
-			if (!usable || too_old || cached_like(session) >= max_cached_sessions ||
-				remote::wanted_by_others(session))
-				remote::close(session);
+			keep_or_close(session, static_cast<Kept *>(argument));
 		},
-		&now);
+		&kept);
 }
 
 void end_transaction()

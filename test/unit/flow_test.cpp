@@ -109,6 +109,61 @@ TEST(Flow, ExistingSessionIsUsedAtOnce)
 	EXPECT_EQ(wait_time(flow.get(), 5000), 10);
 }
 
+TEST(Flow, IdleSessionsShareTasksThatCameBeforeAndAfterThem)
+{
+	FlowPtr flow = make(8);
+	const int node = add_node(flow.get());
+	const int first = add_session(flow.get(), node, true);
+	tasks_on(flow.get(), 2, {node});
+	const int second = add_session(flow.get(), node, true);
+	tasks_on(flow.get(), 2, {node});
+	start(flow.get(), 0);
+	const std::vector<Action> all = actions(flow.get());
+	ASSERT_EQ(all.size(), 2U);
+	EXPECT_EQ(all[0].session, first);
+	EXPECT_EQ(all[1].session, second);
+	task_done(flow.get(), all[1].task, 1);
+	task_done(flow.get(), all[0].task, 1);
+	const std::vector<Action> rest = actions(flow.get());
+	ASSERT_EQ(rest.size(), 2U);
+	EXPECT_EQ(rest[0].session, second);
+	EXPECT_EQ(rest[1].session, first);
+}
+
+/* They were looked at before and had nothing to do. */
+TEST(Flow, TasksOfALostNodeFindTheIdleSessionsOfAnother)
+{
+	FlowPtr flow = make(8);
+	const int lost = add_node(flow.get());
+	const int other = add_node(flow.get());
+	const int session = add_session(flow.get(), lost, false);
+	const int one = add_session(flow.get(), other, true);
+	const int two = add_session(flow.get(), other, true);
+	tasks_on(flow.get(), 3, {lost, other});
+	start(flow.get(), 0);
+	ASSERT_EQ(actions(flow.get()).size(), 1U);
+	session_lost(flow.get(), session, false, 1);
+	tick(flow.get(), 100);
+	std::set<int> used;
+	std::vector<int> running;
+	while (!finished(flow.get()))
+	{
+		for (const Action& action : actions(flow.get()))
+		{
+			if (action.kind == ActionKind::Open)
+				session_failed(flow.get(), action.session, 100);
+			if (action.kind != ActionKind::Assign)
+				continue;
+			used.insert(action.session);
+			running.push_back(action.task);
+		}
+		ASSERT_FALSE(running.empty());
+		task_done(flow.get(), running.back(), 100);
+		running.pop_back();
+	}
+	EXPECT_EQ(used, (std::set<int>{one, two}));
+}
+
 TEST(Flow, SlowStartOpensOneMoreEachInterval)
 {
 	FlowPtr flow = make_begun(3, 20);
