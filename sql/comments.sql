@@ -94,7 +94,7 @@ COMMENT ON FUNCTION pg_catalog.citus_add_local_table_to_metadata(regclass,boolea
 COMMENT ON FUNCTION pg_catalog.truncate_local_data_after_distributing_table(regclass) IS
 	'Deletes the rows that a distributed table''s own, local storage still has from the time before it was distributed.';
 COMMENT ON FUNCTION pg_catalog.get_shard_id_for_distribution_column(regclass,"any") IS
-	'The shard that holds rows with a value in the distribution column.';
+	'The shard that holds rows with a value, or NULL, in the distribution column.';
 COMMENT ON FUNCTION pg_catalog.citus_table_size(regclass) IS
 	'Disk space of all placements of a table, in bytes, without indexes.';
 COMMENT ON FUNCTION pg_catalog.citus_relation_size(regclass) IS
@@ -284,7 +284,7 @@ COMMENT ON VIEW pg_catalog.citus_stat_statements IS
 COMMENT ON FUNCTION pg_catalog.citus_split_shard_by_split_points(bigint,text[],integer[],citus.shard_transfer_mode) IS
 	'Cuts a shard, and those of the tables colocated with it, into several. A split point is the last hash of a new shard, so n points make n + 1 shards; node_ids says where each goes, in hash order; where the shard has several placements the first of each goes there unless that node has one already, the others stay where they are. The old shards are dropped later.';
 COMMENT ON FUNCTION pg_catalog.isolate_tenant_to_new_shard(regclass,"any",text,citus.shard_transfer_mode) IS
-	'Gives one value of the distribution column (and what has the same hash) a shard of its own, on the node where it is, and returns that shard. cascade_option ''CASCADE'' is needed where other tables are colocated: their shards are cut as well.';
+	'Gives one value of the distribution column, or NULL (and what has the same hash) a shard of its own, on the node where it is, and returns that shard. cascade_option ''CASCADE'' is needed where other tables are colocated: their shards are cut as well.';
 COMMENT ON FUNCTION citus_internal.merge_once(bigint) IS
 	'True, or the error that MERGE would change a row a second time.';
 COMMENT ON FUNCTION citus_internal.hold_snapshot(bigint) IS

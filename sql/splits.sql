@@ -8,7 +8,7 @@ CREATE FUNCTION pg_catalog.citus_split_shard_by_split_points(
 CREATE FUNCTION pg_catalog.isolate_tenant_to_new_shard(
         table_name regclass, tenant_id "any", cascade_option text DEFAULT '',
         shard_transfer_mode citus.shard_transfer_mode DEFAULT 'auto') RETURNS bigint
-    LANGUAGE C STRICT VOLATILE
+    LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'isolate_tenant_to_new_shard';
 
 -- Called by the coordinator on all nodes, in its transaction, as the user who must own the table.

@@ -119,12 +119,6 @@ SELECT create_distributed_table('triggered', 'a');
 SELECT create_distributed_table('pointing', 'a');
 SELECT create_distributed_table('crossing', 'x');
 
--- NULL in the distribution column of rows that are there already
-INSERT INTO good VALUES (1, 'x'), (NULL, 'y');
-SELECT create_distributed_table('good', 'a');
-SELECT count(*) FROM good;
-SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = 'good'::regclass;
-
 -- rights
 CREATE ROLE bad_input_user;
 GRANT USAGE ON SCHEMA bad_input TO bad_input_user;

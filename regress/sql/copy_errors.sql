@@ -52,8 +52,8 @@ SELECT fail($$printf '1,1,a\n2,1000,b\n'$$, 'FORMAT csv');
 SELECT fail($$printf '1,1,a\n2,,b\n'$$, 'FORMAT csv');
 SELECT fail($$printf '1,1,a\n2,2,b\n1,1,c\n'$$, 'FORMAT csv');
 SELECT fail($$(seq 1 3000 | awk '{print $1 ",5,x"}'; echo 7,5,x)$$, 'FORMAT csv');
--- no value to distribute by
-SELECT fail($$printf '1,1,a\n,2,b\n'$$, 'FORMAT csv') OFFSET 1;
+-- no value to distribute by is none
+SELECT fail($$printf ',2,a\n,,b\n'$$, 'FORMAT csv');
 -- too few and too many fields
 SELECT fail($$printf '1,1,a\n2,2\n'$$, 'FORMAT csv');
 SELECT fail($$printf '1,1,a\n2,2,b,c\n'$$, 'FORMAT csv');
@@ -70,7 +70,7 @@ SELECT fail($$printf '1\t1\ta\\\nb\\\nc\n1\t2\tx\n1\tx\ty\n'$$, 'FORMAT text');
 SELECT fail($$printf '1,1,a\n2,1001,b\n'$$, 'FORMAT csv, NULL ''x''');
 COPY spread FROM PROGRAM $$printf '1,1,a\n2,1001,b\n'$$ WITH (FORMAT csv) WHERE k > 0;
 COPY spread FROM PROGRAM $$printf '1,1,a\n2,x,b\n'$$ WITH (FORMAT csv) WHERE k > 0;
-COPY spread (n, t) FROM PROGRAM $$printf '1,a\n2,b\n'$$ CSV;
+COPY spread (n, t) FROM PROGRAM $$printf '1,a\n1000,b\n'$$ CSV;
 -- the statement itself
 COPY spread (k, nothing) FROM PROGRAM 'true';
 COPY spread (k, k) FROM PROGRAM 'true';

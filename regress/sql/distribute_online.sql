@@ -141,6 +141,8 @@ CREATE TABLE nulls (x int, y int);
 ALTER TABLE nulls REPLICA IDENTITY FULL;
 INSERT INTO nulls VALUES (1, 1), (NULL, 2);
 SELECT create_distributed_table_concurrently('nulls', 'x');
+SELECT * FROM nulls WHERE x IS NULL;
+SELECT undistribute_table('nulls');
 SELECT citus_add_local_table_to_metadata('nulls');
 SELECT create_distributed_table_concurrently('nulls', 'x');
 SELECT undistribute_table('nulls');

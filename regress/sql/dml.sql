@@ -75,8 +75,9 @@ INSERT INTO items (id, name) VALUES (1, 'again') ON CONFLICT (id) DO UPDATE SET 
 -- Errors keep their code and their names.
 \set VERBOSITY sqlstate
 INSERT INTO items (id, name) VALUES (NULL, 'x');
-\set VERBOSITY default
+\set VERBOSITY terse
 INSERT INTO items (name) VALUES ('x');
+\set VERBOSITY default
 INSERT INTO items (id) VALUES (1);
 INSERT INTO items (id, price) VALUES (50, -1);
 INSERT INTO items (id, name) VALUES (51, 'fine'), (52, 'fine'), (1, 'not');

@@ -38,10 +38,13 @@ INSERT INTO "Odd ""name""" VALUES ('It''s', 1), (E'back\\slash', 2), ('ünï', 3
 UPDATE "Odd ""name""" SET "select" = 7 WHERE "The key" = 'It''s' RETURNING *;
 SELECT "The key", "select" FROM "Odd ""name""" ORDER BY 2;
 
--- refused before anything changed
+-- without a key
+\set VERBOSITY terse
 INSERT INTO t (v) VALUES (1);
 INSERT INTO t DEFAULT VALUES;
 INSERT INTO t (k, v) VALUES (NULL, 1);
+\set VERBOSITY default
+-- refused before anything changed
 INSERT INTO t (k) VALUES (1) ON CONFLICT (k) DO UPDATE SET k = 5;
 \set VERBOSITY terse
 INSERT INTO t VALUES (1);

@@ -62,7 +62,9 @@ DELETE FROM a WHERE k > 100000;
 INSERT INTO r SELECT k, v FROM l WHERE k BETWEEN 2001 AND 2002 RETURNING k;
 -- errors: nothing stays
 INSERT INTO a (k) SELECT i FROM generate_series(60000, 60010) i UNION ALL SELECT 1;
+\set VERBOSITY terse
 INSERT INTO a (k) SELECT NULL FROM generate_series(1, 2);
+\set VERBOSITY default
 INSERT INTO a (k) SELECT 60000 / (i - 5) FROM generate_series(1, 10) i;
 SELECT count(*) FROM a WHERE k >= 60000;
 -- transactions
@@ -113,7 +115,9 @@ INSERT INTO d (k, v) SELECT k, v || 'x' FROM b ON CONFLICT (k) DO UPDATE SET v =
 INSERT INTO d (k, v) SELECT 2005, max(v) FROM b WHERE k < 100 RETURNING k, v, n;
 INSERT INTO d (k) SELECT k FROM b WHERE k = 5;
 INSERT INTO d (k, v) SELECT b.k + 3000, b.v FROM r LEFT JOIN b ON b.k = r.k WHERE r.k = 1;
+\set VERBOSITY terse
 INSERT INTO d (k, v) SELECT b.k, b.v FROM r LEFT JOIN b ON b.k = r.k + 5000;
+\set VERBOSITY default
 \set QUIET on
 SELECT count(*), sum(n), max(v), count(DISTINCT at), count(DISTINCT u) = count(*) AS different FROM d;
 SELECT * FROM b x WHERE NOT EXISTS (SELECT FROM d WHERE d.k = x.k AND d.v = x.v || 'x');

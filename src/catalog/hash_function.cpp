@@ -172,8 +172,8 @@ void check_hash_function(Oid type, Oid collation, const char *name)
 char *hash_value_sql(const char *column, const char *function)
 {
 	pg::Str sql;
-	sql.raw("citus_internal.hash_value(").ident(column).raw(", ").literal(function);
-	return sql.ch(')').c_str();
+	sql.raw("COALESCE(citus_internal.hash_value(").ident(column).raw(", ").literal(function);
+	return sql.raw("), ").num(NULL_HASH).ch(')').c_str();
 }
 
 void check_new_operator_class(Oid operator_class)

@@ -155,13 +155,11 @@ PGDLLEXPORT Datum get_shard_id_for_distribution_column(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("finding the shard of a value is only supported for hash-distributed and "
 						"reference tables")));
-	if (PG_ARGISNULL(1))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("distribution value cannot be NULL for tables other than reference "
-							   "tables")));
-	const Datum value =
-		distribution_value(table, PG_GETARG_DATUM(1), get_fn_expr_argtype(fcinfo->flinfo, 1));
-	const int index = shard_index_of_hash(table, hash_value(table, value));
+	const bool is_null = PG_ARGISNULL(1);
+	const Datum value = is_null ? Datum{0}
+								: distribution_value(table, PG_GETARG_DATUM(1),
+													 get_fn_expr_argtype(fcinfo->flinfo, 1));
+	const int index = shard_index_of_value(table, value, is_null);
 	PG_RETURN_INT64(table.shards[index].shard_id);
 }
 
@@ -179,7 +177,7 @@ PG_FUNCTION_INFO_V1(citus_internal_is_in_hash_range);
 PGDLLEXPORT Datum citus_internal_is_in_hash_range(PG_FUNCTION_ARGS)
 {
 	tested_rows++;
-	const int32 hash = PG_ARGISNULL(0) ? 0 : hash_argument(fcinfo);
+	const int32 hash = PG_ARGISNULL(0) ? NULL_HASH : hash_argument(fcinfo);
 	PG_RETURN_BOOL(hash >= PG_GETARG_INT32(2) && hash <= PG_GETARG_INT32(3));
 }
 

@@ -604,6 +604,11 @@ int32 hash_value(const Table& table, Datum value)
 	return DatumGetInt32(FunctionCall1Coll(table.hash_finfo, table.distribution_collation, value));
 }
 
+int shard_index_of_value(const Table& table, Datum value, bool is_null)
+{
+	return shard_index_of_hash(table, is_null ? NULL_HASH : hash_value(table, value));
+}
+
 int shard_index_of_hash(const Table& table, int32 hash)
 {
 	if (table.uniform)

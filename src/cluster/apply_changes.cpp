@@ -21,6 +21,7 @@
 #include "change_stream.h"
 #include "civitas/catalog/hash_function.h"
 #include "civitas/catalog/nodes.h"
+#include "civitas/catalog/tables.h"
 #include "civitas/pg/str.h"
 #include "civitas/shard/hash_range.h"
 #include "civitas/txn/transaction.h"
@@ -223,13 +224,10 @@ int target_of(const Route& route, std::span<const ChangeValue> row,
 		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
 						errmsg("a change does not tell the value of the distribution column \"%s\"",
 							   route.table->columns[route.hash_column])));
-	if (value->kind == ChangeValue::Kind::Null)
-		ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION),
-						errmsg("the distribution column \"%s\" of table %s was set to NULL",
-							   route.table->columns[route.hash_column], route.table->name)));
 	bool is_null;
 	const Datum key = value_of(route, *value, route.hash_column, &is_null);
-	const int32 hash = DatumGetInt32(FunctionCall1Coll(route.hash, route.collation, key));
+	const int32 hash = is_null ? catalog::NULL_HASH
+							   : DatumGetInt32(FunctionCall1Coll(route.hash, route.collation, key));
 	const auto is_in = [hash](const shard::HashRange& range) {
 		return hash >= range.min && hash <= range.max;
 	};

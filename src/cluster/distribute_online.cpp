@@ -86,24 +86,6 @@ const catalog::Node& this_node()
 	return *node;
 }
 
-/* Rows without a value of the distribution column belong nowhere. Those that come later are noticed
- * when they follow. */
-void check_no_nulls(const ddl::OnlinePlan& plan)
-{
-	if (!plan.column_is_null)
-		return;
-	const Oid relid = linitial_oid(plan.tables);
-	pg::Str sql;
-	sql.raw("SELECT EXISTS (SELECT FROM ");
-	sql.qualified(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
-	sql.raw(" WHERE ").ident(plan.column).raw(" IS NULL)");
-	if (strcmp(run_as_owner_on_node(local_node(), sql.c_str()), "f") != 0)
-		ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION),
-						errmsg("table \"%s\" has rows in which the distribution column \"%s\" is "
-							   "NULL",
-							   get_rel_name(relid), plan.column)));
-}
-
 /* DDL that got in between the plan and the lock. */
 void hold_definitions(const ddl::OnlinePlan& plan)
 {
@@ -196,7 +178,6 @@ void fill(const ddl::OnlinePlan& plan, Transfers transfers, Replication *replica
 {
 	start_publishing(replication);
 	hold_definitions(plan);
-	check_no_nulls(plan);
 	CIVITAS_DEBUG_POINT("online_published");
 	constexpr const char *TABLES[] = {"table"};
 	make_parts(plan, transfers, TABLES);

@@ -406,14 +406,19 @@ PGDLLEXPORT Datum citus_split_shard_by_split_points(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(isolate_tenant_to_new_shard);
 PGDLLEXPORT Datum isolate_tenant_to_new_shard(PG_FUNCTION_ARGS)
 {
+	/* The tenant may be NULL. */
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
+		PG_RETURN_NULL();
 	begin();
 	const Table& table = catalog::get_table(PG_GETARG_OID(0));
 	catalog::require_sound(table);
 	check_table(table);
 	check_cascade(table, text_to_cstring(PG_GETARG_TEXT_PP(2)));
-	const Datum tenant = catalog::distribution_value(table, PG_GETARG_DATUM(1),
-													 get_fn_expr_argtype(fcinfo->flinfo, 1));
-	const int32 hash = catalog::hash_value(table, tenant);
+	int32 hash = catalog::NULL_HASH;
+	if (!PG_ARGISNULL(1))
+		hash = catalog::hash_value(
+			table, catalog::distribution_value(table, PG_GETARG_DATUM(1),
+											   get_fn_expr_argtype(fcinfo->flinfo, 1)));
 	const int index = catalog::shard_index_of_hash(table, hash);
 	int32 points[2];
 	int piece;

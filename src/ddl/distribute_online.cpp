@@ -88,13 +88,6 @@ static void refuse_local_metadata(Oid relid)
 				 errhint("Use create_distributed_table(), or undistribute_table() first.")));
 }
 
-static bool may_be_null(Oid relid, const char *column)
-{
-	return pg::sql_text(psprintf("SELECT 1 FROM pg_attribute WHERE attrelid = %u AND attnum = %d "
-								 "AND NOT attnotnull",
-								 relid, get_attnum(relid, column))) != nullptr;
-}
-
 OnlinePlan plan_online(const DistributeRequest& request)
 {
 	open_for_distribution(request.relid, RowExclusiveLock);
@@ -111,7 +104,6 @@ OnlinePlan plan_online(const DistributeRequest& request)
 		const DistributionColumn column = check_distribution_column(request.relid, request.column);
 		plan.column_type = column.type;
 		plan.column_collation = column.collation;
-		plan.column_is_null = may_be_null(request.relid, request.column);
 	}
 	check_tables(plan.tables, request.column);
 	plan.joins = join_colocation(request.relid, distribution, request.with, request.shard_count > 0,

@@ -212,8 +212,7 @@ char *number_sql(const catalog::Table& table)
 	return sql.raw("}'::pg_catalog.int4[])").c_str();
 }
 
-/* SQL that is true of rows for this node, and of those without a hash, which are an error; null:
- * all. */
+/* SQL that is true of rows for this node; null: all. */
 char *condition_sql(const catalog::Table& table, const char *number)
 {
 	pg::Str sql;
@@ -261,9 +260,8 @@ void take_binary_row(const Gathering& gathering, StringInfo data, int at)
 	if (data->len - at < static_cast<int>(sizeof(fields) + sizeof(length)))
 		refuse_row();
 	memcpy(&length, data->data + at + sizeof(fields), sizeof(length));
-	if (static_cast<int32>(pg_ntoh32(static_cast<uint32>(length))) < 0)
-		executor::raise_null_distribution_value(*gathering.table);
-	if (data->len - at < NUMBER_END)
+	if (static_cast<int32>(pg_ntoh32(static_cast<uint32>(length))) < 0 ||
+		data->len - at < NUMBER_END)
 		refuse_row();
 	memcpy(&number, data->data + at + sizeof(fields) + sizeof(length), sizeof(number));
 	number = static_cast<int32>(pg_ntoh32(static_cast<uint32>(number)));
@@ -277,8 +275,6 @@ void take_binary_row(const Gathering& gathering, StringInfo data, int at)
 void take_text_row(const Gathering& gathering, StringInfo data)
 {
 	char *rest;
-	if (data->data[0] == '\\')
-		executor::raise_null_distribution_value(*gathering.table);
 	const long number = strtol(data->data, &rest, 10);
 	if (*rest != '\t')
 		refuse_row();

@@ -130,11 +130,8 @@ static int shard_of_fields(const CopySource *source, char **fields)
 				 strcmp(text, from->opts.null_print) == 0)
 			text = nullptr;
 	}
-	if (text == nullptr)
-		raise_null_distribution_value(*source->table);
-
-	const Datum value = parse_field(source, index + 1, text);
-	return catalog::shard_index_of_hash(*source->table, catalog::hash_value(*source->table, value));
+	const Datum value = text == nullptr ? Datum{0} : parse_field(source, index + 1, text);
+	return catalog::shard_index_of_value(*source->table, value, text == nullptr);
 }
 
 /*

@@ -66,7 +66,7 @@ char *partition_key(ScanState *state, const Execution *execution)
 	if (execution->anchor == nullptr || execution->anchor->kind != catalog::TableKind::Hash)
 		return nullptr;
 	if (query->pruning == plan::Pruning::Keys && list_length(state->prune_keys) == 1 &&
-		!linitial_int(query->key_is_array))
+		linitial_int(query->key_kinds) == static_cast<int>(plan::KeyKind::Equals))
 		return key_text(state, *static_cast<const Evaluator *>(linitial(state->prune_keys)));
 	if (list_length(state->rows) != 1 || query->distribution_position < 0)
 		return nullptr;

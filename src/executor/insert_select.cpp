@@ -194,8 +194,9 @@ static bool is_first_match(InsertSelectState *state, TupleTableSlot *slot)
 	if (OidIsValid(query->anchor) && query->distribution_position >= 0)
 	{
 		const catalog::Table& table = catalog::get_table(query->anchor);
-		const Datum key = slot->tts_values[query->distribution_position];
-		row.shard_index = catalog::shard_index_of_hash(table, catalog::hash_value(table, key));
+		row.shard_index =
+			catalog::shard_index_of_value(table, slot->tts_values[query->distribution_position],
+										  slot->tts_isnull[query->distribution_position]);
 	}
 	if (query->tableoid_position >= 0)
 		row.partition = DatumGetObjectId(slot->tts_values[query->tableoid_position]);
@@ -278,12 +279,9 @@ static bool moves_away(const plan::RemoteQuery *query, TupleTableSlot *slot)
 {
 	const catalog::Table& table = catalog::get_table(query->anchor);
 	slot_getallattrs(slot);
-	/* NULL belongs to no shard: the INSERT says so. */
-	if (slot->tts_isnull[query->moved_position])
-		return true;
 	const auto shard = [&](int position) {
-		return catalog::shard_index_of_hash(table,
-											catalog::hash_value(table, slot->tts_values[position]));
+		return catalog::shard_index_of_value(table, slot->tts_values[position],
+											 slot->tts_isnull[position]);
 	};
 	return shard(query->distribution_position) != shard(query->moved_position);
 }

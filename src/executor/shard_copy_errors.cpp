@@ -58,22 +58,6 @@ char *original_context(ShardCopy *copy, const Batch *batch, const char *context)
 	return out.c_str();
 }
 
-void raise_null_distribution_value(const catalog::Table& table)
-{
-	const char *column = catalog::distribution_column_name(table);
-	const char *name = get_rel_name(table.relid);
-	ereport(ERROR,
-			(errcode(ERRCODE_NOT_NULL_VIOLATION),
-			 errmsg("null value in distribution column \"%s\" of relation \"%s\" is not allowed",
-					column, name),
-			 errdetail("The value of this column decides which shard holds the row."),
-			 err_generic_string(PG_DIAG_SCHEMA_NAME,
-								get_namespace_name(get_rel_namespace(table.relid))),
-			 err_generic_string(PG_DIAG_TABLE_NAME, name),
-			 err_generic_string(PG_DIAG_COLUMN_NAME, column)));
-	pg_unreachable();
-}
-
 static char *field_of(const PGresult *result, int code)
 {
 	const char *value = PQresultErrorField(result, code);

@@ -140,7 +140,7 @@ void wait_for_streams(ShardCopy *copy, size_t bytes);
 void write_local_batch(ShardCopy *copy, Batch *batch);
 
 /* shard_copy_errors.cpp */
-/* 23502 with the table and column. */
+/* What a node said of a batch, as an error about the client's line. */
 [[noreturn]] void raise_batch_error(ShardCopy *copy, Stream *stream, Batch *batch,
 									PGresult *result);
 /* The context of a failed shard COPY with the table's name and the client's line number. In

@@ -184,10 +184,9 @@ static int shard_of_slot(ShardCopy *copy, TupleTableSlot *slot)
 	if (copy->table->kind != catalog::TableKind::Hash)
 		return 0;
 	const int attribute = encoder->distribution_attribute - 1;
-	if (attribute < 0 || slot->tts_isnull[attribute])
-		raise_null_distribution_value(*copy->table);
-	return catalog::shard_index_of_hash(
-		*copy->table, catalog::hash_value(*copy->table, slot->tts_values[attribute]));
+	const bool is_null = attribute < 0 || slot->tts_isnull[attribute];
+	return catalog::shard_index_of_value(*copy->table,
+										 is_null ? Datum{0} : slot->tts_values[attribute], is_null);
 }
 
 void shard_copy_slot_line(ShardCopy *copy, TupleTableSlot *slot, int64 line_number)

@@ -246,19 +246,6 @@ void place_tasks(Execution *execution, pg::Vec<Task>& models)
 
 /* --- INSERT .. VALUES ------------------------------------------------------------------------- */
 
-[[noreturn]] void raise_null_key(const Execution *execution)
-{
-	const plan::RemoteQuery *query = execution->query;
-	const char *column = get_attname(query->anchor, execution->anchor->distribution_attno, false);
-	ereport(ERROR,
-			(errcode(ERRCODE_NOT_NULL_VIOLATION),
-			 errmsg("null value in distribution column \"%s\" of relation \"%s\" is not allowed",
-					column, get_rel_name(query->anchor)),
-			 errdetail("The value of this column decides which shard holds the row."),
-			 err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(query->anchor)),
-			 err_generic_string(PG_DIAG_COLUMN_NAME, column)));
-}
-
 /* A row of the INSERT, evaluated. */
 struct Row
 {
@@ -302,13 +289,9 @@ Row evaluate_row(ScanState *state, Execution *execution, List *expressions)
 	const plan::RemoteQuery *query = execution->query;
 	row.shard_index = 0;
 	if (execution->anchor && is_hash(*execution->anchor) && query->distribution_position >= 0)
-	{
-		if (row.nulls[query->distribution_position])
-			raise_null_key(execution);
-		row.shard_index = catalog::shard_index_of_hash(
-			*execution->anchor,
-			catalog::hash_value(*execution->anchor, row.datums[query->distribution_position]));
-	}
+		row.shard_index = catalog::shard_index_of_value(*execution->anchor,
+														row.datums[query->distribution_position],
+														row.nulls[query->distribution_position]);
 	return row;
 }
 
@@ -502,12 +485,16 @@ pg::Vec<int> prune(ScanState *state, const catalog::Table& table)
 		ListCell *cell;
 		foreach (cell, state->prune_keys)
 		{
+			const auto kind = static_cast<plan::KeyKind>(
+				list_nth_int(query->key_kinds, foreach_current_index(cell)));
 			bool isnull;
 			const Datum value =
 				evaluate(*static_cast<const Evaluator *>(lfirst(cell)), econtext, &isnull);
-			if (isnull)
+			if (kind == plan::KeyKind::IsNull)
+				indexes.push(catalog::shard_index_of_value(table, 0, true));
+			else if (isnull)
 				continue;
-			if (list_nth_int(query->key_is_array, foreach_current_index(cell)))
+			else if (kind == plan::KeyKind::AnyOf)
 				add_array_keys(indexes, table, value);
 			else
 				add_key(indexes, table, value);

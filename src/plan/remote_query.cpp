@@ -49,7 +49,7 @@ void for_each_field(Query& a, Other& b, Visit visit)
 	visit("pieces", a.pieces, b.pieces);
 	visit("holes", a.holes, b.holes);
 	visit("parameter_types", a.parameter_types, b.parameter_types);
-	visit("key_is_array", a.key_is_array, b.key_is_array);
+	visit("key_kinds", a.key_kinds, b.key_kinds);
 	visit("insert_columns", a.insert_columns, b.insert_columns);
 	visit("insert_types", a.insert_types, b.insert_types);
 	visit("merge_columns", a.merge_columns, b.merge_columns);

@@ -112,7 +112,7 @@ RemoteRel *make_leaf(PlannerInfo *root, RelOptInfo *rel, Index index, const Rang
 	bool nothing;
 	remote->pruning = plan::Pruning::All;
 	if (find_prune_keys(table, rel->baserestrictinfo, index, &remote->prune_keys,
-						&remote->key_is_array, &nothing))
+						&remote->key_kinds, &nothing))
 		remote->pruning = nothing ? plan::Pruning::Nothing : plan::Pruning::Keys;
 	return remote;
 }

@@ -8,7 +8,7 @@
  *            the node that routes its rows.
  *
  * The rewriter has put defaults into the target list. The distribution column is always among the
- * columns, as NULL when the statement leaves it out, so that the executor can say what is wrong.
+ * columns, as NULL when the statement leaves it out: that decides the shard, too.
  */
 #include "internal.h"
 

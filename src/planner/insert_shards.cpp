@@ -185,7 +185,7 @@ PlannedStmt *plan_insert_shards(Query *query, List *columns, const Facts& facts,
 		remote->tier = plan::Tier::Router;
 		remote->pruning = plan::Pruning::Keys;
 		keys = list_make1(expression_planner(placement.key));
-		remote->key_is_array = list_make1_int(false);
+		remote->key_kinds = list_make1_int(static_cast<int>(placement.key_kind));
 	}
 	Parameters parameters;
 	Query *shipped = castNode(

@@ -129,6 +129,7 @@ struct Placement
 	const char *reason; /* where not ok */
 	const catalog::Table *anchor;
 	Expr *key; /* of the anchor's distribution type; null = every shard group */
+	plan::KeyKind key_kind;
 	bool nothing;
 };
 
@@ -145,16 +146,18 @@ Placement place_merge(Query *query, List *keys);
 /* The value of an equality with a column, as the distribution column's type; null where that may
  * fail. *nothing: no value of the type equals it. */
 Expr *key_expression(const catalog::Table& table, Expr *value, bool *nothing);
+/* IS NULL that is true of NULL only: of a row, it asks about the fields. */
+bool is_null_test(const NullTest *test);
 /* Whether the operator is the type's own equality, the one that shards are made by. */
 bool is_hash_equality(Oid op, Oid type, Oid collation);
 
 /*
  * Keys that a table's rows must have by AND-ed clauses over range table index varno: fills keys and
- * key_is_array. False where the clauses do not restrict the distribution column. *nothing: no row
+ * key_kinds. False where the clauses do not restrict the distribution column. *nothing: no row
  * can match.
  */
 bool find_prune_keys(const catalog::Table& table, List *clauses, Index varno, List **keys,
-					 List **key_is_array, bool *nothing);
+					 List **key_kinds, bool *nothing);
 
 /* --- plan_node.cpp ---------------------------------------------------------------------------- */
 

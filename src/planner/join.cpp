@@ -113,7 +113,7 @@ void take_pruning(RemoteRel *to, const RemoteRel *from)
 {
 	to->pruning = from->pruning;
 	to->prune_keys = from->prune_keys;
-	to->key_is_array = from->key_is_array;
+	to->key_kinds = from->key_kinds;
 }
 
 Node *join_tree(const RemoteRel *outer, const RemoteRel *inner, JoinType type, List *on)
@@ -172,7 +172,7 @@ RemoteRel *join_relations(const RemoteRel *outer, const RemoteRel *inner, JoinTy
 		result->from = join_tree(outer, inner, type, on);
 		result->quals = above;
 		result->pruning = plan::Pruning::All;
-		result->prune_keys = result->key_is_array = NIL;
+		result->prune_keys = result->key_kinds = NIL;
 		return result;
 	case JOIN_SEMI:
 	case JOIN_ANTI: {

@@ -160,7 +160,7 @@ PlannedStmt *plan_shard_groups(Query *query, const Facts& facts, const catalog::
 	bool nothing;
 	if (find_prune_keys(target,
 						make_ands_implicit(reinterpret_cast<Expr *>(query->jointree->quals)),
-						query->resultRelation, &keys, &remote->key_is_array, &nothing))
+						query->resultRelation, &keys, &remote->key_kinds, &nothing))
 		remote->pruning = nothing ? plan::Pruning::Nothing : plan::Pruning::Keys;
 	ListCell *cell;
 	foreach (cell, keys)

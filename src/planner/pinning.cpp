@@ -79,6 +79,7 @@ struct Scope
 	Level *level;
 	bool all;		   /* every column of the level */
 	Bitmapset *inside; /* else those of these range table entries */
+	Node *from;		   /* the part of FROM whose rows it is asked of */
 };
 
 void gather_query(Gatherer& g, Query *query, Level *parent);
@@ -196,6 +197,48 @@ void gather_equality(Gatherer& g, Node *left, Node *right, Oid op, Oid collation
 				 value_number(g, reinterpret_cast<Expr *>(value))});
 }
 
+/* Range table indexes whose columns an outer join may make NULL. */
+Bitmapset *nullable_relations(Node *node)
+{
+	Bitmapset *result = nullptr;
+	if (IsA(node, FromExpr))
+	{
+		ListCell *cell;
+		foreach (cell, castNode(FromExpr, node)->fromlist)
+			result = bms_add_members(result, nullable_relations(static_cast<Node *>(lfirst(cell))));
+	}
+	else if (IsA(node, JoinExpr))
+	{
+		JoinExpr *join = castNode(JoinExpr, node);
+		result = bms_union(nullable_relations(join->larg), nullable_relations(join->rarg));
+		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)
+			result = bms_add_members(result, deparse::range_table_references(join->rarg));
+		if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
+			result = bms_add_members(result, deparse::range_table_references(join->larg));
+	}
+	return result;
+}
+
+/* column IS NULL, of a table's own column: one that an outer join may make NULL says nothing. */
+void gather_null_test(Gatherer& g, const NullTest *test, const Scope& scope)
+{
+	Level *level = nullptr;
+	const Var *var = is_null_test(test)
+						 ? resolve_column(reinterpret_cast<Node *>(test->arg), scope.level, &level)
+						 : nullptr;
+	if (var == nullptr || !in_scope(scope, level, var) ||
+		rt_fetch(var->varno, level->query->rtable)->rtekind != RTE_RELATION ||
+		bms_is_member(var->varno, nullable_relations(scope.from)))
+		return;
+	/* It stands for NULL, which as a constant is equal to nothing. */
+	NullTest *value = makeNode(NullTest);
+	value->arg = reinterpret_cast<Expr *>(makeNullConst(var->vartype, -1, var->varcollid));
+	value->nulltesttype = IS_NULL;
+	value->location = -1;
+	g.pins.push({column_number(g, level->query, var->varno, var->varattno),
+				 value_number(g, reinterpret_cast<Expr *>(value))});
+}
+
 /* column IN (SELECT other ...) among AND-ed conditions: the column equals one row's value. */
 void gather_in_sublink(Gatherer& g, SubLink *link, const Scope& scope)
 {
@@ -240,6 +283,8 @@ void gather_condition(Gatherer& g, Node *node, const Scope& scope)
 		gather_equality(g, static_cast<Node *>(linitial(op->args)),
 						static_cast<Node *>(lsecond(op->args)), op->opno, op->inputcollid, scope);
 	}
+	else if (IsA(node, NullTest))
+		gather_null_test(g, castNode(NullTest, node), scope);
 	else if (IsA(node, SubLink))
 		gather_in_sublink(g, castNode(SubLink, node), scope);
 }
@@ -252,7 +297,7 @@ void gather_jointree(Gatherer& g, Node *node, Level *level)
 		ListCell *cell;
 		foreach (cell, from->fromlist)
 			gather_jointree(g, static_cast<Node *>(lfirst(cell)), level);
-		gather_condition(g, from->quals, {level, true, nullptr});
+		gather_condition(g, from->quals, {level, true, nullptr, node});
 	}
 	else if (IsA(node, JoinExpr))
 	{
@@ -260,13 +305,16 @@ void gather_jointree(Gatherer& g, Node *node, Level *level)
 		gather_jointree(g, join->larg, level);
 		gather_jointree(g, join->rarg, level);
 		if (join->jointype == JOIN_INNER)
-			gather_condition(g, join->quals, {level, false, deparse::range_table_references(node)});
+			gather_condition(g, join->quals,
+							 {level, false, deparse::range_table_references(node), node});
 		else if (join->jointype == JOIN_LEFT)
-			gather_condition(g, join->quals,
-							 {level, false, deparse::range_table_references(join->rarg)});
+			gather_condition(
+				g, join->quals,
+				{level, false, deparse::range_table_references(join->rarg), join->rarg});
 		else if (join->jointype == JOIN_RIGHT)
-			gather_condition(g, join->quals,
-							 {level, false, deparse::range_table_references(join->larg)});
+			gather_condition(
+				g, join->quals,
+				{level, false, deparse::range_table_references(join->larg), join->larg});
 	}
 }
 
@@ -411,6 +459,8 @@ Expr *fold(Expr *value, ParamListInfo params)
 /* Index of the shard of a constant key; -1 where it is not known before execution. */
 int constant_shard(const catalog::Table& table, Expr *value, ParamListInfo params)
 {
+	if (IsA(value, NullTest))
+		return catalog::shard_index_of_value(table, 0, true);
 	bool nothing = false;
 	Expr *key = key_expression(table, fold(value, params), &nothing);
 	if (key)
@@ -437,6 +487,11 @@ void find_table_values(Gatherer& g, pg::Vec<route::SpreadTable>& spread)
 }
 
 } // namespace
+
+bool is_null_test(const NullTest *test)
+{
+	return test->nulltesttype == IS_NULL && !test->argisrow;
+}
 
 bool is_hash_equality(Oid op, Oid type, Oid collation)
 {
@@ -543,9 +598,14 @@ static Placement decide_one_shard(Gatherer& g, ParamListInfo params)
 		if (spread[i].one_shard)
 			return refused("it uses single-shard tables together with hash-distributed ones");
 	}
-	placement.key = key_expression(*placement.anchor,
-								   fold(static_cast<Expr *>(list_nth(g.values, value)), nullptr),
-								   &placement.nothing);
+	Expr *expr = static_cast<Expr *>(list_nth(g.values, value));
+	if (IsA(expr, NullTest))
+	{
+		placement.key = reinterpret_cast<NullTest *>(expr)->arg;
+		placement.key_kind = plan::KeyKind::IsNull;
+		return placement;
+	}
+	placement.key = key_expression(*placement.anchor, fold(expr, nullptr), &placement.nothing);
 	if (placement.key == nullptr && !placement.nothing)
 		return refused("the distribution column is compared to a value of another type");
 	return placement;
@@ -603,28 +663,6 @@ Placement place_on_target_shards(Query *query)
 	const int target = find_target(g, query);
 	return target < 0 ? refused("its target is not a distributed table")
 					  : decide_target_shards(g, target);
-}
-
-/* Range table indexes whose columns an outer join may make NULL. */
-static Bitmapset *nullable_relations(Node *node)
-{
-	Bitmapset *result = nullptr;
-	if (IsA(node, FromExpr))
-	{
-		ListCell *cell;
-		foreach (cell, castNode(FromExpr, node)->fromlist)
-			result = bms_add_members(result, nullable_relations(static_cast<Node *>(lfirst(cell))));
-	}
-	else if (IsA(node, JoinExpr))
-	{
-		JoinExpr *join = castNode(JoinExpr, node);
-		result = bms_union(nullable_relations(join->larg), nullable_relations(join->rarg));
-		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)
-			result = bms_add_members(result, deparse::range_table_references(join->rarg));
-		if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
-			result = bms_add_members(result, deparse::range_table_references(join->larg));
-	}
-	return result;
 }
 
 /*

@@ -1,8 +1,8 @@
 /*
  * prune.cpp: keys of a table's rows in the conditions over it, for pruning shards.
  *
- * Looks at AND-ed clauses for: column = value, column = ANY (array), and an OR each arm of which
- * has one of these. The first that restricts the distribution column is taken: any of them is a
+ * Looks at AND-ed clauses for: column = value, column = ANY (array), column IS NULL, and an OR each
+ * arm of which has one of these. The first that restricts the distribution column is taken: any of them is a
  * superset of the shards needed.
  */
 #include "internal.h"
@@ -28,7 +28,7 @@ struct Keys
 	const catalog::Table *table;
 	Index varno;
 	List *keys;
-	List *is_array;
+	List *kinds;
 };
 
 bool is_key_column(const Keys& keys, Node *node)
@@ -51,7 +51,7 @@ bool add_key(Keys& keys, Node *value)
 	if (key == nullptr)
 		return false;
 	keys.keys = lappend(keys.keys, key);
-	keys.is_array = lappend_int(keys.is_array, false);
+	keys.kinds = lappend_int(keys.kinds, static_cast<int>(plan::KeyKind::Equals));
 	return true;
 }
 
@@ -92,7 +92,17 @@ bool add_any(Keys& keys, const ScalarArrayOpExpr *any)
 		 !IsBinaryCoercible(element, getBaseType(keys.table->distribution_type))))
 		return false;
 	keys.keys = lappend(keys.keys, array);
-	keys.is_array = lappend_int(keys.is_array, true);
+	keys.kinds = lappend_int(keys.kinds, static_cast<int>(plan::KeyKind::AnyOf));
+	return true;
+}
+
+bool add_null(Keys& keys, const NullTest *test)
+{
+	if (!is_null_test(test) || !is_key_column(keys, reinterpret_cast<Node *>(test->arg)))
+		return false;
+	keys.keys = lappend(keys.keys, makeNullConst(keys.table->distribution_type, -1,
+												 keys.table->distribution_collation));
+	keys.kinds = lappend_int(keys.kinds, static_cast<int>(plan::KeyKind::IsNull));
 	return true;
 }
 
@@ -103,6 +113,8 @@ bool add_clause(Keys& keys, Node *clause)
 		return add_clause(keys, reinterpret_cast<Node *>(castNode(RestrictInfo, clause)->clause));
 	if (IsA(clause, OpExpr))
 		return add_equality(keys, castNode(OpExpr, clause));
+	if (IsA(clause, NullTest))
+		return add_null(keys, castNode(NullTest, clause));
 	if (IsA(clause, ScalarArrayOpExpr))
 		return add_any(keys, castNode(ScalarArrayOpExpr, clause));
 	if (is_andclause(clause))
@@ -111,7 +123,7 @@ bool add_clause(Keys& keys, Node *clause)
 		{
 			Keys attempt = keys;
 			attempt.keys = list_copy(keys.keys);
-			attempt.is_array = list_copy(keys.is_array);
+			attempt.kinds = list_copy(keys.kinds);
 			if (add_clause(attempt, static_cast<Node *>(lfirst(cell))))
 			{
 				keys = attempt;
@@ -133,9 +145,9 @@ bool add_clause(Keys& keys, Node *clause)
 } // namespace
 
 bool find_prune_keys(const catalog::Table& table, List *clauses, Index varno, List **keys,
-					 List **key_is_array, bool *nothing)
+					 List **key_kinds, bool *nothing)
 {
-	*keys = *key_is_array = NIL;
+	*keys = *key_kinds = NIL;
 	*nothing = false;
 	if (table.kind != catalog::TableKind::Hash || table.damage != nullptr)
 		return false;
@@ -146,7 +158,7 @@ bool find_prune_keys(const catalog::Table& table, List *clauses, Index varno, Li
 		if (!add_clause(attempt, static_cast<Node *>(lfirst(cell))))
 			continue;
 		*keys = attempt.keys;
-		*key_is_array = attempt.is_array;
+		*key_kinds = attempt.kinds;
 		*nothing = attempt.keys == NIL;
 		return true;
 	}

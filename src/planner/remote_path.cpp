@@ -393,7 +393,7 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 			remote->target = plan::Target::AllReplicas;
 	}
 	remote->pruning = relation->pruning;
-	remote->key_is_array = relation->key_is_array;
+	remote->key_kinds = relation->key_kinds;
 	remote->anchor = relation->anchor->relid;
 	remote->pieces = text.pieces;
 	remote->holes = text.holes;

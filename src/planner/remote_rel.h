@@ -37,7 +37,7 @@ struct RemoteRel
 	Node *from;		   /* RangeTblRef or JoinExpr (rtindex 0: numbered when the query is built) */
 	List *quals;	   /* AND-ed, bare clauses, shippable */
 	List *prune_keys;
-	List *key_is_array;
+	List *key_kinds;
 	plan::Pruning pruning;
 	double input_rows; /* rows that the nodes read, for costs */
 

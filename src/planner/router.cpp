@@ -111,7 +111,7 @@ PlannedStmt *plan_router(Query *query, const Facts& facts, ParamListInfo params,
 		{
 			remote->pruning = plan::Pruning::Keys;
 			prune_keys = list_make1(expression_planner(placement.key));
-			remote->key_is_array = list_make1_int(false);
+			remote->key_kinds = list_make1_int(static_cast<int>(placement.key_kind));
 		}
 	}
 	remote->read_only = query->commandType == CMD_SELECT && !facts.locks && !facts.sharded_writes &&

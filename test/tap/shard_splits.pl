@@ -142,6 +142,35 @@ is(split_while_keys_change('k <= 100 AND long IS NULL'), '', '... and the split 
 is($cluster->sql(q{SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = 'renamed'::regclass}), 2, '... once');
 is(ShardTraffic::leftovers_of($cluster, 'renamed'), '', 'nothing is left behind');
 
+# NULL is a key, too: it belongs into the new shard that holds hash 0.
+$cluster->sql(q{
+	CREATE TABLE nulled (k int, v int);
+	ALTER TABLE nulled REPLICA IDENTITY FULL;
+	CREATE TABLE nulled_model (k int, v int);
+	SELECT create_distributed_table('nulled', 'k', shard_count => 1, colocate_with => 'none');
+	INSERT INTO nulled SELECT CASE WHEN i % 3 > 0 THEN i END, i FROM generate_series(1, 90) i;
+	INSERT INTO nulled_model SELECT * FROM nulled;
+});
+{
+	my $shard = $cluster->sql(q{SELECT shardid FROM pg_dist_shard WHERE logicalrelid = 'nulled'::regclass});
+	my $run = ShardTraffic::start_at($cluster, 'move_caught_up',
+		"SELECT citus_split_shard_by_split_points($shard, ARRAY['-1', '1000000'], ARRAY[$nodes[1], $nodes[2], $nodes[0]], 'auto')");
+	for my $table (qw(nulled nulled_model))
+	{
+		$cluster->sql("INSERT INTO $table VALUES (NULL, 1000), (1000, NULL), (NULL, NULL)");
+		$cluster->sql("UPDATE $table SET k = NULL WHERE v % 3 = 1");
+		$cluster->sql("UPDATE $table SET k = v + 500 WHERE k IS NULL AND v % 9 = 0");
+		$cluster->sql("UPDATE $table SET v = v + 1 WHERE k IS NULL");
+		$cluster->sql("DELETE FROM $table WHERE k IS NULL AND v % 5 = 0");
+	}
+	ShardTraffic::let_go($cluster, $run);
+	is($run->{err}, '', 'a split while keys become NULL and others succeeds');
+	my $rows = 'SELECT count(*), md5(string_agg(t::text, NULL ORDER BY t)) FROM';
+	is($cluster->sql("$rows nulled t"), $cluster->sql("$rows nulled_model t"), '... with all rows');
+	is($cluster->sql("$rows nulled t WHERE k IS NULL"), $cluster->sql("$rows nulled_model t WHERE k IS NULL"), '... NULLs where they are looked for');
+	is($cluster->sql(q{SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = 'nulled'::regclass}), 3, '... in three shards');
+}
+
 # --- shards with two placements -------------------------------------------------------------------------
 
 $cluster->sql(q{

@@ -27,7 +27,8 @@ char *hash_function_name(const Table& table);
 /* 55000 unless this node means the same by the type's hash. */
 void check_hash_function(Oid type, Oid collation, const char *name);
 
-/* "citus_internal.hash_value(column, 'name')" for a node with shards of the table. */
+/* "COALESCE(citus_internal.hash_value(column, 'name'), hash of NULL)" for a node with shards of the
+ * table. */
 char *hash_value_sql(const char *column, const char *function);
 
 /* An operator class has been made: 55000 where it would be the one that some table's distribution

@@ -113,6 +113,10 @@ const Table **get_tables_at_once(Oid first, const List *others);
 int32 hash_value(const Table& table, Datum value);
 /* A value of any type as one of the distribution column's: as it is, or through its text form. */
 Datum distribution_value(const Table& table, Datum value, Oid type);
+/* NULLs are in the shard that holds this hash. */
+inline constexpr int32 NULL_HASH = 0;
+/* Index of the shard that holds a value of the distribution column, also NULL; XX001 as below. */
+int shard_index_of_value(const Table& table, Datum value, bool is_null);
 /* Index of the shard that holds a hash; raises XX001 when the metadata has no such range. */
 int shard_index_of_hash(const Table& table, int32 hash);
 

@@ -59,7 +59,6 @@ struct OnlinePlan
 	const char *column; /* null: one shard takes all rows */
 	Oid column_type;
 	Oid column_collation;
-	bool column_is_null;		  /* the column may be NULL in rows that are there */
 	pg::Vec<PlannedShard> shards; /* of each of the tables */
 	bool joins;					  /* an existing colocation group */
 	const char *with;

@@ -48,13 +48,10 @@ uint64 shard_copy_finish(ShardCopy *copy);
 
 /* For callers with Datums: columns name what the (not dropped) fields of the row are, in order.
  * Encodes a slot as a binary tuple (text for types without binary I/O) and routes it by the
- * distribution column; 23502 when that is null. Use with begin_rows; freeze is COPY's. */
+ * distribution column. Use with begin_rows; freeze is COPY's. */
 ShardCopy *shard_copy_begin_rows(const catalog::Table& table, List *columns, TupleDesc row_type,
 								 bool freeze = false);
 void shard_copy_slot(ShardCopy *copy, TupleTableSlot *slot);
-
-/* 23502: the column that decides about the shard is NULL. */
-[[noreturn]] void raise_null_distribution_value(const catalog::Table& table);
 
 /* The session is wanted for a statement while copies are running (a default's function may query):
  * waits until no batch is in flight on it. The copy goes on when it next has the session to itself.

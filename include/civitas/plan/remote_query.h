@@ -58,9 +58,7 @@ enum class Target : int
 /*
  * Pruning, for Target::ShardGroups.
  *   All       every shard group
- *   Keys      the union of the shards of all prune_keys: each an expression of the distribution
- *             column's type, or, where key_is_array says so, of an array of it. NULL keys match
- *             nothing.
+ *   Keys      the union of the shards of all prune_keys, by their KeyKind. NULL keys match nothing.
  *   Nothing   no shard can match (WHERE false): the query still runs, on one shard, when it must
  *             return a row (aggregates without GROUP BY in the remote SQL); else nothing runs.
  *   Routed    INSERT: each row decides, by the value at distribution_position of its row.
@@ -71,6 +69,14 @@ enum class Pruning : int
 	Keys = 1,
 	Nothing = 2,
 	Routed = 3
+};
+
+/* What a prune key is an expression for. */
+enum class KeyKind : int
+{
+	Equals = 0, /* of the distribution column's type: that value */
+	AnyOf = 1,	/* of an array of it: any of its values */
+	IsNull = 2	/* a constant that stands for nothing: the shard of NULL */
 };
 
 struct RemoteQuery
@@ -109,7 +115,7 @@ struct RemoteQuery
 					VALUES rows */
 	List *parameter_types; /* oid list: type to declare for $n; a user-defined type is sent as text
 							  with a cast in the SQL */
-	List *key_is_array;	   /* int list, one per prune key */
+	List *key_kinds;	   /* int list of KeyKind, one per prune key */
 	List *insert_columns;  /* String nodes: columns of an INSERT, in row order */
 	List *insert_types;	   /* oid list: their types */
 	/* Where each task's rows are sorted and all of them are to be: what by, in order. Columns of
