@@ -287,8 +287,8 @@ Expr *partition_oid(const Var *var, Oid relid)
 	{
 		const int index = foreach_current_index(cell);
 		const Oid partition = lfirst_oid(cell);
-		names[index] = CStringGetTextDatum(quote_qualified_identifier(
-			get_namespace_name(get_rel_namespace(partition)), get_rel_name(partition)));
+		names[index] = CStringGetTextDatum(
+			shell_name(get_namespace_name(get_rel_namespace(partition)), get_rel_name(partition)));
 		oids[index] = ObjectIdGetDatum(partition);
 	}
 	const auto constant = [](Oid type, Datum value) {
@@ -534,6 +534,11 @@ bool is_sharded_rte(const RangeTblEntry *rte)
 {
 	return rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_COMPOSITE_TYPE &&
 		   rte->relkind != RELKIND_VIEW && is_sharded(rte->relid);
+}
+
+char *shell_name(const char *schema, const char *name)
+{
+	return psprintf("%zu.%s.%s", strlen(schema), schema, name);
 }
 
 Oid row_left_function()

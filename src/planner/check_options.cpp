@@ -9,6 +9,7 @@
 #include "internal.h"
 
 #include "civitas/catalog/logical_names.h"
+#include "civitas/deparse/query_template.h"
 #include "civitas/pg/columns.h"
 
 CIVITAS_PG_BEGIN
@@ -268,8 +269,8 @@ PGDLLEXPORT Datum citus_shell_oid(PG_FUNCTION_ARGS)
 	if (name == nullptr)
 		PG_RETURN_NULL();
 	const char *logical = civitas::catalog::logical_name(name);
-	const char *wanted = quote_qualified_identifier(get_namespace_name(get_rel_namespace(shard)),
-													logical ? logical : name);
+	const char *wanted = civitas::deparse::shell_name(get_namespace_name(get_rel_namespace(shard)),
+													  logical ? logical : name);
 	Datum *names;
 	Datum *oids;
 	int count;

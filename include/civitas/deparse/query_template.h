@@ -38,6 +38,9 @@ Bitmapset *range_table_references(Node *jointree);
  */
 inline constexpr int VALUES_MARKER = 60001;
 
+/* How citus_internal.shell_oid() is told tables: schema and name as one text that no setting of
+ * either node (quote_all_identifiers) changes. */
+char *shell_name(const char *schema, const char *name);
 /* citus_internal.row_left(): the one function that is given the tableoid of the shard itself. */
 Oid row_left_function();
 

@@ -49,3 +49,10 @@ SELECT (l2).last, row_to_json(l2), l2 = l2, l2 IS NULL FROM l2 JOIN o ON o.k = l
 SELECT count(l2), max(l2::text) FROM (SELECT l2 FROM l2 JOIN t ON t.k = l2.k FOR UPDATE) s(l2);
 UPDATE l2 SET last = l2::text FROM t WHERE t.k = l2.k AND t.n < 3 RETURNING l2, l2.last, t.v;
 DELETE FROM l2 USING t WHERE t.k = l2.k AND t.n = 4 RETURNING l2, (SELECT count(*) FROM l);
+-- names are printed in another way
+SET quote_all_identifiers = on;
+SELECT tableoid::regclass, count(*) FROM pt GROUP BY 1;
+UPDATE pt SET v = (SELECT max(id) FROM o WHERE o.k = pt.k) WHERE k < 9;
+DELETE FROM pt WHERE k > (SELECT count(*) - 3 FROM o) RETURNING tableoid::regclass, k, v;
+RESET quote_all_identifiers;
+SELECT * FROM pt;
