@@ -251,4 +251,18 @@ UPDATE ref SET v = 3 WHERE k = 1;
 SELECT mode, count(*) > 1 AS each_replica FROM citus_locks WHERE locktype = 'advisory' AND objsubid = 22 GROUP BY 1;
 ROLLBACK;
 
+-- A statement that is a transaction of its own is not committed on the node before what its functions have done here.
+CREATE TABLE here (id int UNIQUE DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO here VALUES (1);
+CREATE FUNCTION twice() RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO here VALUES (1); RETURN 7; END $$;
+INSERT INTO t VALUES (6000, twice());
+INSERT INTO t SELECT 6001, twice();
+UPDATE t SET v = twice() WHERE k = 1;
+UPDATE t SET v = 7 WHERE k = 1 RETURNING twice();
+DELETE FROM t WHERE k = 1 AND v <> twice();
+WITH here_too AS (INSERT INTO here VALUES (1)) UPDATE t SET v = 7 WHERE k = 1;
+PREPARE change(int) AS UPDATE t SET v = $1 WHERE k = 1;
+EXECUTE change(twice());
+SELECT k, v FROM t WHERE k = 1 OR v = 7 OR k >= 6000;
+
 DROP SCHEMA semantics CASCADE;

@@ -66,7 +66,9 @@ bool can_run_outside_transaction(const Execution *execution)
 		return false;
 	if (execution->query->read_only)
 		return true;
-	return execution->sole_node && execution->tasks.size() == 1 && !execution->tasks[0].local;
+	/* The values of a statement are known by now; a function that made one may have written. */
+	return execution->sole_node && execution->tasks.size() == 1 && !execution->tasks[0].local &&
+		   !txn::local_end_can_fail();
 }
 
 /* The row context and the decoder are made when the first remote row arrives. */

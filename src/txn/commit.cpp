@@ -3,12 +3,14 @@
  *
  * Before the local commit (errors are welcome, they abort everything):
  *   nobody wrote                  COMMIT everywhere
- *   one session wrote, not here   its COMMIT is the commit
+ *   one session wrote, and        its COMMIT is the commit
+ *   nothing here can fail
  *   else                          PREPARE TRANSACTION on all that wrote, in parallel;
  *                                 COMMIT on those that read;
  *                                 a record for each prepared part goes into pg_dist_transaction
  *
- * The local commit makes the records durable: from there on the transaction is committed.
+ * The local commit makes the records durable: from there on the transaction is committed. What can
+ * still fail here until then: local_end.cpp.
  *
  * After it (nothing may raise):
  *   COMMIT PREPARED in parallel. What is not reached is left to recovery.
@@ -232,14 +234,15 @@ void commit_before_local()
 	if (!current.used)
 		return;
 	settle_sessions();
-	const bool local = current.local_write || TransactionIdIsValid(GetTopTransactionIdIfAny());
 	CIVITAS_DEBUG_POINT("before_commit");
-	if (current.writers == 0 || (current.writers == 1 && !local))
+	if (current.writers == 0 || (current.writers == 1 && !local_end_can_fail()))
 	{
 		/* A refused read must keep the writer from committing. */
 		send_commits(Who::Readers);
 		if (XactIsoLevel == XACT_SERIALIZABLE)
 			finish_commits(Who::Readers);
+		if (current.writers == 1)
+			pass_local_checks();
 		send_commits(Who::Writer);
 		finish_commits(Who::Writer);
 		finish_commits(Who::Readers);

@@ -74,6 +74,37 @@ is(ends(1, "UPDATE t SET v = 'z' WHERE k IN ($costs[1], $costs[2])"), 'PREPARE T
 	'rows of the asking node belong to the local transaction');
 is(ends(1, "UPDATE t SET v = 'z' WHERE k = $costs[1]"), '', '... and alone need nobody');
 
+# What can still fail here after a node was told to commit is decided in two phases, too.
+is(ends(0, "UPDATE t SET v = 'y' WHERE k = $costs[0]; NOTIFY changed"), 'PREPARE TRANSACTION COMMIT PREPARED', 'a notification to be sent');
+is(ends(0, "UPDATE t SET v = 'y' WHERE k = $costs[0]; SELECT pg_notify('changed', 'x') WHERE false"), 'COMMIT', '... but not sent');
+is(ends(0, "LISTEN changed; UPDATE t SET v = 'y' WHERE k = $costs[0]"), 'PREPARE TRANSACTION COMMIT PREPARED', 'a channel to listen to');
+is(ends(0, "CREATE TEMP TABLE mine (v text) ON COMMIT DROP; UPDATE t SET v = 'y' WHERE k = $costs[0]"),
+	'PREPARE TRANSACTION COMMIT PREPARED', 'a temporary table to be dropped');
+is(ends(0, "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM pg_dist_node; UPDATE t SET v = 'y' WHERE k = $costs[0]"), 'COMMIT',
+	'serializable: its check is made first');
+
+# The notifications of transactions queue up in the order of their commits, by a lock that lasts to the end of each: one
+# that waits for it can be refused, when its commit has begun.
+{
+	my @k = (next_keys(), next_keys());
+	$cluster->prepare_to_hold;
+	my $first = $cluster->session(0);
+	$first->feed("SET citus.debug_point = 'committed:wait';\nBEGIN; INSERT INTO t VALUES ($k[0], 'a'), ($k[1], 'b'); NOTIFY changed; COMMIT;");
+	$cluster->wait_for_point('committed');
+	for my $statements ("BEGIN; INSERT INTO t VALUES ($k[2], 'c'); NOTIFY changed; COMMIT;",
+		"INSERT INTO t VALUES ($k[2], 'c' || pg_notify('changed', 'x'));")
+	{
+		my ($code, $out, $err) = $cluster->try(0, "SET lock_timeout = 100; $statements");
+		like($err, qr/ERROR:  55P03/, "refused in its commit: $statements");
+		is(rows($k[2]), 0, '... is rolled back on the node, too');
+	}
+	$cluster->let_go;
+	$first->finish;
+	is(rows(@k), 2, 'the transaction that it waited for is committed');
+	ok($cluster->wait_until('nothing is prepared', sub { $cluster->prepared_transactions == 0 }), 'nothing left prepared');
+	$cluster->sql('SELECT recover_prepared_transactions()');
+}
+
 # --- the coordinator crashes at each step ----------------------------------------------------------
 
 for my $case (

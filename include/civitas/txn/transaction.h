@@ -94,6 +94,12 @@ void note_local_write();
 bool statement_is_whole_transaction();
 
 /*
+ * Whether this transaction has done something here, beside what other nodes did for it, that its
+ * commit can fail at: a part on another node must not be committed before it then.
+ */
+bool local_end_can_fail();
+
+/*
  * This backend is about to wait for others that are no part of its transaction but may wait for it:
  * as a distributed transaction it can be chosen to end a deadlock.
  */
