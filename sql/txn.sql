@@ -71,3 +71,9 @@ CREATE FUNCTION citus_internal.lock_shard_groups(relation regclass, groups bigin
     RETURNS void
     LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'citus_internal_lock_shard_groups';
+
+-- Whether the value of a setting is told to the other nodes; null: the table of settings has no row for it.
+CREATE FUNCTION citus_internal.setting_travels(name text) RETURNS boolean
+    LANGUAGE c STRICT IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_setting_travels';
+REVOKE ALL ON FUNCTION citus_internal.setting_travels(text) FROM PUBLIC;

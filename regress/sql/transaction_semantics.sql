@@ -161,46 +161,46 @@ SELECT count(*) FROM t;
 COMMIT;
 
 -- SET LOCAL reaches the nodes where that is wanted.
-CREATE TABLE checked (k int PRIMARY KEY, v text CHECK (v <> coalesce(current_setting('my.forbidden', true), '')));
+CREATE TABLE checked (k int PRIMARY KEY, v text CHECK (v <> current_setting('work_mem')));
 SELECT create_distributed_table('checked', 'k', shard_count => 4);
 INSERT INTO checked VALUES (1, 'a'), (2, 'a'), (3, 'a'), (4, 'a');
 SHOW citus.propagate_set_commands;
 BEGIN;
-SET LOCAL my.forbidden = 'b';
-UPDATE checked SET v = 'b';
+SET LOCAL work_mem = '2001kB';
+UPDATE checked SET v = '2001kB';
 ROLLBACK;
 SET citus.propagate_set_commands = local;
 BEGIN;
-UPDATE checked SET v = 'b' WHERE k = 1;
-SET LOCAL my.forbidden = 'b';
+UPDATE checked SET v = '2001kB' WHERE k = 1;
+SET LOCAL work_mem = '2001kB';
 SAVEPOINT s;
-UPDATE checked SET v = 'b' WHERE k = 1;
+UPDATE checked SET v = '2001kB' WHERE k = 1;
 ROLLBACK TO s;
-UPDATE checked SET v = 'b' WHERE k = 2;
+UPDATE checked SET v = '2001kB' WHERE k = 2;
 ROLLBACK TO s;
 UPDATE checked SET v = 'c';
-SET LOCAL my.forbidden = 'd';
-UPDATE checked SET v = 'b';
+SET LOCAL work_mem = '2004kB';
+UPDATE checked SET v = '2001kB';
 SAVEPOINT sub;
-UPDATE checked SET v = 'd';
+UPDATE checked SET v = '2004kB';
 -- What a savepoint undoes here is undone there, and the rest stays.
 ROLLBACK TO s;
-UPDATE checked SET v = 'd';
+UPDATE checked SET v = '2004kB';
 SAVEPOINT sub;
-UPDATE checked SET v = 'b';
+UPDATE checked SET v = '2001kB';
 ROLLBACK TO sub;
 SAVEPOINT kept;
-SET LOCAL my.forbidden = 'e';
+SET LOCAL work_mem = '2005kB';
 RELEASE kept;
-UPDATE checked SET v = 'e';
+UPDATE checked SET v = '2005kB';
 ROLLBACK;
 -- Neither the next transaction nor a SET of the session.
 BEGIN;
-UPDATE checked SET v = 'e';
-SET my.forbidden = 'f';
-UPDATE checked SET v = 'f';
+UPDATE checked SET v = '2005kB';
+SET work_mem = '2006kB';
+UPDATE checked SET v = '2006kB';
 ROLLBACK;
-RESET my.forbidden;
+RESET work_mem;
 RESET citus.propagate_set_commands;
 
 -- PREPARE TRANSACTION is refused before anything is lost.

@@ -54,6 +54,31 @@ install_packages() {
 	return $status
 }
 
+# Makes the missing ones among the locales "$@" (like de_DE.UTF-8) known to this machine, as root or through sudo.
+# They come from the definitions of Debian's package "locales".
+make_locales() {
+	local name known missing=() sudo=()
+	known=$(locale -a)
+	for name in "$@"; do
+		grep -qixF "${name/UTF-8/utf8}" <<<"$known" || missing+=("$name")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	if [ "$(id -u)" != 0 ]; then
+		if ! command -v sudo >/dev/null; then
+			echo "these locales are missing and this user cannot make them: ${missing[*]}" >&2
+			for name in "${missing[@]}"; do
+				echo "ask an administrator to run: localedef --no-archive -i ${name%%.*} -f UTF-8 $name" >&2
+			done
+			return 1
+		fi
+		sudo=(sudo)
+	fi
+	echo "making locales: ${missing[*]}"
+	for name in "${missing[@]}"; do
+		"${sudo[@]}" localedef --no-archive -i "${name%%.*}" -f UTF-8 "$name" || return 1
+	done
+}
+
 # Whether nobody listens on any of the COUNT tcp ports of 127.0.0.1 from PORT on.
 ports_are_free() {
 	perl -MIO::Socket::INET -e '

@@ -9,21 +9,34 @@ CIVITAS_PG_END
 
 namespace civitas::pg {
 
-GucSource setting_source(const char *name)
+config_generic *find_setting(const char *name)
 {
 #if PG_VERSION_NUM >= 160000
-	const config_generic *setting = find_option(name, false, true, 0);
-	return setting != nullptr ? setting->source : PGC_S_DEFAULT;
+	return find_option(name, false, true, 0);
+#else
+	for (config_generic *setting : all_settings())
+		if (pg_strcasecmp(setting->name, name) == 0)
+			return setting;
+	return nullptr;
+#endif
+}
+
+std::span<config_generic *const> all_settings()
+{
+	int count;
+#if PG_VERSION_NUM >= 160000
+	config_generic **settings = get_guc_variables(&count);
 #else
 	config_generic **settings = get_guc_variables();
-	const int count = GetNumConfigOptions();
-	for (int i = 0; i < count; i++)
-	{
-		if (strcmp(settings[i]->name, name) == 0)
-			return settings[i]->source;
-	}
-	return PGC_S_DEFAULT;
+	count = GetNumConfigOptions();
 #endif
+	return {settings, static_cast<size_t>(count)};
+}
+
+GucSource setting_source(const char *name)
+{
+	const config_generic *setting = find_setting(name);
+	return setting != nullptr ? setting->source : PGC_S_DEFAULT;
 }
 
 } // namespace civitas::pg

@@ -6,6 +6,9 @@
  * is no user time-out: the other node may leave rows unread for long (a cursor), and it would take
  * that for a loss.
  *
+ * What the configuration, the role or the database would have a client's session do does not hold either:
+ * the asking node says what a transaction is, and measures its times.
+ *
  * One system call less for each statement: OpenSSL reads a TLS record in two steps, its header and
  * its body. In these sessions it may read ahead instead: the server asks OpenSSL before it waits
  * for the socket, so what was read ahead is never overlooked. In the sessions that this node opens
@@ -14,6 +17,8 @@
 #include "civitas/pg/server.h"
 
 #include "session_state.h"
+
+#include "civitas/pg/compat.h"
 
 /* Port keeps its layout without it; with it the header wants Kerberos's own headers. */
 #undef ENABLE_GSS
@@ -51,6 +56,13 @@ void authenticated(Port *port, int status)
 	set("tcp_keepalives_idle", "15");
 	set("tcp_keepalives_interval", "5");
 	set("tcp_keepalives_count", "3");
+	for (const char *timeout : {"statement_timeout", "idle_in_transaction_session_timeout",
+								"idle_session_timeout", "transaction_timeout"})
+		if (pg::find_setting(timeout) != nullptr)
+			set(timeout, "0");
+	set("default_transaction_isolation", "read committed");
+	set("default_transaction_read_only", "off");
+	set("default_transaction_deferrable", "off");
 #ifdef USE_OPENSSL
 	if (port->ssl_in_use)
 		SSL_set_read_ahead(port->ssl, 1);

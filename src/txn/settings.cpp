@@ -1,32 +1,67 @@
 /*
  * settings.cpp: the session settings that change answers, carried to other nodes.
  *
- * What is in force on a session is remembered by value and compared with this backend's variables
- * before each statement: a few integer comparisons in the usual case. What differs is sent in one
- * SELECT set_config(..).
+ * Which ones: setting_table.cpp. Before each statement the values that they have now are compared with
+ * those of the look before, by type: a few dozen comparisons, no call. Only where one differs the
+ * generation goes up. A session that was told everything of the current generation needs no more; another
+ * one is sent what differs from what it was told, in one SELECT set_config(..).
+ *
+ * Settings with a dot (of extensions, and the application's own) come and go while the session lasts. They
+ * are looked up again when their number changes, or one makes room for another: a name that was only set
+ * becomes a real setting when the library that knows it is loaded. They are sent once they have a value
+ * of their own; after that always, so that RESET arrives, too.
  */
 #include "civitas/pg/server.h"
 
 #include "transaction_state.h"
 
+#include "civitas/pg/compat.h"
 #include "civitas/pg/str.h"
+#include "civitas/pg/vec.h"
 
 CIVITAS_PG_BEGIN
-#include "catalog/namespace.h"
-#include "parser/parser.h"
-#include "storage/proc.h"
-#include "tsearch/ts_cache.h"
-#include "utils/array.h"
-#include "utils/bytea.h"
-#include "utils/float.h"
 #include "utils/guc.h"
-#include "utils/rls.h"
-#include "utils/xml.h"
+#include "utils/guc_tables.h"
+#include "utils/memutils.h"
 CIVITAS_PG_END
 
 namespace civitas::txn {
 
 namespace {
+
+/* A setting's variable, and what it held at the last look. */
+template <typename T> struct Watched
+{
+	const T *variable;
+	T seen;
+};
+using WatchedText = Watched<char *>;
+
+/* A setting by name; sessions remember by its index what they were told. Never removed. */
+struct Named
+{
+	char *name;
+	bool custom; /* with a dot */
+	/* What the server knows of it; null where it is gone. Where in its list it was, for custom ones. */
+	config_generic *record;
+	int slot;
+};
+CIVITAS_SERVER_STATE(Named);
+
+/* All in TopMemoryContext. */
+struct Settings
+{
+	bool known;
+	pg::Vec<Named> named;
+	pg::Vec<Watched<bool>> bools;
+	pg::Vec<Watched<int>> ints;
+	pg::Vec<Watched<double>> reals;
+	pg::Vec<WatchedText> texts;
+	int custom_begin; /* of the custom ones in `named` */
+	int count;		  /* of all settings of the server when they were looked up */
+	uint64 generation;
+};
+Settings *settings;
 
 bool same_text(const char *left, const char *right)
 {
@@ -35,101 +70,219 @@ bool same_text(const char *left, const char *right)
 	return strcmp(left, right) == 0;
 }
 
-void keep_text(char **kept, const char *text, MemoryContext context)
+template <typename T> bool is_as_seen(const Watched<T>& watched)
 {
-	if (same_text(*kept, text))
+	return *watched.variable == watched.seen;
+}
+bool is_as_seen(const WatchedText& watched)
+{
+	return same_text(*watched.variable, watched.seen);
+}
+
+template <typename T> void look(Watched<T> *watched)
+{
+	watched->seen = *watched->variable;
+}
+void look(WatchedText *watched)
+{
+	if (is_as_seen(*watched))
 		return;
-	if (*kept != nullptr)
-		pfree(*kept);
-	*kept = text != nullptr ? MemoryContextStrdup(context, text) : nullptr;
+	char *copy = *watched->variable != nullptr
+					 ? MemoryContextStrdup(TopMemoryContext, *watched->variable)
+					 : nullptr;
+	if (watched->seen != nullptr)
+		pfree(watched->seen);
+	watched->seen = copy;
 }
 
-bool settings_match(const SettingsSnapshot& known)
+void watch(config_generic *record)
 {
-	return known.time_zone == session_timezone && known.date_style == DateStyle &&
-		   known.date_order == DateOrder && known.interval_style == IntervalStyle &&
-		   known.float_digits == extra_float_digits && known.bytea_format == bytea_output &&
-		   known.xml_binary == xmlbinary && known.xml_option == xmloption &&
-		   known.lock_timeout == LockTimeout && known.array_nulls == Array_nulls &&
-		   known.conforming_strings == standard_conforming_strings &&
-		   known.function_bodies == check_function_bodies &&
-		   known.row_level_security == row_security &&
-		   same_text(known.search_path, namespace_search_path) &&
-		   same_text(known.text_search, TSCurrentConfig);
-}
-
-void take_settings(SettingsSnapshot *known, MemoryContext context)
-{
-	keep_text(&known->search_path, namespace_search_path, context);
-	keep_text(&known->text_search, TSCurrentConfig, context);
-	known->time_zone = session_timezone;
-	known->date_style = DateStyle;
-	known->date_order = DateOrder;
-	known->interval_style = IntervalStyle;
-	known->float_digits = extra_float_digits;
-	known->bytea_format = bytea_output;
-	known->xml_binary = xmlbinary;
-	known->xml_option = xmloption;
-	known->lock_timeout = LockTimeout;
-	known->array_nulls = Array_nulls;
-	known->conforming_strings = standard_conforming_strings;
-	known->function_bodies = check_function_bodies;
-	known->row_level_security = row_security;
-}
-
-class SettingList
-{
-public:
-	void add(bool changed, const char *name)
+	switch (record->vartype)
 	{
-		if (!changed)
-			return;
-		const char *value = GetConfigOption(name, true, false);
-		if (value == nullptr)
-			return;
-		text_.raw(text_.empty() ? "SELECT " : ", ")
-			.raw("pg_catalog.set_config(")
-			.literal(name)
-			.raw(", ");
-		text_.literal(value).raw(", false)");
+	case PGC_BOOL:
+		settings->bools.push({reinterpret_cast<config_bool *>(record)->variable, false});
+		break;
+	case PGC_INT:
+		settings->ints.push({reinterpret_cast<config_int *>(record)->variable, 0});
+		break;
+	case PGC_ENUM:
+		settings->ints.push({reinterpret_cast<config_enum *>(record)->variable, 0});
+		break;
+	case PGC_REAL:
+		settings->reals.push({reinterpret_cast<config_real *>(record)->variable, 0});
+		break;
+	case PGC_STRING:
+		settings->texts.push({reinterpret_cast<config_string *>(record)->variable, nullptr});
+		break;
 	}
-	char *text() { return text_.empty() ? nullptr : text_.c_str(); }
+}
 
-private:
-	pg::Str text_;
-};
-CIVITAS_SERVER_STATE(SettingList);
+void name_custom(config_generic *record, int slot)
+{
+	for (int i = settings->custom_begin; i < settings->named.size(); i++)
+	{
+		Named& named = settings->named[i];
+		if (pg_strcasecmp(named.name, record->name) == 0)
+		{
+			named.record = record;
+			named.slot = slot;
+			return;
+		}
+	}
+	settings->named.push({MemoryContextStrdup(TopMemoryContext, record->name), true, record, slot});
+}
+
+/* Watches what there is now. */
+void look_up_settings()
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	if (settings == nullptr)
+	{
+		settings = new (palloc0(sizeof(Settings))) Settings{};
+		const char *name;
+		for (int i = 0; (name = travelling_setting(i)) != nullptr; i++)
+			if (config_generic *record = pg::find_setting(name))
+				settings->named.push({const_cast<char *>(name), false, record, -1});
+		settings->custom_begin = settings->named.size();
+	}
+	settings->known = false;
+	for (int i = settings->custom_begin; i < settings->named.size(); i++)
+		settings->named[i].record = nullptr;
+	for (const WatchedText& text : settings->texts)
+		if (text.seen != nullptr)
+			pfree(text.seen);
+	settings->bools.clear();
+	settings->ints.clear();
+	settings->reals.clear();
+	settings->texts.clear();
+
+	const std::span<config_generic *const> all = pg::all_settings();
+	for (int slot = 0; slot < static_cast<int>(all.size()); slot++)
+	{
+		bool known;
+		config_generic *record = all[slot];
+		if (strchr(record->name, '.') != nullptr && setting_travels(record->name, &known) &&
+			(record->context == PGC_USERSET || record->context == PGC_SUSET))
+			name_custom(record, slot);
+	}
+	for (const Named& named : settings->named)
+		if (named.record != nullptr)
+			watch(named.record);
+	settings->count = static_cast<int>(all.size());
+	settings->known = true;
+	MemoryContextSwitchTo(old);
+}
+
+/* Whether the list of settings is the one that was looked up. */
+bool list_is_current()
+{
+	if (settings == nullptr || !settings->known)
+		return false;
+	const std::span<config_generic *const> all = pg::all_settings();
+	if (static_cast<int>(all.size()) != settings->count)
+		return false;
+	for (int i = settings->custom_begin; i < settings->named.size(); i++)
+	{
+		const Named& named = settings->named[i];
+		if (named.record != nullptr && all[named.slot] != named.record)
+			return false;
+	}
+	return true;
+}
+
+template <typename T> bool any_changed(const pg::Vec<T>& watched)
+{
+	for (const T& one : watched)
+		if (!is_as_seen(one))
+			return true;
+	return false;
+}
+
+template <typename T> void look_at_all(pg::Vec<T>& watched)
+{
+	for (T& one : watched)
+		look(&one);
+}
+
+/* Brings the generation up to date. */
+void compare_with_last_look()
+{
+	const bool current = list_is_current();
+	if (current && !any_changed(settings->ints) && !any_changed(settings->bools) &&
+		!any_changed(settings->texts) && !any_changed(settings->reals))
+		return;
+	if (!current)
+		look_up_settings();
+	settings->generation++;
+	look_at_all(settings->bools);
+	look_at_all(settings->ints);
+	look_at_all(settings->reals);
+	look_at_all(settings->texts);
+}
+
+/* The value to send; null: none. */
+const char *value_of(const Named& named, bool was_told)
+{
+	const config_generic *record = named.record;
+	if (record == nullptr)
+		return was_told ? "" : nullptr;
+	if (!was_told)
+	{
+		if (named.custom && record->source == PGC_S_DEFAULT)
+			return nullptr;
+		/* What only some may set comes from the session; from the configuration each node has it. */
+		if (record->context == PGC_SUSET && record->source < PGC_S_CLIENT)
+			return nullptr;
+	}
+	const char *value = GetConfigOption(named.name, true, false);
+	return value != nullptr || !was_told ? value : "";
+}
+
+/* Makes room for what the session was told of each setting. */
+void reserve_told(Participant *participant)
+{
+	const int count = settings->named.size();
+	if (participant->told_count == count)
+		return;
+	char **told = static_cast<char **>(MemoryContextAllocZero(
+		remote::session_context(participant->session), sizeof(char *) * count));
+	if (participant->told_count > 0)
+	{
+		memcpy(told, participant->told, sizeof(char *) * participant->told_count);
+		pfree(participant->told);
+	}
+	participant->told = told;
+	participant->told_count = count;
+}
 
 } // namespace
 
 char *settings_command(Participant *participant)
 {
-	SettingsSnapshot& known = participant->settings;
+	compare_with_last_look();
 	const bool all = !participant->settings_known;
-	if (!all && settings_match(known))
+	if (!all && participant->settings_generation == settings->generation)
 		return nullptr;
 
-	SettingList list;
-	/* First, so that the other literals are read as they were written. */
-	list.add(all || known.conforming_strings != standard_conforming_strings,
-			 "standard_conforming_strings");
-	list.add(all || known.time_zone != session_timezone, "TimeZone");
-	list.add(all || known.date_style != DateStyle || known.date_order != DateOrder, "DateStyle");
-	list.add(all || known.interval_style != IntervalStyle, "IntervalStyle");
-	list.add(all || known.float_digits != extra_float_digits, "extra_float_digits");
-	list.add(all || known.bytea_format != bytea_output, "bytea_output");
-	list.add(all || known.xml_binary != xmlbinary, "xmlbinary");
-	list.add(all || known.xml_option != xmloption, "xmloption");
-	list.add(all || known.lock_timeout != LockTimeout, "lock_timeout");
-	list.add(all || known.array_nulls != Array_nulls, "array_nulls");
-	list.add(all || known.function_bodies != check_function_bodies, "check_function_bodies");
-	list.add(all || known.row_level_security != row_security, "row_security");
-	list.add(all || !same_text(known.search_path, namespace_search_path), "search_path");
-	list.add(all || !same_text(known.text_search, TSCurrentConfig), "default_text_search_config");
-
-	take_settings(&known, remote::session_context(participant->session));
+	reserve_told(participant);
+	pg::Str command;
+	for (int i = 0; i < settings->named.size(); i++)
+	{
+		const Named& named = settings->named[i];
+		char *told = participant->told[i];
+		const char *value = value_of(named, told != nullptr);
+		if (value == nullptr || (!all && same_text(value, told)))
+			continue;
+		command.raw(command.empty() ? "SELECT " : ", ").raw("pg_catalog.set_config(");
+		command.literal(named.name).raw(", ").literal(value).raw(", false)");
+		participant->told[i] =
+			MemoryContextStrdup(remote::session_context(participant->session), value);
+		if (told != nullptr)
+			pfree(told);
+	}
+	participant->settings_generation = settings->generation;
 	participant->settings_known = true;
-	return list.text();
+	return command.empty() ? nullptr : command.c_str();
 }
 
 } // namespace civitas::txn

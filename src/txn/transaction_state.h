@@ -14,28 +14,6 @@ CIVITAS_PG_END
 
 namespace civitas::txn {
 
-/* The settings of a session that change answers, by value; strings are owned by the snapshot's
- * context. */
-struct SettingsSnapshot
-{
-	const pg_tz *time_zone;
-	int date_style;
-	int date_order;
-	int interval_style;
-	int float_digits;
-	int bytea_format;
-	int xml_binary;
-	int xml_option;
-	int lock_timeout;
-	bool array_nulls;
-	bool conforming_strings;
-	bool function_bodies;
-	bool row_level_security;
-	char *search_path;
-	char *text_search;
-};
-CIVITAS_SERVER_STATE(SettingsSnapshot);
-
 /* Where a session stands on its way to the end of the transaction. */
 enum class Step : uint8
 {
@@ -56,11 +34,14 @@ struct Participant
 	bool broken; /* its transaction cannot be committed any more */
 	Step step;
 
-	bool settings_known; /* `settings` are in force there */
+	bool settings_known; /* what it was told is in force there */
 	/* ... but they were sent in this transaction: undone by a rollback, or by a cancel that came
 	 * before what followed them in the same part of the pipeline had ended. */
 	bool settings_in_doubt;
-	SettingsSnapshot settings;
+	/* What it was told, by value, in the order of settings.cpp; null: nothing. In the session's context. */
+	char **told;
+	int told_count;
+	uint64 settings_generation; /* of settings.cpp when it was told */
 
 	/* Savepoints established there, outermost first; from `released` on they were released here,
 	 * not there yet. */
@@ -148,6 +129,11 @@ void use_held_snapshot(QueryDesc *query);
 /* Before the end of the transaction; and after an error, where it has been given up already. */
 void release_held_snapshot();
 void forget_held_snapshot();
+
+/* setting_table.cpp */
+/* The names, without those with a dot, that travel, in the order in which they are told; null at the end. */
+const char *travelling_setting(int index);
+bool setting_travels(const char *name, bool *known);
 
 /* settings.cpp */
 /* SELECT set_config(...) for what differs on the session; null where nothing does. Marks it as

@@ -59,6 +59,10 @@ extern bool pq_buffer_has_data(void);
 extern int pq_peekbyte(void);
 CIVITAS_PG_END
 
+#include <span>
+
+struct config_generic;
+
 namespace civitas::pg {
 
 /*
@@ -208,6 +212,13 @@ inline JumbleState *jumble_query(Query *query, const char *text)
 
 /* Where the value of a setting comes from; 16 exports the look-up itself. */
 GucSource setting_source(const char *name);
+/* What the server knows of a setting, for good where its name has no dot; null: no such setting. */
+config_generic *find_setting(const char *name);
+/*
+ * All settings. Up to 15 that is the server's own array, which costs nothing to look at; from 16 on it
+ * is put together and sorted for each call, in CurrentMemoryContext.
+ */
+std::span<config_generic *const> all_settings();
 
 /* Number of the current transaction within this backend; 17 moved it into a struct. */
 inline LocalTransactionId local_transaction_id()
