@@ -9,6 +9,7 @@
 #include "civitas/catalog/tables.h"
 #include "civitas/cluster/cluster.h"
 #include "civitas/daemon/maintenance.h"
+#include "civitas/ddl/absent_settings.h"
 #include "civitas/ddl/utility.h"
 #include "civitas/executor/scan.h"
 #include "civitas/pg/server.h"
@@ -51,4 +52,6 @@ void _PG_init(void)
 	civitas::executor::statement_hook = civitas::stats::count_statement;
 	civitas::executor::statements_wanted_hook = civitas::stats::counts_statements;
 	civitas::daemon::maintenance_init();
+	/* After all that have settings: what is not known by now is refused. */
+	civitas::ddl::absent_settings_init();
 }
