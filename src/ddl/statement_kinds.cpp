@@ -11,6 +11,7 @@
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/compat.h"
+#include "replication_checks.h"
 #include "shard_names.h"
 
 CIVITAS_PG_BEGIN
@@ -149,27 +150,6 @@ static List *of_lock(Node *node)
 	return castNode(LockStmt, node)->relations;
 }
 
-static List *of_publication(List *objects)
-{
-	List *relations = NIL;
-	ListCell *cell;
-	foreach (cell, objects)
-		if (lfirst_node(PublicationObjSpec, cell)->pubtable != nullptr)
-			relations =
-				lappend(relations, lfirst_node(PublicationObjSpec, cell)->pubtable->relation);
-	return relations;
-}
-
-static List *of_create_publication(Node *node)
-{
-	return of_publication(castNode(CreatePublicationStmt, node)->pubobjects);
-}
-
-static List *of_alter_publication(Node *node)
-{
-	return of_publication(castNode(AlterPublicationStmt, node)->pubobjects);
-}
-
 static List *of_inheritance(Node *node)
 {
 	return castNode(CreateStmt, node)->inhRelations;
@@ -214,11 +194,6 @@ static bool reindexes_concurrently(Node *node)
 	return false;
 }
 
-static bool adds_to_publication(Node *node)
-{
-	return castNode(AlterPublicationStmt, node)->action != AP_DropObjects;
-}
-
 static bool renames_other_part(Node *node)
 {
 	const ObjectType type = castNode(RenameStmt, node)->renameType;
@@ -242,17 +217,13 @@ static constexpr StatementKind KINDS[] = {
 	{T_RenameStmt, Reach::ShardsThenShell, "ALTER TABLE .. RENAME", of_relation<RenameStmt>,
 	 nullptr, nullptr},
 	{T_AlterObjectSchemaStmt, Reach::ShardsThenShell, "ALTER TABLE .. SET SCHEMA",
-	 of_relation<AlterObjectSchemaStmt>, nullptr, nullptr},
+	 of_relation<AlterObjectSchemaStmt>, nullptr, check_not_published_schema},
 	{T_TruncateStmt, Reach::AllShardsAtOnce, "TRUNCATE", of_truncate, nullptr, nullptr},
 	{T_GrantStmt, Reach::AllShardsAtOnce, "GRANT", of_grant, grants_on_tables, nullptr},
 	{T_VacuumStmt, Reach::OwnTransactions, "VACUUM", of_vacuum, nullptr, nullptr},
 	{T_CommentStmt, Reach::ShellOnly, "COMMENT", of_comment, nullptr, nullptr},
 	{T_LockStmt, Reach::ShellOnly, "LOCK TABLE", of_lock, nullptr, nullptr},
 	{T_CreateStatsStmt, Reach::Refused, "CREATE STATISTICS", of_statistics, nullptr, nullptr},
-	{T_CreatePublicationStmt, Reach::Refused, "CREATE PUBLICATION", of_create_publication, nullptr,
-	 nullptr},
-	{T_AlterPublicationStmt, Reach::Refused, "ALTER PUBLICATION", of_alter_publication,
-	 adds_to_publication, nullptr},
 	{T_ReindexStmt, Reach::Refused, "REINDEX CONCURRENTLY", of_relation<ReindexStmt>,
 	 reindexes_concurrently, nullptr},
 	{T_ReindexStmt, Reach::ShardsThenShell, "REINDEX", of_relation<ReindexStmt>, nullptr, nullptr},

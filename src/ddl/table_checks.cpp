@@ -5,6 +5,7 @@
 #include "civitas/catalog/hash_function.h"
 
 #include "civitas/pg/compat.h"
+#include "replication_checks.h"
 
 CIVITAS_PG_BEGIN
 #include "access/genam.h"
@@ -150,6 +151,7 @@ void check_distributable(Oid relid, bool is_partition)
 		refuse(name, psprintf("The table has a trigger, \"%s\".", trigger));
 	if (OidIsValid(getExtensionOfObject(RelationRelationId, relid)))
 		refuse(name, "The table belongs to an extension.");
+	check_not_replicated(relid);
 	table_close(relation, NoLock);
 	check_expressions(relid);
 }

@@ -18,7 +18,7 @@ namespace civitas::ddl {
 void open_for_distribution(Oid relid, LOCKMODE lock = AccessExclusiveLock);
 
 /* What no table of the metadata may have: inheritance, rules, triggers, row security, an extension
- * as owner. 0A000. 42P16 where the table is in the metadata already. is_partition: the parent is
+ * as owner, publications and subscriptions. 0A000. 42P16 where the table is in the metadata already. is_partition: the parent is
  * being distributed, so a partition is fine. */
 void check_distributable(Oid relid, bool is_partition);
 

@@ -28,6 +28,7 @@
 #include "local_tables.h"
 #include "maintenance.h"
 #include "objects.h"
+#include "replication_checks.h"
 #include "roles.h"
 #include "settings.h"
 #include "shard_names.h"
@@ -385,7 +386,7 @@ static bool is_of_interest(Node *statement)
 		return true;
 	default:
 		return statement_kind(statement) != nullptr || may_change_objects(statement) ||
-			   is_role_statement(statement);
+			   is_role_statement(statement) || is_replication_statement(statement);
 	}
 }
 
@@ -435,6 +436,8 @@ static void run_plain_statement(const UtilityCall& call)
 		break;
 	default:
 		run_plain(call);
+		if (is_replication_statement(tree))
+			check_after_replication_statement(tree);
 	}
 }
 

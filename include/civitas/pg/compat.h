@@ -19,6 +19,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/index.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_subscription_rel.h"
 #include "commands/explain.h"
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
@@ -454,6 +455,22 @@ inline bool owns(Oid catalog, Oid object)
 										  : pg_class_ownercheck(object, GetUserId());
 }
 #endif
+
+/* Tables that a subscription writes to; 16 may leave out those that are ready. */
+inline List *subscribed_relations(Oid subscription)
+{
+#if PG_VERSION_NUM >= 160000
+	List *states = GetSubscriptionRelations(subscription, false);
+#else
+	List *states = GetSubscriptionRelations(subscription);
+#endif
+	List *relations = NIL;
+	ListCell *cell;
+	foreach (cell, states)
+		relations =
+			lappend_oid(relations, static_cast<SubscriptionRelState *>(lfirst(cell))->relid);
+	return relations;
+}
 
 /* Whether the current user may call a function. 16 made the check generic. */
 #if PG_VERSION_NUM >= 160000
