@@ -6,6 +6,8 @@
 
 #include "execution.h"
 
+#include "civitas/pg/clock.h"
+
 CIVITAS_PG_BEGIN
 #include "storage/latch.h"
 #include "utils/timestamp.h"
@@ -42,7 +44,7 @@ struct Many
 
 inline int64 now_us()
 {
-	return GetCurrentTimestamp();
+	return pg::monotonic_now();
 }
 
 /* The socket of a worker had something (or may have). */

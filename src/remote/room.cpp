@@ -23,6 +23,7 @@
 
 #include "session_state.h"
 
+#include "civitas/pg/clock.h"
 #include "civitas/pg/compat.h"
 #include "civitas/pg/shared_memory.h"
 
@@ -342,14 +343,14 @@ bool in_remote_transaction()
 void wait_for_room(int place, int limit)
 {
 	const bool holding = in_remote_transaction();
-	const TimestampTz start = GetCurrentTimestamp();
+	const TimestampTz start = pg::monotonic_now();
 	bool *reached = static_cast<bool *>(palloc(sizeof(bool) * shared->holder_count));
 	ConditionVariablePrepareToSleep(&shared->freed);
 	for (;;)
 	{
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 		const bool room = has_room(place, limit);
-		const TimestampTz now = GetCurrentTimestamp();
+		const TimestampTz now = pg::monotonic_now();
 		publish_uses();
 		const bool circle = !room && waits_in_circle(reached, false);
 		if (room || (circle && waits_in_circle(reached, true)) ||

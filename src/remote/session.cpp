@@ -10,6 +10,7 @@
 
 #include "session_state.h"
 
+#include "civitas/pg/clock.h"
 #include "civitas/pg/compat.h"
 
 CIVITAS_PG_BEGIN
@@ -205,7 +206,7 @@ Session *start_session(const Endpoint& endpoint, int place, bool required)
 	session->node_id = endpoint.node_id;
 	session->state = SessionState::Connecting;
 	session->conninfo_generation = conninfo_generation;
-	session->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), node_connection_timeout);
+	session->deadline = TimestampTzPlusMilliseconds(pg::monotonic_now(), node_connection_timeout);
 	dlist_init(&session->prepared_lru);
 	dlist_push_head(&registry, &session->link);
 
@@ -251,7 +252,7 @@ bool poll_connect(Session *session)
 
 	if (session->retry_at != 0)
 	{
-		if (GetCurrentTimestamp() < session->retry_at)
+		if (pg::monotonic_now() < session->retry_at)
 			return false;
 		begin_connect_attempt(session);
 	}
@@ -267,7 +268,7 @@ bool poll_connect(Session *session)
 	{
 		char sqlstate[6];
 		const TimestampTz next_try =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_INTERVAL);
+			TimestampTzPlusMilliseconds(pg::monotonic_now(), RETRY_INTERVAL);
 		connect_sqlstate(session->conn, sqlstate);
 		/* It starts up, or has no connection to spare just now. */
 		const bool passing =
@@ -299,7 +300,7 @@ void finish_connects(std::span<Session *const> sessions)
 			return;
 
 		const long remaining =
-			TimestampDifferenceMilliseconds(GetCurrentTimestamp(), waiting->deadline);
+			TimestampDifferenceMilliseconds(pg::monotonic_now(), waiting->deadline);
 		if (remaining <= 0)
 			raise_connect_failure(waiting, true);
 		wait_for_connects(sessions, remaining);
@@ -350,7 +351,7 @@ void close(Session *session)
 {
 	dlist_delete(&session->link);
 	if (session->connected_at == 0 &&
-		(session->state == SessionState::Failed || GetCurrentTimestamp() >= session->deadline))
+		(session->state == SessionState::Failed || pg::monotonic_now() >= session->deadline))
 		report_event(SessionEvent::Failed);
 	if (session->wait_set != nullptr)
 		FreeWaitEventSet(session->wait_set);
@@ -396,13 +397,13 @@ bool wait_socket(Session *session, uint32 events, long timeout_ms, Interrupts in
 	}
 
 	WaitEvent happened[3];
-	const TimestampTz start = timeout_ms >= 0 ? GetCurrentTimestamp() : 0;
+	const TimestampTz start = timeout_ms >= 0 ? pg::monotonic_now() : 0;
 	for (;;)
 	{
 		long remaining = timeout_ms;
 		if (timeout_ms >= 0)
 		{
-			remaining -= TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
+			remaining -= TimestampDifferenceMilliseconds(start, pg::monotonic_now());
 			if (remaining < 0)
 				remaining = 0;
 		}

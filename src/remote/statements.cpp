@@ -15,6 +15,7 @@
 
 #include "session_state.h"
 
+#include "civitas/pg/clock.h"
 #include "civitas/pg/str.h"
 
 CIVITAS_PG_BEGIN
@@ -788,7 +789,7 @@ bool finish(Session *session, int timeout_ms, int patience_ms, bool cancel, PGre
 
 	read_ahead(session);
 	session->discard_notices = true;
-	const TimestampTz start = GetCurrentTimestamp();
+	const TimestampTz start = pg::monotonic_now();
 	TimestampTz end = TimestampTzPlusMilliseconds(start, timeout_ms);
 	bool hurried = false;
 	bool copying_out = false;
@@ -813,7 +814,7 @@ bool finish(Session *session, int timeout_ms, int patience_ms, bool cancel, PGre
 				send_cancel(session);
 			continue;
 		}
-		const TimestampTz now = GetCurrentTimestamp();
+		const TimestampTz now = pg::monotonic_now();
 		if (!hurried && told_to_stop())
 		{
 			hurried = true;
@@ -844,7 +845,7 @@ bool finish(Session *session, int timeout_ms, int patience_ms, bool cancel, PGre
 	}
 	session->discard_notices = false;
 	drop_notices(session);
-	const long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+	const long left = TimestampDifferenceMilliseconds(pg::monotonic_now(), end);
 	if (session->busy || session->proof_failed || PQstatus(session->conn) != CONNECTION_OK ||
 		!finish_cancel(session, left))
 	{

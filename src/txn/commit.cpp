@@ -23,6 +23,7 @@
 
 #include "transaction_state.h"
 
+#include "civitas/pg/clock.h"
 #include "civitas/pg/debug_point.h"
 
 CIVITAS_PG_BEGIN
@@ -59,11 +60,11 @@ class Deadline
 {
 public:
 	explicit Deadline(int timeout_ms)
-		: end_(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms))
+		: end_(TimestampTzPlusMilliseconds(pg::monotonic_now(), timeout_ms))
 	{}
 	int left() const
 	{
-		const long ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end_);
+		const long ms = TimestampDifferenceMilliseconds(pg::monotonic_now(), end_);
 		return ms < LEAST_TIMEOUT ? LEAST_TIMEOUT : static_cast<int>(ms);
 	}
 
