@@ -76,6 +76,27 @@ SET LOCAL lock_timeout TO '100ms';
 SELECT v FROM t WHERE k = 4 FOR UPDATE;
 ROLLBACK;
 
+-- What a node says of a part of a cluster operation keeps its SQLSTATE.
+SELECT setting AS coordinator FROM pg_settings WHERE name = 'port' \gset
+CREATE TABLE moved (k int PRIMARY KEY);
+SELECT create_distributed_table('moved', 'k', shard_count => 1, colocate_with => 'none');
+SELECT shardid AS shard, source.nodeport AS source, target.nodeport AS target FROM pg_dist_shard JOIN pg_dist_placement USING (shardid)
+	JOIN pg_dist_node source USING (groupid) JOIN pg_dist_node target ON target.groupid > 0 AND target.groupid <> source.groupid
+	WHERE logicalrelid = 'moved'::regclass \gset
+SELECT format('CREATE VIEW remote_errors.moved_%s AS SELECT 1 AS x', :shard) AS in_the_way, format('DROP VIEW remote_errors.moved_%s', :shard) AS away \gset
+\c - - - :target
+:in_the_way;
+\c - - - :coordinator
+\set VERBOSITY sqlstate
+SELECT citus_move_shard_placement(:shard, 'localhost', :source, 'localhost', :target, 'block_writes');
+\set VERBOSITY default
+\c - - - :target
+SET client_min_messages TO warning;
+:away;
+\c - - - :coordinator
+\set SHOW_CONTEXT never
+SET search_path TO remote_errors;
+
 -- Nothing prepared is left, nothing is open.
 SELECT DISTINCT result FROM run_command_on_workers('SELECT count(*) FROM pg_prepared_xacts');
 

@@ -8,6 +8,7 @@
 #include "civitas/catalog/logical_names.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/str.h"
+#include "civitas/pg/subtransaction.h"
 
 CIVITAS_PG_BEGIN
 #include "access/relation.h"
@@ -110,6 +111,30 @@ char *logical_text(char *text)
 	}
 	out.raw(at);
 	return changed ? out.c_str() : text;
+}
+
+void use_logical_names(ErrorData *error)
+{
+	struct Names
+	{
+		char *message;
+		char *detail;
+		char *table;
+		char *constraint;
+	} names = {error->message, error->detail, error->table_name, error->constraint_name};
+	auto translate = [&] {
+		names.message = logical_text(names.message);
+		names.detail = logical_text(names.detail);
+		for (char **name : {&names.table, &names.constraint})
+			if (char *logical = *name != nullptr ? logical_name(*name) : nullptr)
+				*name = logical;
+	};
+	if (!pg::look_up_after_error(translate))
+		return;
+	error->message = names.message;
+	error->detail = names.detail;
+	error->table_name = names.table;
+	error->constraint_name = names.constraint;
 }
 
 } // namespace civitas::catalog

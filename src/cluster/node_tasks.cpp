@@ -9,6 +9,7 @@
 #include "background_jobs.h"
 #include "civitas/cluster/cluster.h"
 #include "civitas/pg/str.h"
+#include "civitas/pg/subtransaction.h"
 #include "civitas/pg/vec.h"
 #include "civitas/remote/session.h"
 #include "civitas/txn/transaction.h"
@@ -44,20 +45,18 @@ bool is_node_error(const ErrorData *error)
 		   error->sqlerrcode != ERRCODE_OUT_OF_MEMORY;
 }
 
-/* Turns the current error into the task's result, or raises it again. */
-void absorb_error(NodeTask& task, MemoryContext context)
+/* Turns an error into the task's result, or raises it again. */
+void absorb_error(NodeTask& task, ErrorData *error)
 {
-	MemoryContextSwitchTo(context);
-	ErrorData *error = CopyErrorData();
 	if (!is_node_error(error))
-		PG_RE_THROW();
-	FlushErrorState();
+		ReThrowError(error);
 	task.success = false;
+	task.error = error;
 	task.result = error->detail != nullptr ? psprintf("%s: %s", error->message, error->detail)
 										   : error->message;
 }
 
-void keep_result(NodeTask& task, const PGresult *result)
+void keep_result(NodeTask& task, const remote::Session *session, const PGresult *result)
 {
 	switch (PQresultStatus(result))
 	{
@@ -91,6 +90,8 @@ void keep_result(NodeTask& task, const PGresult *result)
 		task.result = pstrdup(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) != nullptr
 								  ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)
 								  : "the node gave no message");
+		if (!task.users)
+			task.error = remote::error_data(session, result);
 	}
 }
 
@@ -102,7 +103,7 @@ void collect(NodeTask& task, remote::Session *session)
 	{
 		remote::own(result);
 		if (!failed)
-			keep_result(task, result);
+			keep_result(task, session, result);
 		failed = failed || PQresultStatus(result) == PGRES_FATAL_ERROR;
 		remote::release(result);
 	}
@@ -141,56 +142,55 @@ remote::Endpoint endpoint_of(const NodeTask& task)
 	return endpoint;
 }
 
-/* One step of one task; a failure of the node ends the task. */
-void run_step(NodeTask& task, Lane *lane, Step step)
+void do_step(NodeTask& task, Lane *lane, Step step)
 {
-	MemoryContext context = CurrentMemoryContext;
-	if (step != Step::Start && lane->session == nullptr)
-		return;
-	PG_TRY();
+	switch (step)
 	{
-		switch (step)
+	case Step::Start:
+		if (lane->session != nullptr)
 		{
-		case Step::Start:
-			if (lane->session != nullptr)
-			{
-				start_reset(lane->session);
-				break;
-			}
-			lane->connected = false;
-			lane->session = remote::start_connect(endpoint_of(task));
-			remote::set_claimed(lane->session, true);
-			break;
-		case Step::Finish:
-			if (!lane->connected)
-			{
-				/* A failed connect closes the session itself. */
-				remote::Session *connecting = lane->session;
-				lane->session = nullptr;
-				remote::finish_connect(connecting);
-				lane->session = connecting;
-				lane->connected = true;
-			}
-			else
-				remote::drain(lane->session);
-			task.connected = true;
-			break;
-		case Step::Send:
-			remote::send_simple(lane->session, task.sql);
-			break;
-		case Step::Collect:
-			collect(task, lane->session);
+			start_reset(lane->session);
 			break;
 		}
+		lane->connected = false;
+		lane->session = remote::start_connect(endpoint_of(task));
+		remote::set_claimed(lane->session, true);
+		break;
+	case Step::Finish:
+		if (!lane->connected)
+		{
+			/* A failed connect closes the session itself. */
+			remote::Session *connecting = lane->session;
+			lane->session = nullptr;
+			remote::finish_connect(connecting);
+			lane->session = connecting;
+			lane->connected = true;
+		}
+		else
+			remote::drain(lane->session);
+		task.connected = true;
+		break;
+	case Step::Send:
+		remote::send_simple(lane->session, task.sql);
+		break;
+	case Step::Collect:
+		collect(task, lane->session);
+		break;
 	}
-	PG_CATCH();
-	{
-		absorb_error(task, context);
-		if (lane->session != nullptr)
-			remote::close(lane->session);
-		lane->session = nullptr;
-	}
-	PG_END_TRY();
+}
+
+/* One step of one task; a failure of the node ends the task, and leaves nothing behind here. */
+void run_step(NodeTask& task, Lane *lane, Step step)
+{
+	if (step != Step::Start && lane->session == nullptr)
+		return;
+	ErrorData *error = pg::error_of_subtransaction([&] { do_step(task, lane, step); });
+	if (error == nullptr)
+		return;
+	absorb_error(task, error);
+	if (lane->session != nullptr)
+		remote::close(lane->session);
+	lane->session = nullptr;
 }
 
 bool leads_to(const remote::Session *session, const catalog::Node& node)
@@ -264,6 +264,7 @@ void run_tasks(std::span<NodeTask> tasks, bool parallel)
 	{
 		task.success = task.connected = false;
 		task.result = nullptr;
+		task.error = nullptr;
 	}
 	auto *lanes = static_cast<Lane *>(palloc0(sizeof(Lane) * WINDOW));
 	PG_TRY();
@@ -275,6 +276,22 @@ void run_tasks(std::span<NodeTask> tasks, bool parallel)
 		close_lanes(lanes);
 	}
 	PG_END_TRY();
+}
+
+void raise_task_error(const NodeTask& task)
+{
+	const ErrorData *error = task.error;
+	if (error == nullptr)
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION), errmsg_internal("%s", task.result),
+				 errcontext("while executing a command on %s:%d", task.node.name, task.node.port)));
+	ereport(ERROR,
+			(errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
+			 error->detail != nullptr ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint != nullptr ? errhint("%s", error->hint) : 0,
+			 error->context != nullptr ? errcontext("%s", error->context) : 0,
+			 errcontext("while executing a command on %s:%d", task.node.name, task.node.port)));
+	pg_unreachable();
 }
 
 catalog::Node local_node()

@@ -55,7 +55,8 @@ void have_accepted(const char *wrapped)
 	run_tasks({tasks.data(), static_cast<size_t>(tasks.size())}, true);
 	for (const NodeTask& done : tasks)
 		if (!done.success)
-			ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
+			ereport(ERROR, (errcode(done.error != nullptr ? done.error->sqlerrcode
+														  : ERRCODE_CONNECTION_FAILURE),
 							errmsg("node %s:%d did not take the new secret of the cluster",
 								   done.node.name, done.node.port),
 							errdetail_internal("%s", done.result)));

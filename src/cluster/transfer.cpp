@@ -76,9 +76,7 @@ void run_as_owner_on_nodes(std::span<OwnerCommand> commands)
 		{
 			const NodeTask& task = tasks[static_cast<int>(i)];
 			if (!task.success)
-				ereport(ERROR,
-						(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION), errmsg("%s", task.result),
-						 errdetail("Node %s:%d said so.", task.node.name, task.node.port)));
+				raise_task_error(task);
 			commands[i].result = task.result;
 		}
 	}

@@ -110,26 +110,13 @@ void run_statements(Execution *execution, Task& task)
 	PopActiveSnapshot();
 }
 
-char *logical_or_same(char *name)
-{
-	char *logical = catalog::logical_name(name);
-	return logical ? logical : name;
-}
-
 /* The error that is being raised, in the user's terms. Does not return. */
 [[noreturn]] void rethrow_in_logical_names(MemoryContext context)
 {
 	MemoryContextSwitchTo(context);
 	ErrorData *error = CopyErrorData();
 	FlushErrorState();
-	if (error->message)
-		error->message = catalog::logical_text(error->message);
-	if (error->detail)
-		error->detail = catalog::logical_text(error->detail);
-	if (error->table_name)
-		error->table_name = logical_or_same(error->table_name);
-	if (error->constraint_name)
-		error->constraint_name = logical_or_same(error->constraint_name);
+	catalog::use_logical_names(error);
 	ReThrowError(error);
 	pg_unreachable();
 }

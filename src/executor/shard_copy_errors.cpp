@@ -18,10 +18,10 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
-char *original_context(ShardCopy *copy, const Batch *batch, const char *context)
+char *original_context(ShardCopy *copy, const Batch *batch, const char *table_name,
+					   const char *context)
 {
 	const catalog::Table& table = *copy->table;
-	const char *table_name = get_rel_name(table.relid);
 	const char *shard_name =
 		catalog::shard_relation_name(table_name, table.shards[batch->shard_index].shard_id);
 	pg::Str prefix;
@@ -90,7 +90,7 @@ void raise_batch_error(ShardCopy *copy, Stream *stream, Batch *batch, PGresult *
 	char *constraint = logical_field_of(result, PG_DIAG_CONSTRAINT_NAME);
 	char *context = field_of(result, PG_DIAG_CONTEXT);
 	if (context)
-		context = original_context(copy, batch, context);
+		context = original_context(copy, batch, get_rel_name(copy->table->relid), context);
 	const int code = MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
 	PQclear(result);
 

@@ -145,6 +145,7 @@ void write_local_batch(ShardCopy *copy, Batch *batch);
 									PGresult *result);
 /* The context of a failed shard COPY with the table's name and the client's line number. In
  * CurrentMemoryContext. */
-char *original_context(ShardCopy *copy, const Batch *batch, const char *context);
+char *original_context(ShardCopy *copy, const Batch *batch, const char *table_name,
+					   const char *context);
 
 } // namespace civitas::executor

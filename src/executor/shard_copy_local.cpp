@@ -88,30 +88,13 @@ static void copy_into(ShardCopy *copy, Relation shard)
 	free_parsestate(state);
 }
 
-/* The caught error as the client is to see it. */
-static ErrorData *logical_error(ShardCopy *copy, const Batch *batch)
-{
-	ErrorData *error = CopyErrorData();
-	error->message = catalog::logical_text(error->message);
-	error->detail = catalog::logical_text(error->detail);
-	if (error->context)
-		error->context = original_context(copy, batch, error->context);
-	char *table = error->table_name ? catalog::logical_name(error->table_name) : nullptr;
-	if (table)
-		error->table_name = table;
-	char *constraint =
-		error->constraint_name ? catalog::logical_name(error->constraint_name) : nullptr;
-	if (constraint)
-		error->constraint_name = constraint;
-	return error;
-}
-
 void write_local_batch(ShardCopy *copy, Batch *batch)
 {
 	const catalog::Table& table = *copy->table;
 	const Oid schema = get_rel_namespace(table.relid);
-	char *name = catalog::shard_relation_name(get_rel_name(table.relid),
-											  table.shards[batch->shard_index].shard_id);
+	const char *table_name = get_rel_name(table.relid);
+	char *name =
+		catalog::shard_relation_name(table_name, table.shards[batch->shard_index].shard_id);
 	const Oid shard_oid = get_relname_relid(name, schema);
 	if (!OidIsValid(shard_oid))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
@@ -139,8 +122,11 @@ void write_local_batch(ShardCopy *copy, Batch *batch)
 		current_batch = outer_batch;
 		current_offset = outer_offset;
 		MemoryContextSwitchTo(caller_context);
-		ErrorData *error = logical_error(copy, batch);
+		ErrorData *error = CopyErrorData();
 		FlushErrorState();
+		catalog::use_logical_names(error);
+		if (error->context != nullptr)
+			error->context = original_context(copy, batch, table_name, error->context);
 		ReThrowError(error);
 	}
 	PG_END_TRY();

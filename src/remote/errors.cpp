@@ -295,6 +295,24 @@ void report_remote_error(int level, Session *session, const PGresult *result)
 	report(level, session, read_fields(session, result));
 }
 
+ErrorData *error_data(const Session *session, const PGresult *result)
+{
+	const ErrorFields fields = read_fields(session, result);
+	ErrorData *error = static_cast<ErrorData *>(palloc0(sizeof(ErrorData)));
+	error->elevel = ERROR;
+	error->sqlerrcode = fields.code;
+	error->message = const_cast<char *>(fields.message);
+	error->detail = const_cast<char *>(fields.detail);
+	error->hint = const_cast<char *>(fields.hint);
+	error->context = const_cast<char *>(fields.context);
+	error->schema_name = const_cast<char *>(fields.schema);
+	error->table_name = const_cast<char *>(fields.table);
+	error->column_name = const_cast<char *>(fields.column);
+	error->datatype_name = const_cast<char *>(fields.type);
+	error->constraint_name = const_cast<char *>(fields.constraint);
+	return error;
+}
+
 void raise_connection_lost(Session *session)
 {
 	char *message = safe_connection_message(session);

@@ -14,6 +14,7 @@
 
 #include "civitas/catalog/relations.h"
 #include "civitas/pg/str.h"
+#include "civitas/pg/subtransaction.h"
 #include "civitas/pg/vec.h"
 
 CIVITAS_PG_BEGIN
@@ -222,29 +223,23 @@ int recover_transactions()
 	LockRelation(relation, ShareUpdateExclusiveLock);
 
 	int finished = 0;
-	MemoryContext context = CurrentMemoryContext;
 	for (const catalog::Node& node : catalog::other_metadata_nodes())
 	{
-		PG_TRY();
-		{
-			finished += recover_node(relation, node);
-		}
-		PG_CATCH();
-		{
-			/* A node that cannot be reached must not keep the others waiting. Nothing but sessions
-			 * was touched. */
-			MemoryContextSwitchTo(context);
-			ErrorData *error = CopyErrorData();
-			if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_CONNECTION_EXCEPTION)
-				PG_RE_THROW();
-			FlushErrorState();
-			ereport(WARNING,
-					(errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
-					 error->detail != nullptr ? errdetail_internal("%s", error->detail) : 0,
-					 errhint("Prepared transactions of this node are finished when it can be "
-							 "reached again.")));
-		}
-		PG_END_TRY();
+		int parts = 0;
+		/* A node that cannot be reached must not keep the others waiting; what it had here until then
+		 * is given up. */
+		ErrorData *error =
+			pg::error_of_subtransaction([&] { parts = recover_node(relation, node); });
+		finished += parts;
+		if (error == nullptr)
+			continue;
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_CONNECTION_EXCEPTION)
+			ReThrowError(error);
+		ereport(WARNING,
+				(errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
+				 error->detail != nullptr ? errdetail_internal("%s", error->detail) : 0,
+				 errhint("Prepared transactions of this node are finished when it can be reached "
+						 "again.")));
 	}
 	forget_removed_nodes(relation);
 	table_close(relation, NoLock);

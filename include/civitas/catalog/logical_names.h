@@ -19,4 +19,8 @@ char *logical_name(const char *shard_level_name);
  * when there is none. */
 char *logical_text(char *text);
 
+/* In a PG_CATCH block, after FlushErrorState(): the error, which is about to be raised again, in the user's
+ * names, as far as they can be looked up. */
+void use_logical_names(ErrorData *error);
+
 } // namespace civitas::catalog

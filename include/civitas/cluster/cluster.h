@@ -19,6 +19,9 @@ struct NodeTask
 	bool connected;
 	const char
 		*result; /* the first column of the only row, the command tag, or the error's message */
+	const ErrorData
+		*error; /* what failed, with all that the node said; null: nothing, or only a result
+							 * of the wrong shape */
 	/* How the session is introduced: */
 	bool users = false;	  /* the text is a user's own */
 	bool unknown = false; /* not a node of the cluster, perhaps: it is told nothing */
@@ -28,6 +31,9 @@ CIVITAS_SERVER_STATE(NodeTask);
 /* Runs them, many at once if `parallel`; errors of the nodes become results. Only cancellation
  * raises. */
 void run_tasks(std::span<NodeTask> tasks, bool parallel);
+/* Raises what made the task fail: SQLSTATE, message, detail and hint as the node gave them, and which
+ * node it was. */
+[[noreturn]] void raise_task_error(const NodeTask& task);
 
 /* This very server as a node, registered or not. */
 catalog::Node local_node();

@@ -229,6 +229,8 @@ PGresult *query(Session *session, const char *sql);
 [[noreturn]] void raise_remote_error(Session *session, PGresult *result);
 /* Same fields at a lower level (WARNING, NOTICE) without clearing. */
 void report_remote_error(int level, Session *session, const PGresult *result);
+/* Same fields as a value, without the node; in CurrentMemoryContext. Does not clear. */
+ErrorData *error_data(const Session *session, const PGresult *result);
 /* Set by the composition root: maps a shard-level relation or index name to the logical one;
  * returns null to leave it. */
 extern char *(*logical_name_hook)(const char *shard_level_name);
