@@ -3,7 +3,7 @@
 -- Every node is asked outside of the caller's transaction, as the caller; one that does not answer gives a warning.
 
 CREATE FUNCTION citus_internal.local_node_id() RETURNS integer
-    LANGUAGE sql STABLE SET search_path = pg_catalog
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce((SELECT n.nodeid FROM pg_dist_node n JOIN pg_dist_local_group USING (groupid)
                      WHERE n.noderole = 'primary'), 0)
@@ -12,7 +12,7 @@ $$;
 -- The rows of a query on every active node, as JSON.
 CREATE FUNCTION citus_internal.rows_of_nodes(query text, warn boolean, OUT nodeid integer, OUT "row" jsonb)
     RETURNS SETOF record
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     nodes integer[] := ARRAY(
@@ -51,7 +51,7 @@ CREATE FUNCTION pg_catalog.get_global_active_transactions(
         OUT datid oid, OUT process_id integer, OUT initiator_node_identifier integer, OUT worker_query boolean,
         OUT transaction_number bigint, OUT transaction_stamp timestamp with time zone, OUT global_pid bigint)
     RETURNS SETOF record
-    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT r.* FROM citus_internal.rows_of_nodes('SELECT * FROM pg_catalog.get_all_active_transactions()', true) n,
         jsonb_to_record(n."row") AS r(datid oid, process_id integer, initiator_node_identifier integer,
@@ -69,7 +69,7 @@ CREATE FUNCTION citus_internal.wait_edges(min_wait interval,
         OUT blocking_vertex bigint, OUT blocking_gpid bigint, OUT blocking_number bigint, OUT blocking_stamp timestamptz,
         OUT blocking_pid integer, OUT wait_start timestamptz)
     RETURNS SETOF record
-    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH self AS MATERIALIZED (SELECT citus_internal.local_node_id() AS id),
     waits AS MATERIALIZED (
@@ -110,7 +110,7 @@ CREATE FUNCTION citus_internal.global_wait_edges(min_wait interval, warn boolean
         OUT blocking_vertex bigint, OUT blocking_gpid bigint, OUT blocking_number bigint, OUT blocking_stamp timestamptz,
         OUT blocking_pid integer, OUT wait_start timestamptz)
     RETURNS SETOF record
-    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT r.* FROM citus_internal.rows_of_nodes(
             format('SELECT * FROM citus_internal.wait_edges(%L)', min_wait), warn) n,
@@ -132,7 +132,7 @@ CREATE FUNCTION citus_internal.end_local_deadlock(pid integer, transaction_numbe
 REVOKE ALL ON FUNCTION citus_internal.end_local_deadlock(integer, bigint) FROM PUBLIC;
 
 CREATE FUNCTION citus_internal.end_deadlock(global_pid bigint, transaction_number bigint) RETURNS boolean
-    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT r.success AND r.result = 't'
     FROM citus_internal.run_commands(ARRAY[citus_nodeid_for_gpid(global_pid)],
@@ -152,7 +152,7 @@ CREATE FUNCTION pg_catalog.citus_stat_activity(
         OUT wait_event_type text, OUT wait_event text, OUT state text, OUT backend_xid xid, OUT backend_xmin xid,
         OUT query_id bigint, OUT query text, OUT backend_type text)
     RETURNS SETOF record
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce((n."row" ->> 'initiator')::bigint, citus_calculate_gpid(n.nodeid, r.pid)),
         n.nodeid, n."row" ->> 'initiator' IS NOT NULL, r.*
@@ -179,7 +179,7 @@ CREATE FUNCTION pg_catalog.citus_locks(
         OUT classid oid, OUT objid oid, OUT objsubid smallint, OUT virtualtransaction text, OUT pid integer,
         OUT mode text, OUT granted boolean, OUT fastpath boolean, OUT waitstart timestamp with time zone)
     RETURNS SETOF record
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     -- A lock of a prepared transaction has no process.
     SELECT coalesce(r.initiator, citus_calculate_gpid(n.nodeid, r.pid)),
@@ -230,7 +230,7 @@ GRANT SELECT ON pg_catalog.citus_stat_activity, pg_catalog.citus_dist_stat_activ
 
 -- The processes of this node that a process of this node waits for, here or through other nodes.
 CREATE FUNCTION pg_catalog.citus_blocking_pids(pBlockedPid integer) RETURNS integer[]
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT ARRAY(
         SELECT unnest(pg_blocking_pids(pBlockedPid))
@@ -244,13 +244,13 @@ $$;
 
 CREATE FUNCTION pg_catalog.citus_isolation_test_session_is_blocked(pBlockedPid integer, pInterestingPids integer[])
     RETURNS boolean
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT citus_blocking_pids(pBlockedPid) && pInterestingPids $$;
 
 -- --- signals by global pid ------------------------------------------------------------------------
 
 CREATE FUNCTION citus_internal.signal_backend(global_pid bigint, call text) RETURNS boolean
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     node integer;
@@ -287,11 +287,11 @@ END
 $$;
 
 CREATE FUNCTION pg_catalog.pg_cancel_backend(global_pid bigint) RETURNS boolean
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT citus_internal.signal_backend(global_pid, 'pg_catalog.pg_cancel_backend(%s) AS done') $$;
 
 CREATE FUNCTION pg_catalog.pg_terminate_backend(global_pid bigint, timeout bigint DEFAULT 0) RETURNS boolean
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT citus_internal.signal_backend(global_pid,
         'pg_catalog.pg_terminate_backend(%s, ' || timeout || '::bigint) AS done')

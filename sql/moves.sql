@@ -57,7 +57,7 @@ CREATE FUNCTION pg_catalog.get_rebalance_progress()
         sourcename text, sourceport integer, targetname text, targetport integer, progress bigint,
         source_shard_size bigint, target_shard_size bigint, operation_type text,
         source_lsn pg_lsn, target_lsn pg_lsn, status text)
-    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH transfers AS MATERIALIZED (
         SELECT row_number() OVER () AS number, * FROM citus_internal.running_transfers()),
@@ -111,7 +111,7 @@ CREATE FUNCTION citus_internal.clean_up(lock_timeout integer, only_replication b
 -- Drops a shard's table, when nobody holds it up: its foreign keys make the drop lock tables that others read, so
 -- it gives way and tries again until lock_timeout (ms) has passed.
 CREATE FUNCTION citus_internal.drop_placement(name text, lock_timeout integer) RETURNS void
-    LANGUAGE plpgsql STRICT VOLATILE SET search_path = pg_catalog SET client_min_messages = warning
+    LANGUAGE plpgsql STRICT VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
 AS $$
 DECLARE
     give_up timestamptz := clock_timestamp() + drop_placement.lock_timeout * interval '1 millisecond';
@@ -135,7 +135,7 @@ END
 $$;
 
 CREATE FUNCTION citus_internal.drop_replication_slot(name text) RETURNS void
-    LANGUAGE plpgsql STRICT VOLATILE SET search_path = pg_catalog
+    LANGUAGE plpgsql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     user_pid integer;

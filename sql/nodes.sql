@@ -63,7 +63,7 @@ FROM PUBLIC;
 
 CREATE FUNCTION pg_catalog.citus_get_active_worker_nodes(OUT node_name text, OUT node_port bigint)
     RETURNS SETOF record
-    LANGUAGE sql STRICT STABLE
+    LANGUAGE sql STRICT STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT n.nodename, n.nodeport::bigint FROM pg_catalog.pg_dist_node n
     WHERE n.noderole = 'primary' AND n.isactive AND n.groupid <> 0
@@ -71,7 +71,7 @@ AS $$
 $$;
 
 CREATE FUNCTION pg_catalog.citus_is_coordinator() RETURNS boolean
-    LANGUAGE sql STRICT STABLE
+    LANGUAGE sql STRICT STABLE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_local_group WHERE groupid = 0) $$;
 
 CREATE FUNCTION pg_catalog.citus_is_primary_node() RETURNS boolean
@@ -79,19 +79,19 @@ CREATE FUNCTION pg_catalog.citus_is_primary_node() RETURNS boolean
     AS 'MODULE_PATHNAME', 'citus_is_primary_node';
 
 CREATE FUNCTION pg_catalog.citus_coordinator_nodeid() RETURNS integer
-    LANGUAGE sql STRICT STABLE
+    LANGUAGE sql STRICT STABLE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT nodeid FROM pg_catalog.pg_dist_node WHERE groupid = 0 AND noderole = 'primary' $$;
 
 CREATE FUNCTION pg_catalog.get_nodeid_for_groupid(groupidinput integer) RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT nodeid FROM pg_catalog.pg_dist_node WHERE groupid = groupidinput AND noderole = 'primary' $$;
 
 CREATE FUNCTION pg_catalog.citus_nodename_for_nodeid(nodeid integer) RETURNS text
-    LANGUAGE sql STRICT STABLE
+    LANGUAGE sql STRICT STABLE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT n.nodename FROM pg_catalog.pg_dist_node n WHERE n.nodeid = citus_nodename_for_nodeid.nodeid $$;
 
 CREATE FUNCTION pg_catalog.citus_nodeport_for_nodeid(nodeid integer) RETURNS integer
-    LANGUAGE sql STRICT STABLE
+    LANGUAGE sql STRICT STABLE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT n.nodeport FROM pg_catalog.pg_dist_node n WHERE n.nodeid = citus_nodeport_for_nodeid.nodeid $$;
 
 -- Every active node asks for a connection to every active node; NULL: the asking node did not answer.
@@ -99,7 +99,7 @@ CREATE FUNCTION pg_catalog.citus_check_cluster_node_health(
         OUT from_nodename text, OUT from_nodeport integer,
         OUT to_nodename text, OUT to_nodeport integer, OUT result boolean)
     RETURNS SETOF record
-    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH pairs AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY f.nodename, f.nodeport, t.nodename, t.nodeport) AS place,
@@ -128,7 +128,7 @@ CREATE FUNCTION citus_internal.server_identity() RETURNS text
 -- Forgets the cluster: metadata, shells of its tables, shards, and what moves that a crash ended have left: it may be that
 -- nobody could clean up here since. Positions of sequences are kept for restore_sequences(), for their values must never be handed out again.
 CREATE FUNCTION citus_internal.leave_cluster() RETURNS void
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog SET client_min_messages = warning
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
 AS $$
 DECLARE
     tables text[] := ARRAY(
@@ -181,7 +181,7 @@ $$;
 REVOKE ALL ON FUNCTION citus_internal.leave_cluster() FROM PUBLIC;
 
 CREATE FUNCTION citus_internal.join_cluster(local_group integer, coordinator_id text, secret bytea) RETURNS void
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM citus_internal.leave_cluster();
@@ -193,7 +193,7 @@ $$;
 REVOKE ALL ON FUNCTION citus_internal.join_cluster(integer, text, bytea) FROM PUBLIC;
 
 CREATE FUNCTION citus_internal.restore_sequences() RETURNS void
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     saved record;
@@ -214,7 +214,7 @@ REVOKE ALL ON FUNCTION citus_internal.restore_sequences() FROM PUBLIC;
 -- Holds back statements that want to go to other nodes until the end of this transaction. With
 -- force, what still runs after lock_cooldown ms is terminated.
 CREATE FUNCTION citus_internal.pause_traffic(force boolean, lock_cooldown integer) RETURNS void
-    LANGUAGE plpgsql STRICT VOLATILE SET search_path = pg_catalog
+    LANGUAGE plpgsql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     usual text := current_setting('lock_timeout');

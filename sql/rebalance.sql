@@ -3,7 +3,7 @@
 -- Strategies --------------------------------------------------------------------------------------
 
 CREATE FUNCTION pg_catalog.citus_shard_cost_1(bigint) RETURNS real
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT 1::real $$;
 
 -- The bytes of a shard and of those that move with it, and 100 MB, so that empty shards are spread too. Every node is asked.
@@ -35,11 +35,11 @@ END
 $$;
 
 CREATE FUNCTION pg_catalog.citus_node_capacity_1(integer) RETURNS real
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT 1::real $$;
 
 CREATE FUNCTION pg_catalog.citus_shard_allowed_on_node_true(bigint, integer) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT true $$;
 
 CREATE FUNCTION pg_catalog.citus_validate_rebalance_strategy_functions(shard_cost_function regproc,
@@ -108,7 +108,7 @@ SELECT pg_catalog.pg_extension_config_dump('pg_catalog.pg_dist_rebalance_strateg
 CREATE FUNCTION pg_catalog.citus_add_rebalance_strategy(name name, shard_cost_function regproc,
         node_capacity_function regproc, shard_allowed_on_node_function regproc, default_threshold real,
         minimum_threshold real DEFAULT 0, improvement_threshold real DEFAULT 0) RETURNS void
-    LANGUAGE sql VOLATILE
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     INSERT INTO pg_catalog.pg_dist_rebalance_strategy VALUES
         (name, false, shard_cost_function, node_capacity_function, shard_allowed_on_node_function,
@@ -188,7 +188,7 @@ CREATE FUNCTION pg_catalog.citus_job_wait(jobid bigint, desired_status citus_job
 CREATE FUNCTION pg_catalog.citus_job_list()
     RETURNS TABLE (job_id bigint, state citus_job_status, job_type name, description text,
         started_at timestamptz, finished_at timestamptz)
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT j.job_id, j.state, j.job_type, j.description, j.started_at, j.finished_at
     FROM pg_catalog.pg_dist_background_job j

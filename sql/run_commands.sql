@@ -15,7 +15,7 @@ REVOKE ALL ON FUNCTION pg_catalog.citus_check_connection_to_node(text, integer) 
 CREATE FUNCTION pg_catalog.run_command_on_workers(command text, parallel boolean DEFAULT true,
         OUT nodename text, OUT nodeport integer, OUT success boolean, OUT result text)
     RETURNS SETOF record
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH nodes AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY n.nodename, n.nodeport) AS place, n.*
@@ -32,7 +32,7 @@ $$;
 -- What run_command_on_all_nodes and _on_coordinator do about a node that cannot be reached.
 CREATE FUNCTION citus_internal.node_answer(node_id integer, success boolean, connected boolean,
         result text, warn boolean) RETURNS text
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NOT connected THEN
@@ -49,7 +49,7 @@ CREATE FUNCTION pg_catalog.run_command_on_all_nodes(command text, parallel boole
         give_warning_for_connection_errors boolean DEFAULT false,
         OUT nodeid integer, OUT success boolean, OUT result text)
     RETURNS SETOF record
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH nodes AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY n.nodeid) AS place, n.nodeid
@@ -71,7 +71,7 @@ CREATE FUNCTION pg_catalog.run_command_on_coordinator(command text,
         give_warning_for_connection_errors boolean DEFAULT false,
         OUT nodeid integer, OUT success boolean, OUT result text)
     RETURNS SETOF record
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH node AS MATERIALIZED (
         SELECT nodeid FROM pg_dist_node WHERE groupid = 0 AND noderole = 'primary'
@@ -87,7 +87,7 @@ CREATE FUNCTION pg_catalog.run_command_on_placements(table_name regclass, comman
         parallel boolean DEFAULT true,
         OUT nodename text, OUT nodeport integer, OUT shardid bigint, OUT success boolean, OUT result text)
     RETURNS SETOF record
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH tasks AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY s.shardid, n.nodeid) AS place,
@@ -110,7 +110,7 @@ $$;
 CREATE FUNCTION pg_catalog.run_command_on_shards(table_name regclass, command text,
         parallel boolean DEFAULT true, OUT shardid bigint, OUT success boolean, OUT result text)
     RETURNS SETOF record
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH tasks AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY s.shardid) AS place, s.shardid, p.nodeid,
@@ -136,7 +136,7 @@ CREATE FUNCTION pg_catalog.run_command_on_colocated_placements(table_name1 regcl
         OUT nodename text, OUT nodeport integer, OUT shardid1 bigint, OUT shardid2 bigint,
         OUT success boolean, OUT result text)
     RETURNS SETOF record
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_dist_partition a JOIN pg_dist_partition b USING (colocationid)

@@ -8,7 +8,7 @@ CREATE FUNCTION citus_internal.relation_size(relation oid, kind text) RETURNS bi
 
 -- The shards on this node as (shardid, size) pairs in one array; all tables, or one.
 CREATE FUNCTION citus_internal.local_shard_sizes(relation regclass, kind text) RETURNS bigint[]
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(array_agg(pair.value ORDER BY sizes.shardid, pair.place), '{}')
     FROM (SELECT s.shardid,
@@ -26,7 +26,7 @@ $$;
 CREATE FUNCTION citus_internal.placement_sizes(relation regclass, kind text, fail_on_error boolean,
         OUT nodeid integer, OUT shardid bigint, OUT size bigint)
     RETURNS SETOF record
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     nodes integer[] := ARRAY(
@@ -64,7 +64,7 @@ END
 $$;
 
 CREATE FUNCTION citus_internal.table_size(relation regclass, kind text, fail_on_error boolean) RETURNS bigint
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = relation) THEN
@@ -80,24 +80,24 @@ END
 $$;
 
 CREATE FUNCTION pg_catalog.citus_relation_size(logicalrelid regclass) RETURNS bigint
-    LANGUAGE sql STRICT VOLATILE
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT citus_internal.table_size(logicalrelid, 'relation', true) $$;
 CREATE FUNCTION pg_catalog.citus_table_size(logicalrelid regclass) RETURNS bigint
-    LANGUAGE sql STRICT VOLATILE
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT citus_internal.table_size(logicalrelid, 'table', true) $$;
 CREATE FUNCTION pg_catalog.citus_total_relation_size(logicalrelid regclass, fail_on_error boolean DEFAULT true)
     RETURNS bigint
-    LANGUAGE sql STRICT VOLATILE
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT citus_internal.table_size(logicalrelid, 'total', fail_on_error) $$;
 
 CREATE FUNCTION pg_catalog.citus_shard_sizes(OUT shard_id integer, OUT size bigint) RETURNS SETOF record
-    LANGUAGE sql STRICT VOLATILE
+    LANGUAGE sql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT s.shardid::integer, s.size FROM citus_internal.placement_sizes(NULL, 'total', false) s $$;
 
 -- What a table is called in citus_tables and citus_shards.
 CREATE FUNCTION citus_internal.table_type(partition_method "char", replication_model "char", colocation_id integer)
     RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE
         WHEN partition_method <> 'n' THEN 'distributed'

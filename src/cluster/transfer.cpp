@@ -63,7 +63,8 @@ void run_as_owner_on_nodes(std::span<OwnerCommand> commands)
 	/* However long it takes; but not when nobody waits for it any more. */
 	for (const OwnerCommand& command : commands)
 		tasks.push({command.node,
-					psprintf("SET statement_timeout = 0; SET lock_timeout = 0; "
+					psprintf("SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; "
+							 "SET lock_timeout = 0; "
 							 "SET client_connection_check_interval = '10s'; %s",
 							 command.sql),
 					false, false, nullptr});

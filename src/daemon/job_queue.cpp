@@ -417,6 +417,11 @@ void use_plain_transactions()
 	SetConfigOption("default_transaction_deferrable", "off", PGC_SUSET, PGC_S_SESSION);
 }
 
+void look_names_up_safely()
+{
+	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_SESSION);
+}
+
 BackgroundWorker new_worker(const char *type, const char *function)
 {
 	BackgroundWorker worker;
@@ -519,6 +524,7 @@ void civitas_job_queue(Datum database)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+	daemon::look_names_up_safely();
 	daemon::use_plain_transactions();
 	if (!daemon::hold_queue_lock())
 		return;

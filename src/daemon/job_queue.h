@@ -34,6 +34,8 @@ struct Assignment
 
 /* Whatever the defaults of the database and the role are. */
 void use_plain_transactions();
+/* For processes that are superusers. */
+void look_names_up_safely();
 
 /* The first pause before a task that failed is tried again, ms. */
 int first_retry_pause();

@@ -530,6 +530,7 @@ void civitas_maintenance_worker(Datum database)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+	daemon::look_names_up_safely();
 	daemon::do_duty(DatumGetObjectId(database),
 					static_cast<daemon::Duty>(MyBgworkerEntry->bgw_extra[0]));
 }
