@@ -48,6 +48,8 @@ CREATE TABLE citus.pg_dist_authinfo (
     authinfo text NOT NULL CHECK (authinfo_valid(authinfo)),
     PRIMARY KEY (rolename, nodeid)
 );
+-- For superusers, and not for who may read all tables.
+ALTER TABLE citus.pg_dist_authinfo ENABLE ROW LEVEL SECURITY;
 
 -- What the nodes of a cluster know each other by: src/txn/node_proof.cpp. A server begins as a cluster of its own. Not a
 -- configuration table of the extension, so no dump holds it; row security keeps out who may read all tables.
