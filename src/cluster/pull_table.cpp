@@ -47,6 +47,8 @@ executor::PulledRows pull(Oid local, const catalog::Node& source, const char *pr
 	{
 		remote::execute(session, executor::PULL_SETTINGS);
 		remote::execute(session, prelude);
+		remote::execute(session, psprintf("LOCK TABLE ONLY %s IN ACCESS SHARE MODE", table));
+		executor::require_plain_table(session, table);
 		rows = executor::pull_rows(local, session, table, filter);
 		*looked_at = filter == nullptr ? rows.sent : ask_number(session, TESTED_ROWS);
 	}

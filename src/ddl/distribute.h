@@ -61,6 +61,20 @@ void distribute_partition(Oid partition, Oid parent);
 /* Moves the rows that the shell itself holds into the shards, with progress and a NOTICE, and
  * empties the shell. */
 void move_rows_to_shards(Oid relid);
+/* 42P01 where there is no such relation. */
+Oid owner_of(Oid relid);
+/* Runs body() in the name of the table's owner, whose code (checks, generated columns) it runs, and
+ * under restrictions: whoever asked for it must lend that code no rights. An error puts the user back
+ * with the transaction. */
+template <typename Body> void as_owner(Oid relid, Body&& body)
+{
+	Oid user;
+	int context;
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(owner_of(relid), context | SECURITY_RESTRICTED_OPERATION);
+	body();
+	SetUserIdAndSecContext(user, context);
+}
 /* Throws away what the shell itself holds. The caller holds AccessExclusiveLock. */
 void empty_shell(Oid relid);
 

@@ -169,22 +169,47 @@ bool has_placement_on(Oid relid, GroupId group)
 	return false;
 }
 
+/* visit(node id, name) for the old shards that the node `group` reads, source by source. */
+template <typename Visit>
+void for_each_source(Oid relid, std::span<const OldShard> shards, GroupId group, Visit&& visit)
+{
+	for_each_node([&](GroupId source, const catalog::Node *node) {
+		for (const OldShard& shard : shards)
+			if (shard.relid == relid && source_for(shard, group) == source)
+				visit(node->node_id, shard.name);
+	});
+}
+
 /* "SELECT gather_rows(..)" of one table for one node, its sources node by node. */
 void append_gather_call(pg::Str *sql, Oid relid, std::span<const OldShard> shards, GroupId group)
 {
 	pg::Str nodes;
 	pg::Str names;
-	for_each_node([&](GroupId source, const catalog::Node *node) {
-		for (const OldShard& shard : shards)
-			if (shard.relid == relid && source_for(shard, group) == source)
-			{
-				nodes.raw(nodes.empty() ? "" : ", ").num(node->node_id);
-				names.raw(names.empty() ? "" : ", ").literal(shard.name);
-			}
+	for_each_source(relid, shards, group, [&](NodeId node, const char *name) {
+		nodes.raw(nodes.empty() ? "" : ", ").num(node);
+		names.raw(names.empty() ? "" : ", ").literal(name);
 	});
 	sql->raw("SELECT citus_internal.gather_rows(").literal(qualified_table_name(relid));
 	sql->raw("::pg_catalog.regclass, ARRAY[").raw(nodes.c_str());
 	sql->raw("]::pg_catalog.int4[], ARRAY[").raw(names.c_str()).raw("]::pg_catalog.text[]);");
+}
+
+void gather_here(List *tables, std::span<const OldShard> shards)
+{
+	const GroupId group = catalog::local_group_id();
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		if (!has_rows(lfirst_oid(cell)) || !has_placement_on(lfirst_oid(cell), group))
+			continue;
+		pg::Vec<NodeId> nodes;
+		pg::Vec<const char *> names;
+		for_each_source(lfirst_oid(cell), shards, group, [&](NodeId node, const char *name) {
+			nodes.push(node);
+			names.push(name);
+		});
+		gather_rows(lfirst_oid(cell), nodes.span(), names.span());
+	}
 }
 
 char *gather_sql(List *tables, std::span<const OldShard> shards, GroupId group)
@@ -286,6 +311,7 @@ void take_text_row(const Gathering& gathering, StringInfo data)
 /* All rows of one old shard that are for us. */
 void read_shard(const Gathering& gathering, remote::Session *session, const char *shard)
 {
+	executor::require_plain_table(session, shard);
 	pg::Str sql;
 	sql.raw("COPY (").raw(gathering.select).raw(" FROM ONLY ").raw(shard).raw(gathering.where);
 	sql.raw(") TO STDOUT").raw(gathering.binary ? " WITH (FORMAT binary)" : "");
@@ -296,14 +322,16 @@ void read_shard(const Gathering& gathering, remote::Session *session, const char
 	PQclear(start);
 	StringInfoData data;
 	initStringInfo(&data);
-	for (bool first = true; remote::receive_copy_data(session, &data); first = false)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (gathering.binary)
-			take_binary_row(gathering, &data, first ? HEADER_LENGTH : 0);
-		else
-			take_text_row(gathering, &data);
-	}
+	as_owner(gathering.table->relid, [&] {
+		for (bool first = true; remote::receive_copy_data(session, &data); first = false)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (gathering.binary)
+				take_binary_row(gathering, &data, first ? HEADER_LENGTH : 0);
+			else
+				take_text_row(gathering, &data);
+		}
+	});
 	pfree(data.data);
 	remote::drain(session);
 }
@@ -381,9 +409,7 @@ void gather_on_all_nodes(List *tables, std::span<const OldShard> shards)
 			others.push({&node, sql});
 	}
 	txn::run_on_nodes(others.span());
-	const char *own = gather_sql(tables, shards, catalog::local_group_id());
-	if (own != nullptr)
-		pg::sql_run(own);
+	gather_here(tables, shards);
 }
 
 void gather_rows(Oid relid, std::span<const NodeId> nodes, std::span<const char *const> shards)
@@ -393,7 +419,7 @@ void gather_rows(Oid relid, std::span<const NodeId> nodes, std::span<const char 
 		for (size_t i = 0; i < shards.size(); i++)
 			read_shard(gathering, session_to(reader, nodes[i]), shards[i]);
 	});
-	executor::shard_copy_finish(gathering.copy);
+	as_owner(relid, [&] { executor::shard_copy_finish(gathering.copy); });
 }
 
 void pull_rows_home(std::span<const OldShard> shards)

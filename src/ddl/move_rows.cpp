@@ -16,15 +16,18 @@ CIVITAS_PG_BEGIN
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
 #include "commands/progress.h"
 #include "commands/tablecmds.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "utils/backend_progress.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 CIVITAS_PG_END
 
 namespace civitas::ddl {
@@ -47,8 +50,9 @@ void empty_shell(Oid relid)
 	CommandCounterIncrement();
 }
 
-/* Sends every row of a relation to the shards of a table that has the same columns. */
-static uint64 copy_rows(Relation relation, Oid target)
+namespace {
+
+uint64 send_rows(Relation relation, Oid target)
 {
 	uint64 rows = 0;
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -73,6 +77,27 @@ static uint64 copy_rows(Relation relation, Oid target)
 	ExecDropSingleTupleTableSlot(slot);
 	PopActiveSnapshot();
 	return rows;
+}
+
+/* Sends every row of a relation to the shards of a table that has the same columns. */
+uint64 copy_rows(Relation relation, Oid target)
+{
+	uint64 rows = 0;
+	as_owner(target, [&] { rows = send_rows(relation, target); });
+	return rows;
+}
+
+} // namespace
+
+Oid owner_of(Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", relid)));
+	const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
 }
 
 void move_rows_to_shards(Oid relid)

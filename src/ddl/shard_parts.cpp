@@ -13,6 +13,7 @@
 #include "civitas/pg/compat.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/vec.h"
+#include "distribute.h"
 #include "shard_names.h"
 
 CIVITAS_PG_BEGIN
@@ -79,7 +80,11 @@ void create_shard_parts(std::span<const NamedShard> shards, ShardPart part)
 			Node *tree = parse_one(text);
 			rename_to_shards(tree, NAMED_SHARDS);
 			trust_foreign_keys(tree);
-			execute_tree(tree, text);
+			/* It looks at the rows, with what the partitioning may call. */
+			if (part == ShardPart::Attach)
+				as_owner(shard.relid, [&] { execute_tree(tree, text); });
+			else
+				execute_tree(tree, text);
 		}
 		CHECK_FOR_INTERRUPTS();
 	}

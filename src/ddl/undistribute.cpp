@@ -20,6 +20,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
@@ -100,8 +101,13 @@ static void restore_rows(Oid relid)
 	const int level = NewGUCNestLevel();
 	set_config_option("session_replication_role", "replica", PGC_SUSET, PGC_S_SESSION,
 					  GUC_ACTION_SAVE, true, 0, false);
+	/* Checks and generated columns are the owner's code: it runs in his name. */
+	pg::Str grant;
+	grant.raw("GRANT SELECT ON pg_temp.").raw(saved_rows_name(relid)).raw(" TO ");
+	grant.ident(GetUserNameFromId(owner_of(relid), false));
 	catalog::with_propagation_suspended([&] {
-		pg::sql_run(sql.c_str());
+		pg::sql_run(grant.c_str());
+		as_owner(relid, [&] { pg::sql_run(sql.c_str()); });
 		pg::sql_run(drop.c_str());
 	});
 	AtEOXact_GUC(true, level);

@@ -114,6 +114,18 @@ const char *const PULL_SETTINGS =
 	"SET row_security = off; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; "
 	"SET extra_float_digits = 3";
 
+void require_plain_table(remote::Session *session, const char *table)
+{
+	pg::Str sql;
+	sql.raw("SELECT 1 FROM pg_catalog.pg_class WHERE relkind = 'r' AND oid = ").literal(table);
+	PGresult *result = remote::query(session, sql.raw("::pg_catalog.regclass").c_str());
+	if (PQntuples(result) != 1)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("%s is not a plain table on node %s:%d", table,
+							   remote::host(session), remote::port(session))));
+	remote::release(result);
+}
+
 PulledRows pull_rows(Oid local, remote::Session *session, const char *table, const char *filter)
 {
 	Relation relation = table_open(local, RowExclusiveLock);

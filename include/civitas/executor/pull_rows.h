@@ -18,6 +18,9 @@ struct PulledRows
 	int64 written; /* here */
 };
 
+/* 42809 where the table at the other end is not a plain one: the owner of a shard might have put a
+ * view in its place, whose functions would run with the rights of the session. */
+void require_plain_table(remote::Session *session, const char *table);
 /* Rows of `table` (qualified and quoted, at the other end of the session; filter: an SQL condition,
  * null: all) into the relation, as its owner. Triggers and foreign keys are not run. The session is
  * claimed by the caller, who closes it, also when this raises. */
