@@ -4,6 +4,7 @@
  * Whoever can write pg_dist_authinfo must not be able to send sessions elsewhere: only keys from a
  * list of credentials pass. Messages never repeat the text, for it holds passwords.
  */
+#include "civitas/base/authinfo.h"
 #include "civitas/pg/server.h"
 
 CIVITAS_PG_BEGIN
@@ -12,14 +13,14 @@ CIVITAS_PG_BEGIN
 CIVITAS_PG_END
 
 #include <span>
+#include <string_view>
 
 namespace {
 
-constexpr const char *credential_keys[] = {"password", "sslcert", "sslkey", "sslpassword"};
-constexpr const char *pool_keys[] = {"host", "hostaddr", "port", "dbname"};
+constexpr std::string_view pool_keys[] = {"host", "hostaddr", "port", "dbname"};
 
 /* Whether the text is conninfo with no keys but those allowed; *bad_key names one that is not. */
-bool has_only_keys(const char *conninfo, std::span<const char *const> allowed, char *bad_key,
+bool has_only_keys(const char *conninfo, std::span<const std::string_view> allowed, char *bad_key,
 				   size_t size)
 {
 	char *message = nullptr;
@@ -34,8 +35,8 @@ bool has_only_keys(const char *conninfo, std::span<const char *const> allowed, c
 		if (option->val == nullptr || option->val[0] == '\0')
 			continue;
 		bool listed = false;
-		for (const char *key : allowed)
-			listed = listed || strcmp(key, option->keyword) == 0;
+		for (const std::string_view key : allowed)
+			listed = listed || key == option->keyword;
 		if (!listed)
 		{
 			strlcpy(bad_key, option->keyword, size);
@@ -46,7 +47,7 @@ bool has_only_keys(const char *conninfo, std::span<const char *const> allowed, c
 	return valid;
 }
 
-Datum check_conninfo(FunctionCallInfo fcinfo, std::span<const char *const> allowed,
+Datum check_conninfo(FunctionCallInfo fcinfo, std::span<const std::string_view> allowed,
 					 const char *allowed_names)
 {
 	char bad_key[NAMEDATALEN] = "";
@@ -67,7 +68,8 @@ CIVITAS_PG_BEGIN
 PG_FUNCTION_INFO_V1(authinfo_valid);
 PGDLLEXPORT Datum authinfo_valid(PG_FUNCTION_ARGS)
 {
-	return check_conninfo(fcinfo, credential_keys, "password, sslcert, sslkey, sslpassword");
+	return check_conninfo(fcinfo, civitas::AUTHINFO_KEYS,
+						  "password, passfile, sslcert, sslkey, sslpassword");
 }
 
 PG_FUNCTION_INFO_V1(poolinfo_valid);

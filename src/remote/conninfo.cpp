@@ -10,6 +10,7 @@
 
 #include "session_state.h"
 
+#include "civitas/base/authinfo.h"
 #include "civitas/pg/str.h"
 
 CIVITAS_PG_BEGIN
@@ -17,6 +18,9 @@ CIVITAS_PG_BEGIN
 #include "utils/builtins.h"
 #include "utils/guc.h"
 CIVITAS_PG_END
+
+#include <algorithm>
+#include <span>
 
 namespace civitas::remote {
 
@@ -31,53 +35,45 @@ int64 (*global_pid_hook)();
 namespace {
 
 /* Keys that say how to connect but not where to or as whom. */
-const char *const conninfo_keys[] = {"sslmode",
-									 "sslcert",
-									 "sslkey",
-									 "sslrootcert",
-									 "sslcrl",
-									 "sslcrldir",
-									 "sslcompression",
-									 "sslsni",
-									 "sslnegotiation",
-									 "sslcertmode",
-									 "ssl_min_protocol_version",
-									 "ssl_max_protocol_version",
-									 "min_protocol_version",
-									 "max_protocol_version",
-									 "channel_binding",
-									 "require_auth",
-									 "gssencmode",
-									 "gsslib",
-									 "krbsrvname",
-									 "gssdelegation",
-									 "connect_timeout",
-									 "keepalives",
-									 "keepalives_idle",
-									 "keepalives_interval",
-									 "keepalives_count",
-									 "tcp_user_timeout",
-									 nullptr};
+constexpr std::string_view conninfo_keys[] = {"sslmode",
+											  "sslcert",
+											  "sslkey",
+											  "sslrootcert",
+											  "sslcrl",
+											  "sslcrldir",
+											  "sslcompression",
+											  "sslsni",
+											  "sslnegotiation",
+											  "sslcertmode",
+											  "ssl_min_protocol_version",
+											  "ssl_max_protocol_version",
+											  "min_protocol_version",
+											  "max_protocol_version",
+											  "channel_binding",
+											  "require_auth",
+											  "gssencmode",
+											  "gsslib",
+											  "krbsrvname",
+											  "gssdelegation",
+											  "connect_timeout",
+											  "keepalives",
+											  "keepalives_idle",
+											  "keepalives_interval",
+											  "keepalives_count",
+											  "tcp_user_timeout"};
 
-/* Keys of authinfo: who we are. */
-const char *const authinfo_keys[] = {"password", "passfile",	"sslcert",
-									 "sslkey",	 "sslpassword", nullptr};
+using Keys = std::span<const std::string_view>;
 
-bool key_is_in(const char *key, const char *const *keys)
+bool key_is_in(std::string_view key, Keys keys)
 {
-	for (; *keys != nullptr; keys++)
-	{
-		if (strcmp(*keys, key) == 0)
-			return true;
-	}
-	return false;
+	return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
 /*
  * Checks that text is a conninfo string with keys of the list only. On failure the key (or "" when
  * it does not parse) is copied to `bad_key`. Values are never copied.
  */
-bool conninfo_has_only(const char *text, const char *const *keys, char (&bad_key)[64])
+bool conninfo_has_only(const char *text, Keys keys, char (&bad_key)[64])
 {
 	bad_key[0] = '\0';
 	char *message = nullptr;
@@ -156,8 +152,7 @@ struct ConnectParameters
 CIVITAS_SERVER_STATE(ConnectParameters);
 
 /* Adds the options of a conninfo text. Raises F0000 without showing the text. */
-void add_conninfo(ConnectParameters *parameters, const char *text, const char *const *keys,
-				  const char *what)
+void add_conninfo(ConnectParameters *parameters, const char *text, Keys keys, const char *what)
 {
 	char bad_key[64];
 	if (!conninfo_has_only(text, keys, bad_key))
@@ -210,7 +205,7 @@ void add_endpoint(ConnectParameters *parameters, const Endpoint& endpoint)
 	if (node_conninfo != nullptr)
 		add_conninfo(parameters, node_conninfo, conninfo_keys, "citus.node_conninfo");
 	if (endpoint.authinfo != nullptr)
-		add_conninfo(parameters, endpoint.authinfo, authinfo_keys, "the authinfo of the node");
+		add_conninfo(parameters, endpoint.authinfo, AUTHINFO_KEYS, "the authinfo of the node");
 	parameters->add("host", endpoint.host);
 	parameters->add("port", psprintf("%d", endpoint.port));
 	parameters->add("user", endpoint.user);
@@ -218,6 +213,11 @@ void add_endpoint(ConnectParameters *parameters, const Endpoint& endpoint)
 }
 
 } // namespace
+
+int connection_timeout_ms()
+{
+	return node_connection_timeout;
+}
 
 PGconn *start_libpq_connect(const Session *session)
 {
