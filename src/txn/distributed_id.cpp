@@ -161,8 +161,12 @@ void clear_distributed_id()
 	if (own_slot == nullptr || shared == nullptr)
 		return;
 	SpinLockAcquire(&own_slot->mutex);
+	const uint64 number = own_slot->id.number;
 	own_slot->id = {};
 	SpinLockRelease(&own_slot->mutex);
+	/* The transaction was to give way, and has ended before it looked: the signal was for it alone. */
+	if (number != 0 && pg_atomic_read_u64(&own_slot->doomed) == number)
+		QueryCancelPending = false;
 	own_slot = nullptr;
 }
 
@@ -180,16 +184,23 @@ bool make_give_way(int pid, uint64 number)
 {
 	for (int i = 0; i < shared->count; i++)
 	{
-		const DistributedId id = read_slot(i);
-		if (id.pid != pid || id.number != number || number == 0 || !id.is_initiator)
-			continue;
-		pg_atomic_write_u64(&shared->slots[i].doomed, number);
+		Slot *slot = &shared->slots[i];
 		PGPROC *process = &ProcGlobal->allProcs[i];
-		/* A wait for other nodes sees the mark when it wakes up; a wait for a lock here must be
-		 * cancelled. */
-		if (process->waitStatus == PROC_WAIT_STATUS_WAITING)
+		/* With the slot held the transaction does not end before the signal is sent, so that it is not
+		 * the next one that is hit. A wait for other nodes sees the mark when it wakes up; a wait for
+		 * a lock here must be cancelled. */
+		SpinLockAcquire(&slot->mutex);
+		const bool found = slot->id.pid == pid && slot->id.number == number && number != 0 &&
+						   slot->id.is_initiator;
+		const bool cancel = found && process->waitStatus == PROC_WAIT_STATUS_WAITING;
+		if (found)
+			pg_atomic_write_u64(&slot->doomed, number);
+		if (cancel)
 			kill(pid, SIGINT);
-		else
+		SpinLockRelease(&slot->mutex);
+		if (!found)
+			continue;
+		if (!cancel)
 			SetLatch(&process->procLatch);
 		return true;
 	}

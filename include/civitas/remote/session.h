@@ -60,7 +60,9 @@ Session *try_start_connect(const Endpoint& endpoint, bool required);
 /* Advances a connect in progress as its socket allows. True once connected; on failure returns
  * false and failed() is true. */
 bool poll_connect(Session *session);
-/* Waits for a started connect, bounded by citus.node_connection_timeout (ms). Raises 08006 naming
+/* citus.node_connection_timeout. */
+int connection_timeout_ms();
+/* Waits for a started connect, bounded by that. Raises 08006 naming
  * host:port. */
 void finish_connect(Session *session);
 /* Same for several at once. */
