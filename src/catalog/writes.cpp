@@ -98,6 +98,11 @@ int64 next_of(Catalog sequence)
 
 } // namespace
 
+bool shard_ids_are_chosen()
+{
+	return next_shard_id_setting > 0;
+}
+
 ShardId next_shard_id()
 {
 	if (next_shard_id_setting > 0)

@@ -12,6 +12,7 @@
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/cluster/cluster.h"
+#include "civitas/ddl/utility.h"
 #include "civitas/deparse/role_definition.h"
 #include "civitas/deparse/table_definition.h"
 #include "civitas/pg/sql_text.h"
@@ -25,7 +26,6 @@ CIVITAS_PG_BEGIN
 #include "catalog/objectaddress.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
 
@@ -86,12 +86,6 @@ List *kept_objects()
 	return objects;
 }
 
-/* citus.enable_create_role_propagation */
-bool creates_roles()
-{
-	return strcmp(GetConfigOption("citus.enable_create_role_propagation", false, false), "on") == 0;
-}
-
 char *joining_sql(const catalog::Node& node, List *tables)
 {
 	pg::Str sql;
@@ -99,7 +93,7 @@ char *joining_sql(const catalog::Node& node, List *tables)
 	sql.literal_or_null(coordinator_id()).raw(", ");
 	sql.literal(wrapped_secret(*catalog::cluster_secret())).raw(");\n");
 	sql.raw(node_rows_sql()).raw(";\n");
-	if (superuser() && creates_roles())
+	if (superuser() && ddl::creates_roles_everywhere())
 		append_commands(sql, deparse::role_commands());
 	if (superuser())
 		append_commands(sql, deparse::database_settings());

@@ -23,7 +23,6 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_enum.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -71,7 +70,7 @@ pg::Vec<ShardId> new_shard_ids(int count)
 	/* nextval() in this transaction might give it an id, for which a replication slot would wait.
 	 */
 	pg::Vec<ShardId> ids;
-	if (strcmp(GetConfigOption("citus.next_shard_id", false, false), "0") != 0)
+	if (catalog::shard_ids_are_chosen())
 	{
 		while (ids.size() < count)
 			ids.push(catalog::next_shard_id());

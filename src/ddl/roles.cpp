@@ -12,6 +12,7 @@
 
 #include "civitas/catalog/nodes.h"
 #include "civitas/ddl/online.h"
+#include "civitas/ddl/utility.h"
 #include "civitas/deparse/role_definition.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
@@ -163,6 +164,11 @@ void drop_replaced_placements()
 {
 	if (replaced_placements_hook != nullptr && catalog::is_coordinator())
 		replaced_placements_hook();
+}
+
+bool creates_roles_everywhere()
+{
+	return enable_create_role_propagation;
 }
 
 void run_role_statement(const UtilityCall& call)

@@ -22,7 +22,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
-#include "utils/guc.h"
+#include "storage/latch.h"
 #include "utils/timestamp.h"
 CIVITAS_PG_END
 

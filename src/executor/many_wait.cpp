@@ -21,12 +21,9 @@ namespace civitas::executor {
 
 namespace {
 
-/* citus.node_connection_timeout belongs to remote. */
 int64 connection_timeout_us()
 {
-	const char *value = GetConfigOption("citus.node_connection_timeout", true, false);
-	const int64 timeout = value ? strtoll(value, nullptr, 10) : 0;
-	return (timeout > 0 ? timeout : 30000) * 1000;
+	return int64{remote::connection_timeout_ms()} * 1000;
 }
 
 uint32 wanted_events(const Worker& worker)

@@ -19,6 +19,8 @@ namespace civitas::catalog {
 
 /* Ids from the coordinator's sequences. */
 ShardId next_shard_id();
+/* Whether citus.next_shard_id says what the next ones are. */
+bool shard_ids_are_chosen();
 int64 next_placement_id();
 ColocationId next_colocation_id();
 NodeId next_node_id();

@@ -5,6 +5,9 @@
 
 namespace civitas::ddl {
 
+/* citus.enable_create_role_propagation */
+bool creates_roles_everywhere();
+
 void utility_init();
 
 } // namespace civitas::ddl
