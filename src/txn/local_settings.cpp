@@ -69,10 +69,8 @@ void push_setting(const char *sql)
 
 } // namespace
 
-void note_constraints(const ConstraintsSetStmt *statement)
+void keep_constraints(const ConstraintsSetStmt *statement)
 {
-	if (!IsTransactionBlock())
-		return;
 	const char *mode = statement->deferred ? " DEFERRED" : " IMMEDIATE";
 	pg::Str sql;
 	if (statement->constraints == NIL)
@@ -92,15 +90,6 @@ void note_constraints(const ConstraintsSetStmt *statement)
 		sql.raw("END $citus$");
 	}
 	push_setting(sql.c_str());
-	if (statement->deferred || !current.used)
-		return;
-	for_each_participant([](Participant *participant) {
-		if (!participant->begun || participant->broken)
-			return;
-		if (remote::claimed(participant->session) && session_wanted_hook != nullptr)
-			session_wanted_hook(participant->session);
-		begin_remote(participant->session);
-	});
 }
 
 void note_set(const VariableSetStmt *statement)

@@ -28,7 +28,6 @@ CIVITAS_PG_END
 
 namespace civitas::txn {
 
-TransactionState current;
 void (*first_use_hook)();
 void (*session_wanted_hook)(remote::Session *);
 
@@ -198,30 +197,6 @@ void push_savepoint(Participant *participant, SubTransactionId id)
 
 } // namespace
 
-Participant *existing_participant(remote::Session *session)
-{
-	return static_cast<Participant *>(remote::transaction_state(session));
-}
-
-Participant *participant_of(remote::Session *session)
-{
-	Participant *participant = existing_participant(session);
-	if (participant == nullptr)
-	{
-		participant = static_cast<Participant *>(
-			MemoryContextAllocZero(remote::session_context(session), sizeof(Participant)));
-		participant->session = session;
-		remote::set_transaction_state(session, participant);
-	}
-	if (!participant->begun)
-	{
-		const catalog::Node *node = catalog::find_node(remote::node_id(session));
-		if (node != nullptr)
-			participant->group = node->group_id;
-	}
-	return participant;
-}
-
 /* What precedes a statement. */
 enum class Part
 {
@@ -338,20 +313,6 @@ static void queue_id(remote::Session *session)
 		remote::queue_hidden_prepared(
 			session, "SELECT pg_catalog.assign_distributed_transaction_id($1, $2, $3)",
 			{3, types, values, lengths, formats});
-}
-
-void end_participant(Participant *participant)
-{
-	participant->begun = false;
-	participant->wrote = false;
-	participant->broken = false;
-	participant->settings_in_doubt = false;
-	participant->step = Step::Open;
-	participant->savepoint_count = 0;
-	participant->released = 0;
-	participant->settings_told = 0;
-	participant->role = nullptr;
-	participant->gid[0] = '\0';
 }
 
 /* The names of the current role and database, kept until a role changes: every statement asks. */
@@ -555,6 +516,22 @@ void begin_remote(remote::Session *session)
 	char *preamble = transaction_preamble(participant);
 	if (preamble != nullptr)
 		remote::execute(session, preamble);
+}
+
+void note_constraints(const ConstraintsSetStmt *statement)
+{
+	if (!IsTransactionBlock())
+		return;
+	keep_constraints(statement);
+	if (statement->deferred || !current.used)
+		return;
+	for_each_participant([](Participant *participant) {
+		if (!participant->begun || participant->broken)
+			return;
+		if (remote::claimed(participant->session) && session_wanted_hook != nullptr)
+			session_wanted_hook(participant->session);
+		begin_remote(participant->session);
+	});
 }
 
 void note_write(remote::Session *session)

@@ -3,74 +3,15 @@
  */
 #pragma once
 
-#include "civitas/commit/gid.h"
 #include "civitas/txn/transaction.h"
+#include "participant.h"
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
 #include "executor/execdesc.h"
-#include "pgtime.h"
 CIVITAS_PG_END
 
 namespace civitas::txn {
-
-/* Where a session stands on its way to the end of the transaction. */
-enum class Step : uint8
-{
-	Open,		 /* nothing of the end was sent */
-	CommitSent,	 /* COMMIT was sent, no answer yet */
-	PrepareSent, /* PREPARE TRANSACTION was sent, no answer yet */
-	Prepared,	 /* ... and succeeded */
-	Ended		 /* not in a transaction any more */
-};
-
-/* A session's part in transactions; lives as long as the session. */
-struct Participant
-{
-	remote::Session *session;
-	GroupId group;
-	bool begun;	 /* in a transaction block there */
-	bool wrote;	 /* needs two-phase commit if it is not alone */
-	bool broken; /* its transaction cannot be committed any more */
-	Step step;
-
-	bool settings_known; /* what it was told is in force there */
-	/* ... but they were sent in this transaction: undone by a rollback, or by a cancel that came
-	 * before what followed them in the same part of the pipeline had ended. */
-	bool settings_in_doubt;
-	/* What it was told, by value, in the order of settings.cpp; null: nothing. In the session's context. */
-	char **told;
-	int told_count;
-	uint64 settings_generation; /* of settings.cpp when it was told */
-
-	/* Savepoints established there, outermost first; from `released` on they were released here,
-	 * not there yet. */
-	SubTransactionId *savepoints;
-	int savepoint_count;
-	int savepoint_capacity;
-	int released;
-
-	/* In whose name the node runs statements of this transaction; null: not known. One of
-	 * current_role_name(). */
-	const char *role;
-
-	int settings_told; /* how many of the SET LOCALs it was told (local_settings.cpp) */
-
-	char gid[commit::GID_SIZE];
-	char commit_command[commit::GID_SIZE + 32];
-	char rollback_command[commit::GID_SIZE + 32];
-};
-CIVITAS_SERVER_STATE(Participant);
-
-/* The distributed transaction of this backend. */
-struct TransactionState
-{
-	bool used;		  /* some session took part */
-	bool local_write; /* local shards were written */
-	int writers;	  /* participants that wrote */
-	uint64 number;	  /* of two-phase commit; 0 before it */
-};
-extern TransactionState current;
 
 /* The distributed transaction of a backend, its own or the one it was told. */
 struct DistributedId
@@ -89,8 +30,6 @@ CIVITAS_SERVER_STATE(DistributedId);
 std::span<const SubTransactionId> open_subtransactions();
 
 /* participants.cpp */
-Participant *participant_of(remote::Session *session);
-Participant *existing_participant(remote::Session *session);
 /* SQL that must run before a statement of the transaction: RELEASE, BEGIN, SAVEPOINTs; null where
  * nothing must. Marks them as done. */
 char *transaction_preamble(Participant *participant);
@@ -101,18 +40,6 @@ char *ending_role_statement(Participant *participant);
 bool is_this_server(const remote::Endpoint& endpoint);
 /* Forgets affinity and pins, at the end of the transaction. */
 void reset_affinity();
-void end_participant(Participant *participant);
-
-template <typename Visit> void for_each_participant(Visit&& visit)
-{
-	remote::for_each_session(
-		[](remote::Session *session, void *argument) {
-			Participant *participant = existing_participant(session);
-			if (participant != nullptr)
-				(*static_cast<std::remove_reference_t<Visit> *>(argument))(participant);
-		},
-		&visit);
-}
 
 /* local_end.cpp */
 /* What local_end_can_fail() leaves out because it can be made now, and then holds: raises 40001. */
@@ -141,6 +68,8 @@ bool setting_travels(const char *name, bool *known);
 char *settings_command(Participant *participant);
 
 /* local_settings.cpp */
+/* Participants are to be told of SET CONSTRAINTS. */
+void keep_constraints(const ConstraintsSetStmt *statement);
 /* What the participant must still be told, as C strings; it counts as told. */
 List *untold_settings(Participant *participant);
 bool has_untold_settings(const Participant *participant);
