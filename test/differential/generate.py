@@ -277,7 +277,10 @@ class Generator:
         if not pairs:
             return None
         l, r = self.rnd.choice(pairs)
-        column = self.rnd.choice([c for c in inner if c.type in self.world.ordered])
+        fitting = [c for c in inner if c.type in self.world.ordered]
+        if not fitting:
+            return None
+        column = self.rnd.choice(fitting)
         kind = self.rnd.choice(["count", "min", "max"])
         return (f"(SELECT {kind}({column.sql}) FROM {item} WHERE {l.sql} = {r.sql})",
                 "bigint" if kind == "count" else column.type)
@@ -299,7 +302,10 @@ class Generator:
         if kind < 0.7 and pairs:
             l, r = rnd.choice(pairs)
             return f"{l.sql} {rnd.choice(['', 'NOT '])}IN (SELECT {r.sql} FROM {item} WHERE {self.predicate(inner, 1)})"
-        column = rnd.choice([c for c in inner if c.type in self.world.ordered])
+        fitting = [c for c in inner if c.type in self.world.ordered]
+        if not fitting:
+            return f"EXISTS (SELECT 1 FROM {item} WHERE {where})"
+        column = rnd.choice(fitting)
         outer = self.leaf(scope, column.type)
         return f"{outer} {rnd.choice(['=', '<', '>='])} (SELECT {rnd.choice(['min', 'max'])}({column.sql}) FROM {item} WHERE {where})"
 
