@@ -8,6 +8,7 @@
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/str.h"
+#include "civitas/shard/shard_name.h"
 
 CIVITAS_PG_BEGIN
 #include "catalog/index.h"
@@ -27,22 +28,6 @@ namespace {
 
 char *show_shards_prefixes = nullptr;
 uint64 generation = 1;
-
-/* The number after the last underscore; INVALID_SHARD_ID where the name does not end like that. */
-ShardId shard_id_of_name(const char *name)
-{
-	const char *underscore = strrchr(name, '_');
-	if (underscore == nullptr || underscore[1] < '1' || underscore[1] > '9')
-		return INVALID_SHARD_ID;
-	ShardId id = 0;
-	for (const char *digit = underscore + 1; *digit != '\0'; digit++)
-	{
-		if (*digit < '0' || *digit > '9' || digit - underscore > 18)
-			return INVALID_SHARD_ID;
-		id = id * 10 + (*digit - '0');
-	}
-	return id;
-}
 
 void forget_names(Datum, Oid)
 {
@@ -104,7 +89,7 @@ bool is_known_shard(Oid relid, ShardOwner *owner)
 	const char *name = get_rel_name(relid);
 	if (name == nullptr)
 		return false;
-	const ShardId shard_id = shard_id_of_name(name);
+	const ShardId shard_id = shard::id_in_name(name);
 	ShardOwner found;
 	if (shard_id == INVALID_SHARD_ID || !find_shard(shard_id, &found) || found.relid == relid)
 		return false;
