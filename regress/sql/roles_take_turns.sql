@@ -134,6 +134,13 @@ UPDATE b SET v = v;
 SET LOCAL ROLE turns_bob;
 SELECT sum(v) FROM view_o;
 ROLLBACK;
+-- How strings are written changes nothing about it.
+BEGIN;
+SET LOCAL standard_conforming_strings = off;
+UPDATE b SET v = v;
+SET LOCAL ROLE turns_bob;
+SELECT sum(v) FROM view_o;
+ROLLBACK;
 
 -- Nobody else may say in whose name a statement runs.
 SELECT citus_internal.act_as('turns_bob', 1, '');

@@ -64,7 +64,7 @@ char *role_statement(Session *session, const char *role)
 	char hex[2 * ROLE_PROOF_SIZE + 1];
 	hex[hex_encode(reinterpret_cast<const char *>(proof), sizeof(proof), hex)] = '\0';
 	pg::Str sql;
-	sql.raw("SELECT citus_internal.act_as(").literal(role).raw(", ").num(number).raw(", '\\x");
+	sql.raw("SELECT citus_internal.act_as(").literal(role).raw(", ").num(number).raw(", E'\\\\x");
 	return sql.raw(hex).raw("'::pg_catalog.bytea)").c_str();
 }
 
