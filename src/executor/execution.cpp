@@ -284,7 +284,7 @@ Tuplestorestate *store_of(Execution *execution)
 	return execution->store;
 }
 
-bool next_row(Execution *execution, TupleTableSlot *slot)
+bool next_row(Execution *execution, TupleTableSlot *slot, bool forward)
 {
 	if (!execution->started)
 	{
@@ -298,7 +298,7 @@ bool next_row(Execution *execution, TupleTableSlot *slot)
 	}
 	ExecClearTuple(slot);
 	if (execution->store &&
-		tuplestore_gettupleslot(execution->store, true, false, execution->store_slot))
+		tuplestore_gettupleslot(execution->store, forward, false, execution->store_slot))
 	{
 		slot_getallattrs(execution->store_slot);
 		for (int index = 0; index < execution->row_type->natts; index++)
@@ -311,6 +311,7 @@ bool next_row(Execution *execution, TupleTableSlot *slot)
 	}
 	if (execution->materialized)
 		return false;
+	Assert(forward);
 	/* A store that was read to its end does not show what is added to it later: the rows that
 	 * yield_session() puts aside, behind those of local tasks. */
 	if (execution->store)

@@ -236,8 +236,8 @@ Identity become(const plan::RemoteQuery *query);
 void back(const Identity& before);
 /* Sends the tasks now instead of when the first row is asked for. */
 void start_early(Execution *execution);
-/* The next row into the slot; false at the end. */
-bool next_row(Execution *execution, TupleTableSlot *slot);
+/* The next row into the slot, or, where materialized, the one before; false at the end. */
+bool next_row(Execution *execution, TupleTableSlot *slot, bool forward = true);
 /* Reads everything that is left into the store, so that the sessions are free. */
 void materialize(Execution *execution);
 /* Back to the first row; only where materialized. */

@@ -203,7 +203,7 @@ TupleTableSlot *next_slot(::ScanState *node)
 			count_processed(state);
 		}
 	}
-	if (!next_row(state->execution, slot))
+	if (!next_row(state->execution, slot, ScanDirectionIsForward(node->ps.state->es_direction)))
 		ExecClearTuple(slot);
 	return slot;
 }

@@ -67,13 +67,26 @@ PlannedStmt *plan_sharded(Query *query, const char *text, int options, ParamList
 	return statement;
 }
 
+/*
+ * A cursor that is declared without [NO] SCROLL goes backwards where its plan can. What PostgreSQL
+ * would read a table's rows by can; ours keeps them.
+ */
+int scrolling(const Query *query, int options)
+{
+	constexpr int said = CURSOR_OPT_SCROLL | CURSOR_OPT_NO_SCROLL;
+	const bool declared = (options & CURSOR_OPT_FAST_PLAN) != 0;
+	return declared && (options & said) == 0 && query->rowMarks == NIL ? options | CURSOR_OPT_SCROLL
+																	   : options;
+}
+
 /* The hook. What it returns may belong to the cache. */
 PlannedStmt *plan_client(Query *query, const char *text, int options, ParamListInfo params)
 {
 	PlanDependencies dependencies = {};
 	if (!is_sharded(query, params, &dependencies))
 		return plan_locally(query, text, options, params);
-	PlannedStmt *statement = plan_with_cache(query, options, params, plan_sharded, text);
+	PlannedStmt *statement =
+		plan_with_cache(query, scrolling(query, options), params, plan_sharded, text);
 	if (dependencies.items != NIL || dependencies.role)
 		add_dependencies(statement, dependencies);
 	return statement;

@@ -436,6 +436,8 @@ CustomPath *make_remote_path(PlannerInfo *root, RelOptInfo *rel, RemoteRel *remo
 	path->path.total_cost = path->path.startup_cost + path->path.rows * ROW_TRANSFER_COST;
 	path->path.pathkeys = NIL;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	if (remote->lock == nullptr)
+		path->flags |= CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
 	path->custom_private = list_make1(remote);
 	path->methods = &remote_path_methods;
 	return path;
