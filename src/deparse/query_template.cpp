@@ -44,6 +44,7 @@ CIVITAS_PG_BEGIN
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+#include "utils/typcache.h"
 CIVITAS_PG_END
 
 #include "civitas/catalog/tables.h"
@@ -345,16 +346,34 @@ Expr *whole_row(const Var *var, const RangeTblEntry *rte)
 	return reinterpret_cast<Expr *>(row);
 }
 
-/* The value, or NULL in the rows that an outer join made up. */
-Node *unless_null_extended(const Var *var, Expr *value)
+/* That the table has given the row. */
+Expr *has_tableoid(const Var *var)
 {
 	NullTest *test = makeNode(NullTest);
 	test->arg = reinterpret_cast<Expr *>(
 		makeVar(var->varno, TableOidAttributeNumber, OIDOID, -1, InvalidOid, var->varlevelsup));
 	test->nulltesttype = IS_NOT_NULL;
 	test->location = -1;
+	return reinterpret_cast<Expr *>(test);
+}
+
+/* The same, asking for no more than the row's columns, to which alone the role may have a right. */
+Expr *has_row(const Var *var)
+{
+	DistinctExpr *distinct = makeNode(DistinctExpr);
+	distinct->opno = lookup_type_cache(RECORDOID, TYPECACHE_EQ_OPR)->eq_opr;
+	distinct->opfuncid = get_opcode(distinct->opno);
+	distinct->opresulttype = BOOLOID;
+	distinct->args = list_make2(copyObjectImpl(var), makeNullConst(RECORDOID, -1, InvalidOid));
+	distinct->location = -1;
+	return reinterpret_cast<Expr *>(distinct);
+}
+
+/* The value, or NULL in the rows that an outer join made up. */
+Node *unless_null_extended(Expr *given, Expr *value)
+{
 	CaseWhen *when = makeNode(CaseWhen);
-	when->expr = reinterpret_cast<Expr *>(test);
+	when->expr = given;
 	when->result = value;
 	when->location = -1;
 	CaseExpr *expr = makeNode(CaseExpr);
@@ -388,8 +407,11 @@ Node *replace_tableoid(Node *node, void *context)
 		const RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
 		if (!is_sharded_rte(rte))
 			return static_cast<Node *>(copyObjectImpl(node));
-		return unless_null_extended(var,
-									var->varattno == 0 ? whole_row(var, rte) : shell_oid(var, rte));
+		Expr *value = var->varattno == 0 ? whole_row(var, rte) : shell_oid(var, rte);
+		if (!bms_is_member(static_cast<int>(var->varno),
+						   nullable_relations(reinterpret_cast<Node *>(query->jointree))))
+			return reinterpret_cast<Node *>(value);
+		return unless_null_extended(var->varattno == 0 ? has_row(var) : has_tableoid(var), value);
 	}
 	if (IsA(node, Query))
 	{
@@ -528,6 +550,27 @@ Bitmapset *range_table_references(Node *jointree)
 	Bitmapset *used = nullptr;
 	find_range_references(jointree, &used);
 	return used;
+}
+
+Bitmapset *nullable_relations(Node *node)
+{
+	Bitmapset *result = nullptr;
+	if (IsA(node, FromExpr))
+	{
+		ListCell *cell;
+		foreach (cell, castNode(FromExpr, node)->fromlist)
+			result = bms_add_members(result, nullable_relations(static_cast<Node *>(lfirst(cell))));
+	}
+	else if (IsA(node, JoinExpr))
+	{
+		JoinExpr *join = castNode(JoinExpr, node);
+		result = bms_union(nullable_relations(join->larg), nullable_relations(join->rarg));
+		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)
+			result = bms_add_members(result, range_table_references(join->rarg));
+		if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
+			result = bms_add_members(result, range_table_references(join->larg));
+	}
+	return result;
 }
 
 bool is_sharded_rte(const RangeTblEntry *rte)

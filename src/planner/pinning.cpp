@@ -676,7 +676,8 @@ static bool carries_key(Query *query, Node *node, const catalog::Table& target)
 	Level *owner = nullptr;
 	const Var *var = resolve_column(node, &level, &owner);
 	if (var == nullptr || query->groupingSets != NIL ||
-		bms_is_member(var->varno, nullable_relations(reinterpret_cast<Node *>(query->jointree))))
+		bms_is_member(var->varno,
+					  deparse::nullable_relations(reinterpret_cast<Node *>(query->jointree))))
 		return false;
 	const RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
 	if (deparse::is_sharded_rte(rte))
@@ -721,7 +722,8 @@ static Expr *constant_key(Query *query, Node *node)
 	Level *owner = nullptr;
 	const Var *var = resolve_column(node, &level, &owner);
 	if (var == nullptr || query->groupingSets != NIL ||
-		bms_is_member(var->varno, nullable_relations(reinterpret_cast<Node *>(query->jointree))))
+		bms_is_member(var->varno,
+					  deparse::nullable_relations(reinterpret_cast<Node *>(query->jointree))))
 		return nullptr;
 	const RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
 	if (rte->rtekind != RTE_SUBQUERY || rte->subquery->commandType != CMD_SELECT ||

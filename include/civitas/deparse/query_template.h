@@ -31,6 +31,8 @@ bool assigns_parts(Node *node);
 bool assigns_unprintably(Query *query);
 /* Range table indexes that a jointree (or a part of one) refers to, not looking into sublinks. */
 Bitmapset *range_table_references(Node *jointree);
+/* Those of them whose columns an outer join may make NULL. */
+Bitmapset *nullable_relations(Node *jointree);
 
 /*
  * Parameters numbered from here mark the VALUES list of an INSERT: the list that holds them becomes
