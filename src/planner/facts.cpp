@@ -11,11 +11,13 @@
 #include "civitas/deparse/query_template.h"
 
 CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
@@ -25,6 +27,9 @@ CIVITAS_PG_BEGIN
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/syscache.h"
 CIVITAS_PG_END
 
 namespace civitas::planner {
@@ -281,7 +286,70 @@ bool has_all_rights(Oid role, List *rights)
 	return true;
 }
 
+bool place_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Var))
+		return castNode(Var, node)->varattno < 0;
+	if (IsA(node, Query))
+		return pg::walk_query(castNode(Query, node), place_walker, context);
+	return pg::walk_children(node, place_walker, context);
+}
+
+/* Triggers of users would run in the name of whoever changes the shard; those of partitions, too. */
+bool has_triggers(Oid relid)
+{
+	bool found = false;
+	ListCell *cell;
+	foreach (cell, find_all_inheritors(relid, AccessShareLock, nullptr))
+	{
+		Relation relation = RelationIdGetRelation(lfirst_oid(cell));
+		found = found || relation == nullptr;
+		for (int i = 0; relation && relation->trigdesc && i < relation->trigdesc->numtriggers; i++)
+			found = found || !relation->trigdesc->triggers[i].tgisinternal;
+		if (relation)
+			RelationClose(relation);
+	}
+	return found;
+}
+
+Oid owner_of(Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
 } // namespace
+
+Oid role_for_places(List *rights, Node *node)
+{
+	const Oid role = role_for_shards(rights, node);
+	if (OidIsValid(role) || own_function_walker(node, nullptr))
+		return role;
+	Oid owner = InvalidOid;
+	ListCell *cell;
+	foreach (cell, rights)
+	{
+		const auto *asked = static_cast<const pg::Rights *>(lfirst(cell));
+		if (!asks_for_shards(asked) || OidIsValid(asked->checkAsUser) ||
+			pg_class_aclcheck(asked->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+			continue;
+		if (has_triggers(asked->relid))
+			return InvalidOid;
+		owner = owner_of(asked->relid);
+	}
+	return OidIsValid(owner) && has_all_rights(owner, rights) ? owner : InvalidOid;
+}
+
+bool reads_places(Node *node)
+{
+	return place_walker(node, nullptr);
+}
 
 bool through_views(List *rights)
 {

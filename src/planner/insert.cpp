@@ -396,11 +396,14 @@ PlannedStmt *write_rows(PlannedStmt *statement, Query *query, plan::RemoteQuery 
 	scan->scan.plan.total_cost = statement->planTree->total_cost;
 	scan->scan.plan.plan_rows = query->returningList ? statement->planTree->plan_rows : 0;
 	remote->tier = plan::Tier::General;
+	const bool by_place = query->commandType != CMD_INSERT;
+	statement->dependsOnRole |= by_place;
 	if (query->resultRelation)
 	{
 		RangeTblEntry *target = rt_fetch(query->resultRelation, query->rtable);
-		remote->run_as = role_for_shards(list_make1(pg::rights_of(query, target)),
-										 reinterpret_cast<Node *>(query->returningList));
+		remote->run_as = (by_place ? role_for_places : role_for_shards)(
+			list_make1(pg::rights_of(query, target)),
+			reinterpret_cast<Node *>(query->returningList));
 	}
 	remote->command = query->commandType;
 	remote->relations = list_make1_oid(relid);

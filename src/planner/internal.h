@@ -55,6 +55,15 @@ bool computes_with_tableoid(Node *node);
  * one's name.
  */
 Oid role_for_shards(List *rights, Node *node);
+/*
+ * The same where rows are found or known again by their places (ctid, tableoid), to which nobody is
+ * given a right: where the current role has rights on columns only, which the asking node has
+ * checked, it is the table's owner, unless triggers would then run in its name. The plan is one
+ * role's.
+ */
+Oid role_for_places(List *rights, Node *node);
+/* Whether the node reads system columns. */
+bool reads_places(Node *node);
 /* Whether a table is reached through a view: then a plan is one role's. */
 bool through_views(List *rights);
 /* Uses functions, operators or collations that the other nodes may not have. */

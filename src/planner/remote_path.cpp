@@ -410,8 +410,11 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 		if (rte->rtekind == RTE_RELATION)
 			remote->relations = list_append_unique_oid(remote->relations, rte->relid);
 	}
-	root->glob->dependsOnRole |= through_views(rights);
-	remote->run_as = role_for_shards(rights, reinterpret_cast<Node *>(query));
+	const bool by_place =
+		relation->lock != nullptr && reads_places(reinterpret_cast<Node *>(columns));
+	root->glob->dependsOnRole |= by_place || through_views(rights);
+	remote->run_as =
+		(by_place ? role_for_places : role_for_shards)(rights, reinterpret_cast<Node *>(query));
 	return &scan->scan.plan;
 }
 
