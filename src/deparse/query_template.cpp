@@ -41,6 +41,7 @@ CIVITAS_PG_BEGIN
 #include "parser/scanner.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
@@ -442,6 +443,10 @@ char *deparse_qualified(Query *query)
 	const int level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+	/* Constants in full, whatever the client wants to see of its results. */
+	if (extra_float_digits < 1)
+		(void) set_config_option("extra_float_digits", "1", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
 	char *text = pg_get_querydef(query, false);
 	AtEOXact_GUC(true, level);
 	return text;

@@ -1,0 +1,30 @@
+-- Constants are sent in full where the session shows fewer digits of floating-point numbers.
+CREATE TABLE t (k int PRIMARY KEY, f float8, g float4, a float8[]);
+CREATE TABLE r (k int PRIMARY KEY, f float8);
+--* SELECT create_distributed_table('t', 'k');
+--* SELECT create_reference_table('r');
+INSERT INTO t SELECT i, 0.1::float8 + 0.2::float8, 1.1::float4, ARRAY[0.1::float8 + 0.2::float8] FROM generate_series(1, 3) i;
+INSERT INTO r SELECT k, f FROM t;
+--ask
+SET extra_float_digits = 0;
+SELECT count(*) FROM t WHERE f = 0.1::float8 + 0.2::float8;
+SELECT count(*) FROM t WHERE k = 1 AND f = 0.1::float8 + 0.2::float8;
+SELECT count(*) FROM t WHERE f = ANY (ARRAY[0.1::float8 + 0.2::float8]);
+SELECT count(*) FROM t WHERE f IN (0.1::float8 + 0.2::float8, 7);
+SELECT count(*) FROM t WHERE a = ARRAY[0.1::float8 + 0.2::float8];
+SELECT count(*) FROM t WHERE (k, f) = ANY (ARRAY[(1, 0.1::float8 + 0.2::float8)]);
+SELECT count(*) FROM r WHERE f = 0.1::float8 + 0.2::float8;
+SELECT t.k FROM t JOIN r USING (k) WHERE t.f = 0.1::float8 + 0.2::float8;
+SELECT max(f - (0.1::float8 + 0.2::float8)) FROM t;
+SELECT sum(f), avg(f), max(g), min(a) FROM t;
+SELECT f::text, g::text, a::text, to_json(f) FROM t WHERE k = 1;
+INSERT INTO t VALUES (4, 0.1::float8 + 0.2::float8, 1.1::float4, ARRAY[0.1::float8 + 0.2::float8]), (5, 0, 0, NULL), (6, 0, 0, NULL);
+INSERT INTO t SELECT k + 10, f, g, a FROM t WHERE f = 0.1::float8 + 0.2::float8;
+UPDATE t SET f = 0.1::float8 + 0.2::float8 WHERE k = 5;
+UPDATE t SET f = 0.30000000000000004 WHERE k IN (5, 6);
+UPDATE t SET f = r.f FROM r WHERE r.k = 1 AND t.k = 5;
+INSERT INTO r VALUES (1, 7) ON CONFLICT (k) DO UPDATE SET f = 0.1::float8 + 0.2::float8;
+DELETE FROM t WHERE f = 0.1::float8 + 0.2::float8 AND k = 2;
+SET extra_float_digits = 1;
+SELECT * FROM t;
+SELECT * FROM r;
