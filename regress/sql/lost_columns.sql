@@ -82,6 +82,23 @@ ALTER TABLE lost.s ADD COLUMN o lost_types.other;
 DROP DOMAIN lost_types.other CASCADE;
 SELECT * FROM lost.s;
 SELECT DISTINCT result FROM run_command_on_shards('lost.s', $$SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = '%s'::regclass AND attnum > 0 AND NOT attisdropped$$);
+CREATE EXTENSION citext SCHEMA lost_types;
+CREATE TABLE lost.kept (k int, v lost_types.citext, w int, "Odd col" lost_types.citext);
+CREATE TABLE lost.kept_ref (k int, v lost_types.citext);
+CREATE TABLE lost.kept_parts (k int, v lost_types.citext, w int) PARTITION BY LIST (w);
+CREATE TABLE lost.kept_parts_1 PARTITION OF lost.kept_parts FOR VALUES IN (1);
+CREATE STATISTICS lost.kept_statistics ON k, w FROM lost.kept;
+CREATE STATISTICS lost."Odd stat" ON (k + w), w FROM lost.kept;
+SELECT create_distributed_table('lost.kept', 'k'), create_distributed_table('lost.kept_parts', 'k'), create_reference_table('lost.kept_ref');
+INSERT INTO lost.kept VALUES (1, 'a', 1, 'b');
+DROP STATISTICS lost."Odd stat", lost.kept_statistics;
+SELECT DISTINCT result FROM run_command_on_shards('lost.kept', $$SELECT count(*) FROM pg_statistic_ext WHERE stxrelid = '%s'::regclass$$);
+DROP EXTENSION citext CASCADE;
+SELECT table_name, count(DISTINCT result), min(result) FROM unnest(ARRAY['kept', 'kept_ref', 'kept_parts', 'kept_parts_1']) t(table_name),
+	run_command_on_workers(format($$SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'lost.%I'::regclass AND attnum > 0 AND NOT attisdropped$$, table_name)) GROUP BY 1 ORDER BY 1;
+ALTER TABLE lost.kept ADD COLUMN v int;
+SELECT * FROM lost.kept;
+DROP TABLE lost.kept, lost.kept_ref, lost.kept_parts;
 -- so is one that takes the table
 CREATE SCHEMA lost_both;
 CREATE DOMAIN lost_both.dkey AS int;

@@ -29,6 +29,7 @@
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
 #include "local_shards.h"
+#include "shard_names.h"
 #include "table_checks.h"
 
 CIVITAS_PG_BEGIN
@@ -47,6 +48,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_operator.h"
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -82,6 +84,14 @@ struct LostColumn
 	const char *detail;
 };
 
+/* A column or a statistics object that went while its table stayed. */
+struct DroppedPart
+{
+	Oid relid;
+	const char *schema; /* of statistics; null: a column */
+	const char *name;
+};
+
 /* What one statement dropped, and what it made. */
 struct Drops
 {
@@ -89,6 +99,7 @@ struct Drops
 	pg::Str remote_sql;
 	pg::Vec<NewPartition> partitions;
 	pg::Vec<LostColumn> lost;
+	pg::Vec<DroppedPart> parts;
 };
 
 Drops *collecting = nullptr;
@@ -156,6 +167,20 @@ void column_dropped(Oid relid, AttrNumber attno)
 	catalog::require_coordinator();
 	if (table->distribution_attno == attno)
 		collecting->lost.push({relid, "The column depends on what was to be dropped."});
+	else if (!get_rel_relispartition(relid))
+		collecting->parts.push({relid, nullptr, get_attname(relid, attno, false)});
+}
+
+void statistics_dropped(Oid statistics)
+{
+	HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	const auto *form = reinterpret_cast<Form_pg_statistic_ext>(GETSTRUCT(tuple));
+	if (catalog::is_coordinator() && catalog::find_table(form->stxrelid) != nullptr)
+		collecting->parts.push({form->stxrelid, get_namespace_name(form->stxnamespace),
+								pstrdup(NameStr(form->stxname))});
+	ReleaseSysCache(tuple);
 }
 
 /* Whether a type's values hold some of another: as itself, base type, element or field. */
@@ -295,6 +320,11 @@ void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub
 	}
 	if (!catalog::extension_installed())
 		return;
+	if (class_id == StatisticExtRelationId)
+	{
+		statistics_dropped(object_id);
+		return;
+	}
 	if (class_id == OperatorClassRelationId)
 		operator_class_dropped(object_id);
 	if (class_id == AccessMethodProcedureRelationId)
@@ -310,6 +340,45 @@ void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub
 	const catalog::Table *table = catalog::find_table(object_id);
 	if (table != nullptr)
 		table_dropped(object_id, *table);
+}
+
+/* Of the table's shell and shards, wherever they are. */
+char *drop_statistics_sql(const DroppedPart& part)
+{
+	const catalog::Table& table = catalog::get_table(part.relid);
+	pg::Str sql;
+	sql.raw("DROP STATISTICS IF EXISTS ").qualified(part.schema, part.name);
+	for (int index = 0; index < table.shard_count; index++)
+		sql.raw(", ").qualified(
+			part.schema, catalog::shard_relation_name(part.name, table.shards[index].shard_id));
+	return sql.c_str();
+}
+
+/* What a cascade took from tables that stay goes from their shards and from the other nodes, where
+ * what it began with need not exist. */
+void drop_parts(const Drops& drops)
+{
+	txn::require_one_session_per_node();
+	pg::Str remote;
+	remote.raw("SET client_min_messages TO warning;");
+	for (const DroppedPart& part : drops.parts)
+	{
+		if (get_rel_name(part.relid) == nullptr)
+			continue;
+		if (part.schema != nullptr)
+		{
+			const char *sql = drop_statistics_sql(part);
+			remote.raw(sql).raw(";");
+			execute_tree(parse_one(sql), sql);
+			continue;
+		}
+		pg::Str sql;
+		sql.raw("ALTER TABLE ").raw(qualified_table_name(part.relid));
+		sql.raw(" DROP COLUMN IF EXISTS ").ident(part.name).raw(" CASCADE");
+		remote.raw(apply_call(sql.c_str(), NIL)).raw(";");
+		apply_to_local_shards(sql.c_str());
+	}
+	txn::run_on_other_nodes(remote.raw("RESET client_min_messages").c_str());
 }
 
 void finish(const Drops& drops)
@@ -333,6 +402,8 @@ void finish(const Drops& drops)
 		sql.raw("SET client_min_messages TO warning;").raw(drops.remote_sql.c_str());
 		txn::run_on_other_nodes(sql.raw("RESET client_min_messages").c_str());
 	}
+	if (!drops.parts.empty())
+		drop_parts(drops);
 	for (const DroppedTable& table : drops.tables)
 	{
 		for (const LocalShard& shard : table.shards)
