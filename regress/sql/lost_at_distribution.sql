@@ -167,6 +167,8 @@ CREATE FUNCTION of_record(record) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BE
 ALTER TABLE named ADD CHECK (of_row(named.*));
 ALTER TABLE named ADD CHECK (of_any(named.*)), ADD CHECK (of_record(named.*)), ADD CHECK (to_jsonb(named.*) IS NOT NULL), ADD CHECK (length(named.*::text) < 100);
 CREATE INDEX ON named (record_ne(named.*, NULL));
+CREATE INDEX CONCURRENTLY ON named (of_record(named.*));
+CREATE INDEX CONCURRENTLY ON named (k) WHERE named.* IS NOT NULL;
 CREATE INDEX ON named (of_row(named.*));
 CREATE INDEX ON named (k) WHERE of_row(named.*);
 CREATE TABLE rows_of (k int, v int);

@@ -70,6 +70,25 @@ DROP TYPE box_of CASCADE;
 DROP TABLE boxes;
 DROP OPERATOR CLASS box_ops USING hash;
 DROP TYPE box_of CASCADE;
+-- composite values are hashed by their attributes
+CREATE TYPE lost_types.inside AS (z int);
+CREATE TYPE lost_types.trio AS (x int, i inside);
+CREATE DOMAIN lost_types.some_trio AS trio;
+CREATE TABLE trios (k some_trio, v int);
+CREATE TABLE triples (k trio[], v int);
+CREATE TABLE of_trios (k int, v trio);
+SELECT create_distributed_table('trios', 'k'), create_distributed_table('triples', 'k'), create_distributed_table('of_trios', 'k');
+ALTER TYPE trio ADD ATTRIBUTE y int;
+ALTER TYPE trio DROP ATTRIBUTE x;
+ALTER TYPE trio RENAME ATTRIBUTE x TO xx;
+ALTER TYPE inside ADD ATTRIBUTE y int;
+DROP TYPE inside CASCADE;
+DROP TABLE trios;
+DROP TYPE inside CASCADE;
+DROP TABLE triples;
+ALTER TYPE trio ADD ATTRIBUTE y int;
+DROP TYPE inside CASCADE;
+DROP TABLE of_trios;
 -- what a role owns
 RESET search_path;
 ALTER DOMAIN lost_types.dkey OWNER TO lost_owner;

@@ -19,6 +19,7 @@
 #include "civitas/txn/transaction.h"
 #include "shard_names.h"
 #include "statement_kinds.h"
+#include "table_checks.h"
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
@@ -155,6 +156,7 @@ void create_index_concurrently(const UtilityCall& call, Oid relid)
 		index == nullptr ? InvalidOid : get_relname_relid(index, get_rel_namespace(relid));
 	if (!OidIsValid(index_id) || list_member_oid(existing, index_id))
 		return;
+	refuse_whole_rows(index_id);
 	const char *tail = definition_tail(relid, index_id);
 	const char *create =
 		castNode(IndexStmt, tree)->unique ? "CREATE UNIQUE INDEX " : "CREATE INDEX ";

@@ -28,6 +28,7 @@
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
+#include "key_types.h"
 #include "local_shards.h"
 #include "shard_names.h"
 #include "table_checks.h"
@@ -51,10 +52,8 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
-#include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 CIVITAS_PG_END
 
 namespace civitas::ddl {
@@ -159,11 +158,23 @@ void object_dropped(Oid class_id, Oid object_id)
 	catalog::delete_object(class_id, object_id, 0);
 }
 
+/* The distribution columns that values of the type are in. */
+void note_lost_hash(Oid type, const char *detail)
+{
+	ListCell *cell;
+	foreach (cell, tables_keyed_by(type))
+		collecting->lost.push({lfirst_oid(cell), detail});
+}
+
 void column_dropped(Oid relid, AttrNumber attno)
 {
 	const catalog::Table *table = catalog::find_table(relid);
 	if (table == nullptr)
+	{
+		if (get_rel_relkind(relid) == RELKIND_COMPOSITE_TYPE)
+			note_lost_hash(get_rel_type_id(relid), "Values of the column would lose an attribute.");
 		return;
+	}
 	catalog::require_coordinator();
 	if (table->distribution_attno == attno)
 		collecting->lost.push({relid, "The column depends on what was to be dropped."});
@@ -183,33 +194,6 @@ void statistics_dropped(Oid statistics)
 	ReleaseSysCache(tuple);
 }
 
-/* Whether a type's values hold some of another: as itself, base type, element or field. */
-bool is_made_of(Oid type, Oid part)
-{
-	check_stack_depth();
-	if (type == part || !OidIsValid(type))
-		return type == part;
-	switch (get_typtype(type))
-	{
-	case TYPTYPE_DOMAIN:
-		return is_made_of(getBaseType(type), part);
-	case TYPTYPE_RANGE:
-		return is_made_of(get_range_subtype(type), part);
-	case TYPTYPE_MULTIRANGE:
-		return is_made_of(get_multirange_range(type), part);
-	case TYPTYPE_COMPOSITE: {
-		TupleDesc fields = lookup_rowtype_tupdesc(type, -1);
-		bool found = false;
-		for (int i = 0; i < fields->natts; i++)
-			found = found || is_made_of(TupleDescAttr(fields, i)->atttypid, part);
-		ReleaseTupleDesc(fields);
-		return found;
-	}
-	default:
-		return is_made_of(get_element_type(type), part);
-	}
-}
-
 /* The default operator class of a type for hashing. */
 void operator_class_dropped(Oid operator_class)
 {
@@ -222,13 +206,7 @@ void operator_class_dropped(Oid operator_class)
 	ReleaseSysCache(tuple);
 	if (!OidIsValid(type))
 		return;
-	ListCell *cell;
-	foreach (cell, catalog::sound_table_oids())
-	{
-		const catalog::Table& table = catalog::get_table(lfirst_oid(cell));
-		if (table.kind == catalog::TableKind::Hash && is_made_of(table.distribution_type, type))
-			collecting->lost.push({table.relid, "Values of the column could no longer be hashed."});
-	}
+	note_lost_hash(type, "Values of the column could no longer be hashed.");
 }
 
 /* A support function of a class, which goes before the class does: what is not known yet of tables that

@@ -84,6 +84,12 @@ void check_arguments(const Place& place, Oid function, List *arguments)
 			refuse_row_type(place, function);
 }
 
+bool has_whole_row(Node *node, void *context)
+{
+	return node != nullptr &&
+		   (is_whole_row(node) || pg::walk_children(node, has_whole_row, context));
+}
+
 bool check_walker(Node *node, void *context)
 {
 	if (node == nullptr)
@@ -138,6 +144,19 @@ void check_indexes(Relation relation)
 }
 
 } // namespace
+
+void refuse_whole_rows(Oid index_id)
+{
+	Relation index = index_open(index_id, AccessShareLock);
+	if (has_whole_row(reinterpret_cast<Node *>(RelationGetIndexExpressions(index)), nullptr) ||
+		has_whole_row(reinterpret_cast<Node *>(RelationGetIndexPredicate(index)), nullptr))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("index \"%s\" over whole rows of a distributed table cannot be made "
+							   "concurrently",
+							   RelationGetRelationName(index)),
+						errhint("Leave CONCURRENTLY out.")));
+	index_close(index, AccessShareLock);
+}
 
 void check_expressions(Oid relid)
 {

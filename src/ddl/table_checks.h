@@ -47,6 +47,8 @@ DistributionColumn check_distribution_column(Oid relid, const char *name);
 /* Expressions of the table that mean something else on shards: tableoid in CHECK constraints and
  * generated columns; functions of the table's row type there and in indexes. 0A000. */
 void check_expressions(Oid relid);
+/* An index whose definition cannot be given to shards as text. */
+void refuse_whole_rows(Oid index);
 
 /* Primary key, unique and exclusion constraints and unique indexes hold the distribution column.
  * 0A000. */

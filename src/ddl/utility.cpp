@@ -25,6 +25,7 @@
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
 #include "drops.h"
+#include "key_types.h"
 #include "local_tables.h"
 #include "maintenance.h"
 #include "objects.h"
@@ -469,6 +470,7 @@ static void run_ddl(const UtilityCall& call)
 	List *tables = kind == nullptr ? NIL : metadata_tables(*kind, statement);
 	if (tables == NIL && IsA(statement, AlterTableStmt))
 	{
+		check_alter_composite_type(castNode(AlterTableStmt, statement));
 		before_alter_plain_table(castNode(AlterTableStmt, statement));
 		tables = metadata_tables(*kind, statement);
 	}
