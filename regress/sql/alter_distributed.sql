@@ -242,7 +242,6 @@ SELECT count(*), sum(id) FROM events;
 CALL alter_old_partitions_set_access_method('events', '2026-01-01', 'no_such_method');
 CALL alter_old_partitions_set_access_method('a', '2026-01-01', 'heap');
 SELECT alter_table_set_access_method('b', 'no_such_method');
-SELECT alter_table_set_access_method('events', 'heap_too');
 SELECT alter_table_set_access_method('big_orders', 'heap_too');
 
 SET client_min_messages = error;

@@ -193,8 +193,10 @@ SELECT DISTINCT result FROM run_command_on_all_nodes('GRANT USAGE ON SCHEMA copy
 GRANT SELECT ON items TO copy_reader;
 GRANT INSERT (id, name) ON items TO copy_writer;
 SET ROLE copy_reader;
+\set VERBOSITY sqlstate
 COPY items TO PROGRAM 'cat';
 COPY items TO '/tmp/never_written';
+\set VERBOSITY default
 COPY (SELECT count(*) FROM items) TO STDOUT;
 COPY items FROM STDIN;
 \.

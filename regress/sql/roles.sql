@@ -21,6 +21,9 @@ SELECT pg_temp.everywhere($$SELECT string_agg(g.rolname || ' > ' || m.rolname, '
 	JOIN pg_roles g ON g.oid = roleid JOIN pg_roles m ON m.oid = member WHERE m.rolname = 'roles_app'$$);
 DROP ROLE a23456789b123456789c123456789d123456789e123456789f123456789g123;
 ALTER ROLE roles_app INHERIT CONNECTION LIMIT 3;
+-- since 16 a membership keeps what was said when it was granted
+REVOKE "roles ""größe""" FROM roles_app;
+GRANT "roles ""größe""" TO roles_app;
 ALTER USER roles_app SET work_mem = '7MB';
 ALTER ROLE roles_group RENAME TO "roles group";
 ALTER GROUP "roles group" DROP USER roles_app;
@@ -55,7 +58,9 @@ CREATE ROLE roles_maker LOGIN CREATEROLE;
 SET ROLE roles_maker;
 CREATE ROLE roles_made LOGIN PASSWORD 'x';
 ALTER ROLE roles_made NOLOGIN;
+\set VERBOSITY sqlstate
 ALTER ROLE roles_made SUPERUSER;
+\set VERBOSITY terse
 ALTER ROLE roles_maker PASSWORD 'mine';
 RESET ROLE;
 SET ROLE roles_app;

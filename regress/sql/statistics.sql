@@ -60,7 +60,7 @@ RESET client_min_messages;
 GRANT USAGE ON SCHEMA statistics_tests TO statistics_owner;
 ALTER TABLE nothing OWNER TO statistics_owner;
 INSERT INTO nothing SELECT generate_series(1, 10);
-REVOKE ALL ON nothing FROM statistics_owner;
+REVOKE SELECT ON nothing FROM statistics_owner;
 SET ROLE statistics_owner;
 ANALYZE nothing;
 RESET ROLE;

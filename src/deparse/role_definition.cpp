@@ -147,16 +147,24 @@ char *where_missing(const char *name, const char *statements)
 	return sql.raw("DO ").literal(body.c_str()).c_str();
 }
 
-/* Memberships that `condition` picks, as GRANTs. */
+/*
+ * Memberships that `condition` picks, as GRANTs. Since 16 there is one for each grantor, and it says
+ * whether rights are inherited and the role may be taken; superusers grant in the name of the first
+ * one, and who makes a role without being one gets a membership from it, with CREATE ROLE.
+ */
+constexpr const char *MEMBERSHIPS = R"(
+	SELECT format('GRANT %I TO %I', g.rolname, m.rolname) || CASE WHEN j.al ? 'inherit_option'
+			THEN format(' WITH ADMIN %s, INHERIT %s, SET %s', a.admin_option::text, j.al ->> 'inherit_option', j.al ->> 'set_option') ||
+				CASE WHEN a.grantor IN (10, current_user::regrole) THEN '' ELSE ' GRANTED BY ' || a.grantor::regrole END
+			WHEN a.admin_option THEN ' WITH ADMIN OPTION' ELSE '' END
+	FROM pg_auth_members a JOIN pg_roles g ON g.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
+		JOIN pg_roles me ON me.rolname = current_user, LATERAL (SELECT to_jsonb(a) AS al) j
+	WHERE NOT (j.al ? 'inherit_option' AND a.grantor = 10 AND a.member = me.oid AND NOT me.rolsuper) AND ()";
+
 List *memberships(const char *condition)
 {
 	pg::Str sql;
-	sql.raw("SELECT format('GRANT %I TO %I%s', g.rolname, m.rolname, CASE WHEN "
-			"bool_or(a.admin_option) "
-			"THEN ' WITH ADMIN OPTION' ELSE '' END) FROM pg_auth_members a "
-			"JOIN pg_roles g ON g.oid = a.roleid JOIN pg_roles m ON m.oid = a.member WHERE ")
-		.raw(condition)
-		.raw(" GROUP BY g.rolname, m.rolname ORDER BY g.rolname, m.rolname");
+	sql.raw(MEMBERSHIPS).raw(condition).raw(") ORDER BY g.rolname, m.rolname, a.grantor");
 	return pg::sql_texts(sql.c_str());
 }
 

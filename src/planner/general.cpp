@@ -71,6 +71,11 @@ void relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel
 		next_relation_info(root, relid, inhparent, rel);
 	if (!general_planning() || !deparse::is_sharded(relid))
 		return;
+	/* 16 lists the indexes of partitioned tables, which nothing can scan, to know what is unique. */
+	ListCell *cell;
+	foreach (cell, rel->indexlist)
+		if (lfirst_node(IndexOptInfo, cell)->amcostestimate == nullptr)
+			rel->indexlist = foreach_delete_current(rel->indexlist, cell);
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	if (!HeapTupleIsValid(tuple))
 		return;
