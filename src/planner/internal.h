@@ -176,6 +176,16 @@ bool binary_capable(List *target_list);
 bool is_nameless_row(Oid type);
 /* Whether a column is a row of no named type: ROW(..) can be computed, but not read back. */
 bool returns_nameless_rows(List *target_list);
+/*
+ * The statement around a CustomScan that takes the whole of a query, with all that
+ * standard_planner would have left in it for others; fills the scan's target lists. The maker of
+ * all statements that standard_planner has not made, with statement_again().
+ */
+PlannedStmt *statement_around(CustomScan *scan, Query *query, List *target_list,
+							  const Facts& facts);
+/* A kept statement of one relation, made for another query that differs in constants; shares all
+ * but the range table and the rights with it. */
+PlannedStmt *statement_again(const PlannedStmt *kept, const Query *query);
 /* A CustomScan for a query whose rows are `target_list`'s (NIL where none come back), and the
  * statement around it. */
 PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *target_list,

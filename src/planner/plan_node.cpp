@@ -121,6 +121,8 @@ void add_range_tables(PlannedStmt *statement, Query *query, const Facts& facts)
 		copy->securityQuals = NIL;
 		pg::give_rights(statement, copy, static_cast<const pg::Rights *>(lfirst(rights)));
 		statement->rtable = lappend(statement->rtable, copy);
+		if (copy->rtekind == RTE_RELATION)
+			pg::allow_opening(statement, static_cast<Index>(list_length(statement->rtable)));
 	}
 	List *relations = NIL;
 	List *items = NIL;
@@ -131,8 +133,7 @@ void add_range_tables(PlannedStmt *statement, Query *query, const Facts& facts)
 	statement->dependsOnRole |= row_security;
 }
 
-PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *target_list,
-							List *parameters, List *prune_keys, List *rows, const Facts& facts)
+PlannedStmt *statement_around(CustomScan *scan, Query *query, List *target_list, const Facts& facts)
 {
 	PlannedStmt *statement = makeNode(PlannedStmt);
 	statement->commandType = query->commandType;
@@ -142,14 +143,41 @@ PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *targe
 	statement->canSetTag = query->canSetTag;
 	statement->stmt_location = query->stmt_location;
 	statement->stmt_len = query->stmt_len;
+	statement->dependsOnRole = through_views(facts.rights);
 	add_range_tables(statement, query, facts);
 
 	Index index;
-	CustomScan *scan = makeNode(CustomScan);
 	scan->custom_scan_tlist = remote_target_list(statement, target_list, &index);
 	scan->scan.plan.targetlist = index_var_list(scan->custom_scan_tlist, target_list);
 	scan->custom_relids = bms_make_singleton(index);
 	scan->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	statement->planTree = &scan->scan.plan;
+	return statement;
+}
+
+PlannedStmt *statement_again(const PlannedStmt *kept, const Query *query)
+{
+	PlannedStmt *statement = makeNode(PlannedStmt);
+	*statement = *kept;
+	statement->queryId = query->queryId;
+	statement->canSetTag = query->canSetTag;
+	statement->stmt_location = query->stmt_location;
+	statement->stmt_len = query->stmt_len;
+	/* Rights are checked for the one who asks. */
+	const RangeTblEntry *asked = linitial_node(RangeTblEntry, query->rtable);
+	RangeTblEntry *table = makeNode(RangeTblEntry);
+	*table = *asked;
+	statement->rtable = list_make2(table, lsecond(kept->rtable));
+	pg::forget_rights(statement);
+	pg::give_rights(statement, table, pg::rights_of(query, asked));
+	return statement;
+}
+
+PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *target_list,
+							List *parameters, List *prune_keys, List *rows, const Facts& facts)
+{
+	CustomScan *scan = makeNode(CustomScan);
+	PlannedStmt *statement = statement_around(scan, query, target_list, facts);
 	plan::set_remote_query(scan, remote, parameters, prune_keys, rows);
 	scan->methods = &executor::remote_scan_methods;
 	scan->scan.plan.startup_cost = 0;
@@ -158,9 +186,6 @@ PlannedStmt *make_statement(Query *query, plan::RemoteQuery *remote, List *targe
 	remote->returns_rows = query->commandType == CMD_SELECT || target_list != NIL;
 	scan->scan.plan.plan_rows = remote->returns_rows ? 1 : 0;
 	scan->scan.plan.parallel_safe = false;
-	statement->planTree = &scan->scan.plan;
-
-	statement->dependsOnRole |= through_views(facts.rights);
 	remote->run_as = role_for_shards(facts.rights, reinterpret_cast<Node *>(query));
 	remote->relations = facts.relations;
 	remote->command = query->commandType;

@@ -365,20 +365,7 @@ PlannedStmt *instantiate(const Entry *entry, const Query *query, const Shape *sh
 	Expr *key = shard_key(shape, entry->pinning_hole);
 	if (key == nullptr)
 		return nullptr;
-	PlannedStmt *statement = makeNode(PlannedStmt);
-	*statement = *entry->statement;
-	statement->queryId = query->queryId;
-	statement->canSetTag = query->canSetTag;
-	statement->stmt_location = query->stmt_location;
-	statement->stmt_len = query->stmt_len;
-	/* Rights are checked for the one who asks. */
-	RangeTblEntry *table = makeNode(RangeTblEntry);
-	*table = *linitial_node(RangeTblEntry, query->rtable);
-	statement->rtable = list_make2(table, lsecond(entry->statement->rtable));
-	pg::forget_rights(statement);
-	pg::give_rights(statement, table,
-					pg::rights_of(query, linitial_node(RangeTblEntry, query->rtable)));
-
+	PlannedStmt *statement = statement_again(entry->statement, query);
 	const CustomScan *kept = castNode(CustomScan, entry->statement->planTree);
 	CustomScan *scan = makeNode(CustomScan);
 	*scan = *kept;

@@ -434,26 +434,10 @@ PlannedStmt *plan_part(Planning *planning, Part& part)
 /* The statement around the steps. */
 PlannedStmt *make_steps(Query *query, const Facts& facts, List *steps)
 {
-	PlannedStmt *statement = makeNode(PlannedStmt);
-	statement->commandType = query->commandType;
-	statement->queryId = query->queryId;
-	statement->hasReturning = returns_to_client(query);
-	statement->hasModifyingCTE = query->hasModifyingCTE;
-	statement->canSetTag = query->canSetTag;
-	statement->stmt_location = query->stmt_location;
-	statement->stmt_len = query->stmt_len;
-	add_range_tables(statement, query, facts);
-	Index index;
 	CustomScan *scan = makeNode(CustomScan);
-	List *columns = result_columns(query);
-	scan->custom_scan_tlist = remote_target_list(statement, columns, &index);
-	scan->scan.plan.targetlist = index_var_list(scan->custom_scan_tlist, columns);
-	scan->custom_relids = bms_make_singleton(index);
-	scan->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	scan->methods = &executor::steps_methods;
 	scan->custom_private = steps;
-	statement->planTree = &scan->scan.plan;
-	return statement;
+	return statement_around(scan, query, result_columns(query), facts);
 }
 
 List *make_plan_step(PlannedStmt *statement, const char *store, const char *label,

@@ -154,6 +154,16 @@ inline void give_rights(PlannedStmt *, RangeTblEntry *, const Rights *) {}
 inline void forget_rights(PlannedStmt *) {}
 #endif
 
+/* Says that the relation with this number may be opened when the plan runs; 18 keeps a set of those
+ * that no pruning takes away. */
+inline void allow_opening(PlannedStmt *statement, Index number)
+{
+#if PG_VERSION_NUM >= 180000
+	statement->unprunableRelids =
+		bms_add_member(bms_copy(statement->unprunableRelids), static_cast<int>(number));
+#endif
+}
+
 /* Whether bytes of the client are there that nobody has looked at. */
 inline bool client_input_waits()
 {
