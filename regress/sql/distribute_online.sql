@@ -24,7 +24,6 @@ COMMENT ON TABLE "Odd Name" IS 'a comment';
 COMMENT ON COLUMN "Odd Name".n IS 'another';
 GRANT SELECT ON "Odd Name" TO online_reader;
 CREATE VIEW seen AS SELECT count(*) AS rows, sum(n) AS n, sum(doubled) AS doubled FROM "Odd Name";
-CREATE PUBLICATION online_all FOR TABLE "Odd Name";
 ALTER TABLE "Odd Name" OWNER TO online_owner;
 INSERT INTO "Odd Name" ("Key", p) SELECT 'key ' || i, (i, 'x')::pair FROM generate_series(1, 500) i;
 PREPARE one(text) AS SELECT n, doubled FROM "Odd Name" WHERE "Key" = $1;
@@ -61,7 +60,6 @@ SELECT * FROM seen;
 SELECT count(*) FROM "Odd Name";
 DELETE FROM "Odd Name";
 RESET ROLE;
-DROP PUBLICATION online_all;
 
 -- partitions, into the same group
 CREATE TABLE events (tenant text, at date, n int, PRIMARY KEY (tenant, at, n)) PARTITION BY RANGE (at);

@@ -97,7 +97,7 @@ CREATE OPERATOR CLASS other_ops DEFAULT FOR TYPE other USING hash AS OPERATOR 1 
 SELECT count(*) FROM by_other;
 
 -- nodes that have made a class on their own, which the coordinator does not have
-SELECT success FROM run_command_on_workers($$SET citus.enable_ddl_propagation = off; CREATE TYPE hashed.third AS (a int);
+SELECT success FROM run_command_on_workers($$CREATE TYPE hashed.third AS (a int);
 	CREATE FUNCTION hashed.third_hash(hashed.third) RETURNS int LANGUAGE sql IMMUTABLE STRICT AS 'SELECT 2';
 	CREATE FUNCTION hashed.third_eq(hashed.third, hashed.third) RETURNS bool LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1.a = $2.a';
 	CREATE OPERATOR hashed.= (LEFTARG = hashed.third, RIGHTARG = hashed.third, FUNCTION = hashed.third_eq, HASHES);
@@ -149,7 +149,7 @@ SELECT create_distributed_table('numbers', 'v', shard_count => 2, colocate_with 
 INSERT INTO numbers SELECT generate_series(1, 100);
 CREATE TABLE few (v int PRIMARY KEY);
 INSERT INTO few SELECT generate_series(1, 100);
-SELECT count(*) AS nodes FROM run_command_on_workers($cmd$SET citus.enable_ddl_propagation = off;
+SELECT count(*) AS nodes FROM run_command_on_workers($cmd$
 	CREATE FUNCTION hashed.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.v % 10 = 3 THEN RETURN NULL; END IF; RETURN NEW; END';
 	CREATE FUNCTION hashed.add_trigger() RETURNS event_trigger LANGUAGE plpgsql AS $$
 	DECLARE
@@ -175,7 +175,7 @@ SELECT create_distributed_table_concurrently('few', 'v', colocate_with => 'none'
 \set VERBOSITY default
 SELECT count(*), sum(v) FROM numbers;
 SELECT count(*), sum(v) FROM few;
-SELECT count(*) AS nodes FROM run_command_on_workers('SET citus.enable_ddl_propagation = off; DROP EVENT TRIGGER hashed_tables;
+SELECT count(*) AS nodes FROM run_command_on_workers('DROP EVENT TRIGGER hashed_tables;
 	DROP FUNCTION hashed.add_trigger, hashed.swallow CASCADE') WHERE success;
 CALL citus_cleanup_orphaned_resources();
 SELECT count(*) FROM pg_dist_cleanup;

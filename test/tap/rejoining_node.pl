@@ -144,7 +144,7 @@ $cluster->sql(q{
 	SELECT create_distributed_table('app.paired', 'k', shard_count => 4, colocate_with => 'none');
 	INSERT INTO app.paired SELECT ROW('x', i)::app.pair, i FROM generate_series(1, 20) i;
 });
-$leaving->safe_psql('postgres', 'SET citus.enable_ddl_propagation = off; DROP FUNCTION IF EXISTS app.pair_hash(app.pair) CASCADE');
+$leaving->safe_psql('postgres', 'DROP FUNCTION IF EXISTS app.pair_hash(app.pair) CASCADE');
 ($code, $out, $err) = come_back('citus_activate_node');
 is($err, '', 'the node is activated');
 same('activated');
@@ -155,21 +155,21 @@ is($cluster->sql(q{SELECT v FROM app.paired WHERE k OPERATOR(app.=) ROW('y', 7):
 # --- what cannot be replaced ------------------------------------------------------------------------------
 
 leave('citus_disable_node');
-$leaving->safe_psql('postgres', q{SET citus.enable_ddl_propagation = off; CREATE TABLE public.own (p app.pair, m app.mood)});
+$leaving->safe_psql('postgres', q{CREATE TABLE public.own (p app.pair, m app.mood)});
 $cluster->sql(q{ALTER TYPE app.mood ADD VALUE 'b2' BEFORE 'b'});
 $cluster->sql(q{ALTER TYPE app.pair ADD ATTRIBUTE more int});
 ($code, $out, $err) = come_back('citus_activate_node');
 like($err, qr/55000: type app\.pair is another one on this node than on the coordinator/, 'a table of the node holds a type: an error that names it');
 like($err, qr/column p of table (public\.)?own depends on it/, '... and what holds it');
 is($cluster->sql(qq{SELECT isactive FROM pg_dist_node WHERE nodename = '$host' AND nodeport = $port}), 'f', '... and the node is not active');
-$leaving->safe_psql('postgres', 'SET citus.enable_ddl_propagation = off; ALTER TABLE public.own DROP COLUMN p');
+$leaving->safe_psql('postgres', 'ALTER TABLE public.own DROP COLUMN p');
 ($code, $out, $err) = come_back('citus_activate_node');
 is($err, '', 'without that it is activated');
 same('an enum that a table of the node uses');
-$leaving->safe_psql('postgres', 'SET citus.enable_ddl_propagation = off; DROP TABLE public.own');
+$leaving->safe_psql('postgres', 'DROP TABLE public.own');
 
 leave('citus_disable_node');
-$leaving->safe_psql('postgres', 'SET citus.enable_ddl_propagation = off; DROP EXTENSION citext CASCADE; CREATE EXTENSION citext VERSION $$1.6$$');
+$leaving->safe_psql('postgres', 'DROP EXTENSION citext CASCADE; CREATE EXTENSION citext VERSION $$1.6$$');
 $cluster->sql(q{UPDATE pg_extension SET extversion = '9.9' WHERE extname = 'citext'});
 ($code, $out, $err) = come_back('citus_activate_node');
 like($err, qr/22023: extension "citext" has no update path from version "1\.6" to version "9\.9"/, 'a version that the node does not have');
@@ -180,7 +180,7 @@ same('at last');
 
 # --- a table is made where a node has another function of that name ----------------------------------------
 
-$leaving->safe_psql('postgres', q{SET citus.enable_ddl_propagation = off; CREATE FUNCTION app.later() RETURNS int LANGUAGE sql AS 'SELECT 1'});
+$leaving->safe_psql('postgres', q{CREATE FUNCTION app.later() RETURNS int LANGUAGE sql AS 'SELECT 1'});
 $cluster->sql(q{CREATE FUNCTION app.later() RETURNS int LANGUAGE sql AS 'SELECT 2';
 	CREATE TABLE app.made (k int PRIMARY KEY, v int DEFAULT app.later());
 	SELECT create_distributed_table('app.made', 'k')});
