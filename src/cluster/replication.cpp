@@ -15,6 +15,7 @@
 
 #include "change_stream.h"
 #include "civitas/cluster/cluster.h"
+#include "civitas/ddl/own_publications.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/txn/transaction.h"
 #include "cleanup.h"
@@ -106,7 +107,7 @@ Stream make_stream(int64 operation, const ShardTransfer& transfer)
 	stream.owner = owner_of(transfer.relid);
 	const char *suffix =
 		psprintf("%d_%u_" INT64_FORMAT, transfer.target.node_id, stream.owner, operation);
-	stream.publication = psprintf("citus_shard_move_publication_%s", suffix);
+	stream.publication = psprintf("%s%s", ddl::OWN_PUBLICATION_PREFIX, suffix);
 	stream.slot = psprintf("citus_shard_move_slot_%s", suffix);
 	return stream;
 }

@@ -10,6 +10,7 @@
 #include "replication_checks.h"
 
 #include "civitas/catalog/tables.h"
+#include "civitas/ddl/own_publications.h"
 #include "civitas/pg/compat.h"
 
 CIVITAS_PG_BEGIN
@@ -40,6 +41,17 @@ namespace {
 			 errdetail("The changes of a distributed table are those of its shards, which the "
 					   "publication would not send."),
 			 errhint("%s", hint)));
+}
+
+/* The first that is none of our own; InvalidOid: none. */
+Oid first_of_users(List *publications)
+{
+	ListCell *cell;
+	foreach (cell, publications)
+		if (strncmp(GetPublication(lfirst_oid(cell))->name, OWN_PUBLICATION_PREFIX,
+					strlen(OWN_PUBLICATION_PREFIX)) != 0)
+			return lfirst_oid(cell);
+	return InvalidOid;
 }
 
 /* A subscription that writes to the relation; InvalidOid: none. */
@@ -146,17 +158,16 @@ void check_not_replicated(Oid relid)
 			 errdetail("Its rows would go into a table that no query reads, not to the shards."),
 			 errhint("Drop the subscription first, or take the table out of the publication and "
 					 "use ALTER SUBSCRIPTION .. REFRESH PUBLICATION.")));
-	List *publications = GetRelationPublications(relid);
-	if (publications != NIL)
-		refuse_published(name, linitial_oid(publications),
-						 "Use ALTER PUBLICATION .. DROP TABLE first.");
-	publications = GetSchemaPublications(get_rel_namespace(relid));
-	if (publications != NIL)
-		refuse_published(name, linitial_oid(publications),
+	Oid publication = first_of_users(GetRelationPublications(relid));
+	if (OidIsValid(publication))
+		refuse_published(name, publication, "Use ALTER PUBLICATION .. DROP TABLE first.");
+	publication = first_of_users(GetSchemaPublications(get_rel_namespace(relid)));
+	if (OidIsValid(publication))
+		refuse_published(name, publication,
 						 "Use ALTER PUBLICATION .. DROP TABLES IN SCHEMA first.");
-	publications = GetAllTablesPublications();
-	if (publications != NIL)
-		refuse_published(name, linitial_oid(publications),
+	publication = first_of_users(GetAllTablesPublications());
+	if (OidIsValid(publication))
+		refuse_published(name, publication,
 						 "Drop the publication and make one of the plain tables, by their names.");
 }
 
