@@ -39,10 +39,22 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
+/* A superuser owns whatever number is given. */
 static void require_owner(Oid relid)
 {
+	if (get_rel_relkind(relid) == '\0')
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", relid)));
 	if (!pg::owns(RelationRelationId, relid))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+}
+
+static void require_owned_table(Oid relid)
+{
+	require_owner(relid);
+	if (catalog::find_table(relid) == nullptr)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("table \"%s\" is not in the metadata", get_rel_name(relid))));
 }
 
 static Form_pg_sequence sequence_form(HeapTuple tuple)
@@ -60,7 +72,7 @@ PGDLLEXPORT Datum citus_internal_create_shards(PG_FUNCTION_ARGS)
 {
 	const Oid relid = PG_GETARG_OID(0);
 	catalog::require_node_call(fcinfo);
-	require_owner(relid);
+	require_owned_table(relid);
 	create_own_shards(relid);
 	PG_RETURN_VOID();
 }
@@ -70,7 +82,7 @@ PGDLLEXPORT Datum citus_internal_create_part_of_shards(PG_FUNCTION_ARGS)
 {
 	const Oid relid = PG_GETARG_OID(0);
 	catalog::require_node_call(fcinfo);
-	require_owner(relid);
+	require_owned_table(relid);
 	create_part_of_own_shards(relid, static_cast<ShardPart>(PG_GETARG_INT32(1)));
 	PG_RETURN_VOID();
 }
@@ -82,7 +94,7 @@ PGDLLEXPORT Datum citus_internal_gather_rows(PG_FUNCTION_ARGS)
 {
 	const Oid relid = PG_GETARG_OID(0);
 	catalog::require_node_call(fcinfo);
-	require_owner(relid);
+	require_owned_table(relid);
 	Datum *nodes;
 	Datum *names;
 	int node_count;
@@ -181,6 +193,9 @@ PG_FUNCTION_INFO_V1(citus_internal_coordinator_nextval);
 PGDLLEXPORT Datum citus_internal_coordinator_nextval(PG_FUNCTION_ARGS)
 {
 	const Oid sequence = PG_GETARG_OID(0);
+	if (get_rel_relkind(sequence) != RELKIND_SEQUENCE)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("relation with OID %u is not a sequence", sequence)));
 	if (catalog::is_coordinator())
 		PG_RETURN_INT64(nextval_internal(sequence, true));
 	pg::Str sql;
