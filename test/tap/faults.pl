@@ -1,3 +1,5 @@
+# Runs early
+#
 # Every call that changes the cluster is cancelled, timed out, and robbed of a worker in the middle. Whatever happens, the
 # cluster is afterwards as before the call or as after it: the same metadata on every node, the right
 # rows from every node, no table of a shard that the metadata does not know, no prepared transaction left.

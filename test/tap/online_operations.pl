@@ -1,3 +1,5 @@
+# Runs early
+#
 # Clients write and read throughout while shards move back and forth, split, tenants are isolated, nodes are drained and filled again:
 # no row is lost or doubled, nobody sees an error or a wrong answer. Then the same while one process or server after the
 # other is killed at each step of a move and of a split: what was acknowledged is there, the old shards are in use, nothing is left behind.

@@ -1,4 +1,5 @@
 # Runs as the caller
+# Runs early
 #
 # scripts/quickstart in an empty folder: a cluster with the demo, whose queries every node answers like the plain
 # tables; safe by default; a second run changes nothing; --stop and --destroy do what they say.

@@ -1,3 +1,5 @@
+# Runs early
+#
 # A cluster of two workers grows to four and shrinks to two again, by rebalances in the background and by draining: no row is lost,
 # whatever happens on the way. The coordinator crashes in the middle of a job, which goes on afterwards; a job is stopped
 # in the middle of a move; a task fails and is tried again; an ordinary role moves what it owns.

@@ -1,3 +1,5 @@
+# Runs early
+#
 # Money moves between accounts on different nodes, with a ledger row in the same transaction, while nodes are killed,
 # stopped and frozen, at random and at each named point of the commit. In the end: not a coin more or less, every
 # transfer that a client saw committed is there, none is there in part, nothing is left prepared.
