@@ -8,7 +8,8 @@
  *                shard's COPY, which has the same options. The shard finds malformed values; its
  *                errors name the client's line.
  *   parsed rows  where the row is more than its line: binary input, WHERE, a column left out that
- *                has a default (evaluated here, once). NextCopyFrom() gives Datums,
+ *                has a default (evaluated here, once), NULL in an array as a word
+ *                (array_nulls). NextCopyFrom() gives Datums,
  *                shard_copy_slot() encodes them.
  *
  * Either way nothing is kept unless all rows are: the shards are written inside the distributed
@@ -25,6 +26,7 @@ CIVITAS_PG_BEGIN
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "rewrite/rewriteHandler.h"
+#include "utils/array.h"
 #include "utils/backend_progress.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -260,7 +262,7 @@ uint64 copy_rows_from(ParseState *state, CopyStmt *statement, Relation relation,
 	const bool lost_distribution_column =
 		table.kind == catalog::TableKind::Hash && source.distribution_field < 0;
 	const bool parsed = source.from->opts.binary || where || defaulted != NIL ||
-						attributes == NIL || lost_distribution_column;
+						attributes == NIL || lost_distribution_column || !Array_nulls;
 	/* Begun before the reader's error context is pushed: errors of shards carry their own line. */
 	ShardCopy *copy =
 		parsed ? begin_parsed_rows(&source, defaulted) : begin_lines(&source, statement);

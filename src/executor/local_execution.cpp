@@ -12,6 +12,7 @@
 #include "civitas/catalog/logical_names.h"
 #include "civitas/pg/compat.h"
 #include "civitas/txn/transaction.h"
+#include "values.h"
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
@@ -126,12 +127,14 @@ void run_statements(Execution *execution, Task& task)
 PlannedStmt *plan_local_statement(const Statement& statement, const char **sql)
 {
 	*sql = statement.sql;
+	const int level = begin_whole_text(); /* as its constants were written */
 	List *parsed = pg_parse_query(statement.sql);
 	if (list_length(parsed) != 1)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a task is not one statement")));
 	RawStmt *raw = static_cast<RawStmt *>(linitial(parsed));
 	List *queries = pg_analyze_and_rewrite_fixedparams(raw, statement.sql, statement.values->types,
 													   statement.values->count, nullptr);
+	end_whole_text(level);
 	if (list_length(queries) != 1)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("rules on shards are not supported")));

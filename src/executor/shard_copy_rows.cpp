@@ -9,6 +9,7 @@
 #include "civitas/pg/str.h"
 #include "civitas/pg/transport.h"
 #include "shard_copy_internal.h"
+#include "values.h"
 
 CIVITAS_PG_BEGIN
 #include "access/transam.h"
@@ -172,8 +173,7 @@ static void encode_text(const RowEncoder *encoder, TupleTableSlot *slot, StringI
 		if (slot->tts_isnull[attribute])
 			appendStringInfoString(out, "\\N");
 		else
-			append_escaped(out,
-						   OutputFunctionCall(&encoder->functions[i], slot->tts_values[attribute]));
+			append_escaped(out, text_for_node(&encoder->functions[i], slot->tts_values[attribute]));
 	}
 	appendStringInfoChar(out, '\n');
 }

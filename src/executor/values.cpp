@@ -15,13 +15,59 @@ CIVITAS_PG_BEGIN
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
 
 #include <cstring>
 
 namespace civitas::executor {
+
+namespace {
+
+void set_here(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+}
+
+} // namespace
+
+int begin_whole_text()
+{
+	if (Array_nulls && extra_float_digits >= 1)
+		return 0;
+	const int level = NewGUCNestLevel();
+	set_here("array_nulls", "on");
+	if (extra_float_digits < 1)
+		set_here("extra_float_digits", "1");
+	return level;
+}
+
+void end_whole_text(int level)
+{
+	if (level != 0)
+		AtEOXact_GUC(true, level);
+}
+
+char *text_for_node(FmgrInfo *output, Datum value)
+{
+	const int level = begin_whole_text();
+	char *text = OutputFunctionCall(output, value);
+	end_whole_text(level);
+	return text;
+}
+
+Datum value_from_text(FmgrInfo *input, const char *text, Oid io_parameter, int32 typmod)
+{
+	const int level = begin_whole_text();
+	const Datum value = InputFunctionCall(input, const_cast<char *>(text), io_parameter, typmod);
+	end_whole_text(level);
+	return value;
+}
 
 namespace {
 
@@ -106,7 +152,9 @@ Encoded encode_value(Oid type, Datum value)
 		return {VARDATA_ANY(bytes), static_cast<int>(VARSIZE_ANY_EXHDR(bytes)), 1};
 	}
 	getTypeOutputInfo(type, &function, &is_varlena);
-	return {OidOutputFunctionCall(function, value), 0, 0};
+	FmgrInfo output;
+	fmgr_info(function, &output);
+	return {text_for_node(&output, value), 0, 0};
 }
 
 } // namespace
@@ -273,8 +321,7 @@ Datum decode_value(Column& column, MemoryContext context, const char *bytes, int
 		look_up(column, context);
 	if (column.coding == Coding::Receive)
 		return receive(column, bytes, length);
-	return InputFunctionCall(&column.function, const_cast<char *>(bytes), column.io_parameter,
-							 column.typmod);
+	return value_from_text(&column.function, bytes, column.io_parameter, column.typmod);
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/tupdesc.h"
+#include "fmgr.h"
 #include "nodes/params.h"
 CIVITAS_PG_END
 
@@ -31,6 +32,17 @@ Values *make_values(int count);
 const remote::Parameters& encode(Values *values);
 /* The values for a statement run here; null for none. */
 ParamListInfo local_parameters(const Values *values);
+
+/*
+ * Between these two, text has all digits of floats, and NULL in arrays means NULL, whatever the
+ * client wants of extra_float_digits and array_nulls: so is what goes between nodes. An error ends
+ * it too. 0: that is in force already.
+ */
+int begin_whole_text();
+void end_whole_text(int level);
+/* A value as such text, and back. In CurrentMemoryContext. */
+char *text_for_node(FmgrInfo *output, Datum value);
+Datum value_from_text(FmgrInfo *input, const char *text, Oid io_parameter, int32 typmod);
 
 /* Whether text leaves and enters this backend unconverted: else binary formats, which convert to
  * the client's encoding, are of no use between nodes. */

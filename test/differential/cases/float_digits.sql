@@ -1,7 +1,10 @@
 -- Constants are sent in full where the session shows fewer digits of floating-point numbers.
 CREATE TABLE t (k int PRIMARY KEY, f float8, g float4, a float8[]);
 CREATE TABLE r (k int PRIMARY KEY, f float8);
+CREATE TYPE point_of AS (x float8, y float4);
+CREATE TABLE c (k int PRIMARY KEY, p point_of, ps point_of[]);
 --* SELECT create_distributed_table('t', 'k');
+--* SELECT create_distributed_table('c', 'k');
 --* SELECT create_reference_table('r');
 INSERT INTO t SELECT i, 0.1::float8 + 0.2::float8, 1.1::float4, ARRAY[0.1::float8 + 0.2::float8] FROM generate_series(1, 3) i;
 INSERT INTO r SELECT k, f FROM t;
@@ -25,6 +28,9 @@ UPDATE t SET f = 0.30000000000000004 WHERE k IN (5, 6);
 UPDATE t SET f = r.f FROM r WHERE r.k = 1 AND t.k = 5;
 INSERT INTO r VALUES (1, 7) ON CONFLICT (k) DO UPDATE SET f = 0.1::float8 + 0.2::float8;
 DELETE FROM t WHERE f = 0.1::float8 + 0.2::float8 AND k = 2;
+INSERT INTO c VALUES (1, (0.1::float8 + 0.2::float8, 1.1), ARRAY[(0.1::float8 + 0.2::float8, 1.1)::point_of]);
+INSERT INTO c SELECT k + 1, (f, 1.1), ARRAY[(f, 1.1)::point_of] FROM r;
 SET extra_float_digits = 1;
 SELECT * FROM t;
+SELECT * FROM c;
 SELECT * FROM r;

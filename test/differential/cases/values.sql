@@ -106,6 +106,16 @@ INSERT INTO t (k, x) VALUES (970, 'not a document');
 SET array_nulls = off;
 INSERT INTO t (k, ta) VALUES (960, '{NULL}') RETURNING ta;
 SELECT count(*) FROM t WHERE ta = '{NULL}';
+INSERT INTO t (k, ta) VALUES (961, ARRAY['a', NULL, 'NULL']);
+SELECT k, ta[1] IS NULL, ta[2] IS NULL, ta[3] IS NULL FROM t WHERE k IN (960, 961);
+SELECT k, ia, ta, col, dp FROM t WHERE k BETWEEN 20 AND 90 OR k > 950;
+SELECT count(*) FROM t WHERE k NOT IN (17, 21, NULL::int);
+INSERT INTO t (k, ta, ia) SELECT k + 10, ta, ARRAY[k, NULL] FROM t WHERE k IN (960, 961);
+INSERT INTO loc (k, j) SELECT k, to_jsonb(ta) FROM t WHERE k IN (960, 961, 970, 971);
+COPY t (k, ta) FROM PROGRAM 'printf "980\t{NULL,a}\n981\t{NULL}\n"';
+SET array_nulls = on;
+SELECT k, ta, ta[1] IS NULL, ta[2] IS NULL FROM t WHERE k >= 960;
+SELECT k, j FROM loc WHERE k >= 960;
 -- Settings that go out with a statement which is stopped before its end: they must be sent again.
 SET DateStyle = 'SQL, DMY';
 SELECT 1 WHERE EXISTS (SELECT FROM long, generate_series(1, 2) g WHERE pad || g <> 'y');
