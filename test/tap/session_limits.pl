@@ -146,12 +146,16 @@ my $report = 'citus_processor_wait';
 my $asking = ProtocolClient->new($cluster->node(1), application_name => 'citus_internal gpid=10000000000');
 $asking->query(q{SELECT citus_internal.prove_node('\x} . $cluster->node_token(1, gpid => 10000000000) . q{')});
 my $other = ProtocolClient->new($cluster->node(1), application_name => 'psql');
+# On a busy machine the first statement may have taken long enough for a report of its own.
+my $number = () = ($asking->parameter($report) // '') =~ /^1 /;
 $_->query('SELECT pg_sleep(0.01)') for $asking, $other;
 SKIP: {
 	skip 'the kernel does not tell', 2 if !-r '/proc/self/schedstat';
-	like($asking->parameter($report), qr/^1 \d+$/, 'a node tells the other how long a statement waited for a processor');
+	$number++;
+	like($asking->parameter($report), qr/^$number \d+$/, 'a node tells the other how long a statement waited for a processor');
 	$asking->query('SELECT pg_sleep(0.01)');
-	like($asking->parameter($report), qr/^2 \d+$/, 'each time');
+	$number++;
+	like($asking->parameter($report), qr/^$number \d+$/, 'each time');
 }
 is($other->parameter($report), undef, 'and nobody else');
 undef $_ for $asking, $other;
