@@ -64,6 +64,7 @@ CREATE OPERATOR CLASS lost_types.box_ops DEFAULT FOR TYPE box_of USING hash AS O
 SELECT result FROM run_command_on_workers($$CREATE OPERATOR CLASS lost_types.box_ops DEFAULT FOR TYPE lost_types.box_of USING hash AS OPERATOR 1 lost_types.===, FUNCTION 1 lost_types.box_hash(lost_types.box_of)$$);
 CREATE TABLE boxes (k box_of, v int);
 SELECT create_distributed_table('boxes', 'k');
+ALTER TYPE box_of ADD ATTRIBUTE y int;
 DROP OPERATOR CLASS box_ops USING hash;
 DROP FUNCTION box_hash(box_of) CASCADE;
 DROP TYPE box_of CASCADE;

@@ -158,11 +158,10 @@ void object_dropped(Oid class_id, Oid object_id)
 	catalog::delete_object(class_id, object_id, 0);
 }
 
-/* The distribution columns that values of the type are in. */
-void note_lost_hash(Oid type, const char *detail)
+void note_lost_hashes(List *tables, const char *detail)
 {
 	ListCell *cell;
-	foreach (cell, tables_keyed_by(type))
+	foreach (cell, tables)
 		collecting->lost.push({lfirst_oid(cell), detail});
 }
 
@@ -172,7 +171,8 @@ void column_dropped(Oid relid, AttrNumber attno)
 	if (table == nullptr)
 	{
 		if (get_rel_relkind(relid) == RELKIND_COMPOSITE_TYPE)
-			note_lost_hash(get_rel_type_id(relid), "Values of the column would lose an attribute.");
+			note_lost_hashes(tables_keyed_by_attributes_of(get_rel_type_id(relid)),
+							 "Values of the column would lose an attribute.");
 		return;
 	}
 	catalog::require_coordinator();
@@ -206,7 +206,7 @@ void operator_class_dropped(Oid operator_class)
 	ReleaseSysCache(tuple);
 	if (!OidIsValid(type))
 		return;
-	note_lost_hash(type, "Values of the column could no longer be hashed.");
+	note_lost_hashes(tables_keyed_by(type), "Values of the column could no longer be hashed.");
 }
 
 /* A support function of a class, which goes before the class does: what is not known yet of tables that

@@ -2,7 +2,8 @@
  * key_types.cpp: what a distribution column's values consist of.
  *
  * The hash of a composite value is that of its attributes, of an array that of its elements. So what
- * happens to a type may concern tables that never name it.
+ * happens to a type may concern tables that never name it. A composite type with an operator class of
+ * its own for hashing is hashed as that class likes.
  */
 #include "key_types.h"
 
@@ -14,6 +15,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 CIVITAS_PG_END
@@ -21,6 +23,11 @@ CIVITAS_PG_END
 namespace civitas::ddl {
 
 namespace {
+
+bool is_hashed_by_attributes(Oid type)
+{
+	return lookup_type_cache(type, TYPECACHE_HASH_PROC)->hash_proc == F_HASH_RECORD;
+}
 
 /* Whether a type's values hold some of another: as itself, base type, element or field. */
 bool is_made_of(Oid type, Oid part)
@@ -37,6 +44,8 @@ bool is_made_of(Oid type, Oid part)
 	case TYPTYPE_MULTIRANGE:
 		return is_made_of(get_multirange_range(type), part);
 	case TYPTYPE_COMPOSITE: {
+		if (!is_hashed_by_attributes(type))
+			return false;
 		TupleDesc fields = lookup_rowtype_tupdesc(type, -1);
 		bool found = false;
 		for (int i = 0; i < fields->natts; i++)
@@ -64,13 +73,18 @@ List *tables_keyed_by(Oid type)
 	return keyed;
 }
 
+List *tables_keyed_by_attributes_of(Oid type)
+{
+	return is_hashed_by_attributes(type) ? tables_keyed_by(type) : NIL;
+}
+
 void check_alter_composite_type(const AlterTableStmt *statement)
 {
 	if (statement->objtype != OBJECT_TYPE)
 		return;
 	const Oid relid = RangeVarGetRelid(statement->relation, NoLock, true);
 	const Oid type = OidIsValid(relid) ? get_rel_type_id(relid) : InvalidOid;
-	List *tables = OidIsValid(type) ? tables_keyed_by(type) : NIL;
+	List *tables = OidIsValid(type) ? tables_keyed_by_attributes_of(type) : NIL;
 	ListCell *cell;
 	foreach (cell, statement->cmds)
 	{

@@ -14,6 +14,8 @@ namespace civitas::ddl {
 /* Hash-distributed tables whose distribution column holds values of the type: as itself, as base type
  * of a domain, as element or as field. An oid list. */
 List *tables_keyed_by(Oid type);
+/* Those of a composite type, where other attributes would give its values other hashes. */
+List *tables_keyed_by_attributes_of(Oid type);
 
 /* ALTER TYPE of a composite type: other attributes give other hashes. 0A000 where a distribution
  * column holds such values. */
