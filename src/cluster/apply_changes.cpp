@@ -440,10 +440,21 @@ std::span<const ChangeValue> completed(std::span<const ChangeValue> after,
 	return {row, after.size()};
 }
 
+/* A row has a value for each column that the stream described, or is not told at all. */
+void check_width(const Route& route, std::span<const ChangeValue> row, bool told)
+{
+	if (row.size() != static_cast<size_t>(route.table->columns.size()) && (told || !row.empty()))
+		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+						errmsg("a change of table %s does not have the table's columns",
+							   route.table->name)));
+}
+
 /* Carries out what is to be done here. */
 void apply_row(Route *route, const Change& change)
 {
 	using Kind = Change::Kind;
+	check_width(*route, change.old_row, change.kind == Kind::Delete);
+	check_width(*route, change.new_row, change.kind != Kind::Delete);
 	const auto before = change.old_row.empty() ? change.new_row : change.old_row;
 	const auto after = change.new_row.empty() ? change.old_row : change.new_row;
 	const int from = change.kind == Kind::Insert ? -1 : target_of(*route, before, after);
