@@ -22,8 +22,10 @@ CIVITAS_PG_END
 
 namespace civitas::catalog {
 
+namespace {
+
 /* The number after the last underscore; INVALID_SHARD_ID where the name does not end so. */
-static ShardId trailing_shard_id(const char *name, size_t length)
+ShardId trailing_shard_id(const char *name, size_t length)
 {
 	size_t start = length;
 	while (start > 0 && name[start - 1] >= '0' && name[start - 1] <= '9')
@@ -37,7 +39,7 @@ static ShardId trailing_shard_id(const char *name, size_t length)
 	return id;
 }
 
-static bool is_shard_name_of(const char *candidate, ShardId id, const char *name)
+bool is_shard_name_of(const char *candidate, ShardId id, const char *name)
 {
 	if (candidate == nullptr)
 		return false;
@@ -46,6 +48,8 @@ static bool is_shard_name_of(const char *candidate, ShardId id, const char *name
 	pfree(shard_name);
 	return same;
 }
+
+} // namespace
 
 char *logical_name(const char *shard_level_name)
 {

@@ -675,7 +675,9 @@ List *all_table_oids()
 	return extension_installed() ? read_table_oids(Catalog::PartitionRelidIndex, nullptr) : NIL;
 }
 
-static List *members_of(ColocationId colocation_id)
+namespace {
+
+List *members_of(ColocationId colocation_id)
 {
 	if (!extension_installed() || colocation_id == INVALID_COLOCATION_ID)
 		return NIL;
@@ -685,7 +687,7 @@ static List *members_of(ColocationId colocation_id)
 	return read_table_oids(Catalog::PartitionColocationIndex, &key);
 }
 
-static List *without_damaged(List *oids)
+List *without_damaged(List *oids)
 {
 	ListCell *cell;
 	foreach (cell, oids)
@@ -696,6 +698,8 @@ static List *without_damaged(List *oids)
 	}
 	return oids;
 }
+
+} // namespace
 
 List *sound_table_oids()
 {

@@ -200,7 +200,7 @@ void transfer(const Request& request)
 
 /* --- arguments -------------------------------------------------------------------------------- */
 
-void begin()
+void check_may_move()
 {
 	catalog::check_extension_version();
 	catalog::require_coordinator();
@@ -219,7 +219,7 @@ catalog::Node node_by_name(text *name, int32 port)
 
 Datum run_by_id(FunctionCallInfo fcinfo, bool copy)
 {
-	begin();
+	check_may_move();
 	Request request = {};
 	request.shard = PG_GETARG_INT64(0);
 	find_owner(request);
@@ -234,7 +234,7 @@ Datum run_by_id(FunctionCallInfo fcinfo, bool copy)
 
 Datum run_by_name(FunctionCallInfo fcinfo, bool copy)
 {
-	begin();
+	check_may_move();
 	Request request = {};
 	request.shard = PG_GETARG_INT64(0);
 	find_owner(request);

@@ -241,14 +241,18 @@ void drop_replicas(const Node& node)
 			txn::run_on_node(other, sql);
 }
 
+namespace {
+
 /* What moves have left on a node that leaves would stay there, in the way if it comes back. */
-static void clean_up_node(const Node& node)
+void clean_up_node(const Node& node)
 {
 	if (pg::sql_text(psprintf("SELECT 1 FROM pg_dist_cleanup WHERE node_group_id = %d LIMIT 1",
 							  node.group_id)) != nullptr &&
 		is_reachable(node))
 		run_as_owner_on_node(local_node(), "SELECT citus_internal.clean_up(5000, false)");
 }
+
+} // namespace
 
 CIVITAS_PG_BEGIN
 

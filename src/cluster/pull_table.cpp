@@ -37,8 +37,8 @@ int64 ask_number(remote::Session *session, const char *sql)
 }
 
 /* prelude: what the source does first. */
-executor::PulledRows pull(Oid local, const catalog::Node& source, const char *prelude,
-						  const char *table, const char *filter, int64 *looked_at)
+executor::PulledRows pull_table(Oid local, const catalog::Node& source, const char *prelude,
+								const char *table, const char *filter, int64 *looked_at)
 {
 	executor::PulledRows rows = {};
 	remote::Session *session = remote::connect(txn::endpoint_of(source));
@@ -87,7 +87,7 @@ PGDLLEXPORT Datum citus_internal_pull_shard(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(4))
 		prelude.raw("; SET TRANSACTION SNAPSHOT ").literal(text_to_cstring(PG_GETARG_TEXT_PP(4)));
 	int64 looked_at = 0;
-	const executor::PulledRows rows = pull(
+	const executor::PulledRows rows = pull_table(
 		local, get_node(PG_GETARG_INT32(1)), prelude.c_str(), text_to_cstring(PG_GETARG_TEXT_PP(2)),
 		PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3)), &looked_at);
 	Datum counts[] = {Int64GetDatum(looked_at), Int64GetDatum(rows.sent),

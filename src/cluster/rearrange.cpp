@@ -98,7 +98,9 @@ double share_of(const shard::HashRange& range, const shard::HashRange& whole)
 	return width(range) / width(whole);
 }
 
-static ColocationId group_of(ShardId shard)
+namespace {
+
+ColocationId group_of(ShardId shard)
 {
 	catalog::ShardOwner owner;
 	if (!catalog::find_shard(shard, &owner))
@@ -107,6 +109,8 @@ static ColocationId group_of(ShardId shard)
 	catalog::require_sound(catalog::get_table(owner.relid));
 	return catalog::get_table(owner.relid).colocation_id;
 }
+
+} // namespace
 
 List *lock_members(ShardId shard)
 {
@@ -219,8 +223,10 @@ void check_replicable(List *tables, TransferMode mode, const char *done)
 	}
 }
 
+namespace {
+
 /* An earlier move in this transaction has stopped writes to the tables already. */
-static bool writes_are_blocked(List *tables)
+bool writes_are_blocked(List *tables)
 {
 	bool blocked = true;
 	ListCell *cell;
@@ -232,6 +238,8 @@ static bool writes_are_blocked(List *tables)
 	}
 	return blocked;
 }
+
+} // namespace
 
 void check_nothing_written(const char *message, const char *hint)
 {
@@ -254,8 +262,10 @@ void check_mode(TransferMode mode, List *tables, const char *operation, const ch
 
 /* --- filling ---------------------------------------------------------------------------------- */
 
+namespace {
+
 /* Rows, indexes and foreign keys while nobody writes. */
-static void fill_blocked(List *tables, Transfers transfers)
+void fill_blocked(List *tables, Transfers transfers)
 {
 	block_writes(tables, transfers, nullptr, nullptr);
 	CIVITAS_DEBUG_POINT("move_blocked");
@@ -268,7 +278,7 @@ static void fill_blocked(List *tables, Transfers transfers)
 }
 
 /* The same while everybody writes, until the last moment. */
-static void fill_logically(List *tables, Transfers transfers, Replication *replication)
+void fill_logically(List *tables, Transfers transfers, Replication *replication)
 {
 	start_publishing(replication);
 	CIVITAS_DEBUG_POINT("move_published");
@@ -293,6 +303,8 @@ static void fill_logically(List *tables, Transfers transfers, Replication *repli
 	check_row_counts(transfers, counts.span());
 }
 
+} // namespace
+
 void fill_targets(TransferMode mode, int64 operation, List *tables, Transfers transfers)
 {
 	if (mode == TransferMode::BlockWrites || writes_are_blocked(tables))
@@ -312,13 +324,17 @@ void fill_targets(TransferMode mode, int64 operation, List *tables, Transfers tr
 	PG_END_TRY();
 }
 
-static void append_array(pg::Str& sql, const pg::Vec<int64>& values, const char *type)
+namespace {
+
+void append_array(pg::Str& sql, const pg::Vec<int64>& values, const char *type)
 {
 	sql.raw("ARRAY[");
 	for (const int64& value : values)
 		sql.raw(&value == values.begin() ? "" : ", ").num(value);
 	sql.raw("]::").raw(type).raw("[]");
 }
+
+} // namespace
 
 void switch_placements(Transfers transfers, bool keep_sources, SwitchCommands *commands)
 {
@@ -350,7 +366,7 @@ void switch_placements(Transfers transfers, bool keep_sources, SwitchCommands *c
 	append_array(sql.raw(", "), shards, "bigint");
 	append_array(sql.raw(", "), groups, "integer");
 	commands->add_on_other_nodes(sql.ch(')').c_str());
-	commands->run();
+	commands->run_on_nodes();
 }
 
 void give_up_sources(int64 operation, Transfers transfers, bool deferred)

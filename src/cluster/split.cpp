@@ -240,7 +240,7 @@ void switch_shards(List *tables, int index, const Plan& plan, SwitchCommands *co
 	}
 	commands->add(local_node(), sql.c_str());
 	commands->add_on_other_nodes(sql.c_str());
-	commands->run();
+	commands->run_on_nodes();
 }
 
 void carry_out(TransferMode mode, List *tables, int index, const Plan& plan)
@@ -306,7 +306,7 @@ pg::Vec<ShardId> split(ShardId shard, Oid relid, const Cut& cut, TransferMode mo
 
 /* --- arguments ------------------------------------------------------------------------------- */
 
-void begin()
+void check_may_split()
 {
 	catalog::check_extension_version();
 	catalog::require_coordinator();
@@ -391,7 +391,7 @@ CIVITAS_PG_BEGIN
 PG_FUNCTION_INFO_V1(citus_split_shard_by_split_points);
 PGDLLEXPORT Datum citus_split_shard_by_split_points(PG_FUNCTION_ARGS)
 {
-	begin();
+	check_may_split();
 	const ShardId shard = PG_GETARG_INT64(0);
 	int index;
 	const Table& table = table_of_shard(shard, &index);
@@ -409,7 +409,7 @@ PGDLLEXPORT Datum isolate_tenant_to_new_shard(PG_FUNCTION_ARGS)
 	/* The tenant may be NULL. */
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		PG_RETURN_NULL();
-	begin();
+	check_may_split();
 	const Table& table = catalog::get_table(PG_GETARG_OID(0));
 	catalog::require_sound(table);
 	check_table(table);

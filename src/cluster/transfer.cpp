@@ -287,7 +287,7 @@ void SwitchCommands::add_on_other_nodes(const char *sql)
 		add(node, sql);
 }
 
-void SwitchCommands::run()
+void SwitchCommands::run_on_nodes()
 {
 	pg::Vec<txn::NodeCommand> others;
 	for (const Command& command : commands_)

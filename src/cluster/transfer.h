@@ -129,7 +129,7 @@ public:
 	void add(const catalog::Node& node, const char *sql);
 	void add_on_other_nodes(const char *sql);
 	/* This node first, then all others at the same time. */
-	void run();
+	void run_on_nodes();
 
 private:
 	struct Command

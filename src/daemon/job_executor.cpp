@@ -40,13 +40,13 @@ namespace civitas::daemon {
 
 namespace {
 
-void begin()
+void begin_transaction()
 {
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
-void commit()
+void commit_transaction()
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -56,7 +56,7 @@ void commit()
  * it. */
 char *take_task(int64 task_id, MemoryContext context)
 {
-	begin();
+	begin_transaction();
 	char *command = nullptr;
 	if (catalog::extension_installed())
 	{
@@ -71,7 +71,7 @@ char *take_task(int64 task_id, MemoryContext context)
 									  "WHERE task_id = " INT64_FORMAT " AND status = 'cancelling'",
 									  task_id));
 	}
-	commit();
+	commit_transaction();
 	return command;
 }
 
@@ -147,7 +147,7 @@ char *describe(const ErrorData *error)
 
 void mark_failed(int64 task_id, const ErrorData *error)
 {
-	begin();
+	begin_transaction();
 	pg::Str sql;
 	sql.raw("SELECT citus_internal.finish_task(")
 		.num(task_id)
@@ -159,7 +159,7 @@ void mark_failed(int64 task_id, const ErrorData *error)
 		.num(first_retry_pause())
 		.raw(")");
 	cluster::job_sql(sql.c_str());
-	commit();
+	commit_transaction();
 }
 
 void run_task(int64 task_id)

@@ -25,13 +25,17 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-static constexpr AlterTableType POSSIBLE[] = {
+namespace {
+
+constexpr AlterTableType POSSIBLE[] = {
 	AT_AddColumn,		AT_DropColumn,		AT_AlterColumnType,	   AT_ColumnDefault,
 	AT_SetNotNull,		AT_DropNotNull,		AT_DropExpression,	   AT_SetStatistics,
 	AT_SetStorage,		AT_SetCompression,	AT_SetOptions,		   AT_ResetOptions,
 	AT_AddConstraint,	AT_DropConstraint,	AT_ValidateConstraint, AT_AlterConstraint,
 	AT_ChangeOwner,		AT_SetRelOptions,	AT_ResetRelOptions,	   AT_ReplicaIdentity,
 	AT_AttachPartition, AT_DetachPartition, AT_SetAccessMethod};
+
+} // namespace
 
 [[noreturn]] static void refuse(Oid relid, const char *what, const char *hint)
 {
@@ -41,7 +45,9 @@ static constexpr AlterTableType POSSIBLE[] = {
 			 hint != nullptr ? errhint("%s", hint) : 0));
 }
 
-static bool calls_nextval(Node *node, void *)
+namespace {
+
+bool calls_nextval(Node *node, void *)
 {
 	if (node == nullptr)
 		return false;
@@ -54,7 +60,7 @@ static bool calls_nextval(Node *node, void *)
 	return pg::walk_raw_children(node, calls_nextval, nullptr);
 }
 
-static bool has_replicas(const catalog::Table& table)
+bool has_replicas(const catalog::Table& table)
 {
 	for (int index = 0; index < table.shard_count; index++)
 		if (table.shards[index].placement_count > 1)
@@ -63,7 +69,7 @@ static bool has_replicas(const catalog::Table& table)
 }
 
 /* The raw default of a new column. Column references cannot be in it. */
-static void check_default(const catalog::Table& table, Node *raw)
+void check_default(const catalog::Table& table, Node *raw)
 {
 	if (calls_nextval(raw, nullptr))
 		refuse(table.relid, "adding a column with a default from a sequence",
@@ -78,7 +84,7 @@ static void check_default(const catalog::Table& table, Node *raw)
 	free_parsestate(state);
 }
 
-static bool is_serial(const TypeName *type)
+bool is_serial(const TypeName *type)
 {
 	static constexpr const char *names[] = {"smallserial", "serial2",	"serial",
 											"serial4",	   "bigserial", "serial8"};
@@ -90,7 +96,7 @@ static bool is_serial(const TypeName *type)
 	return false;
 }
 
-static void check_add_column(const catalog::Table& table, const ColumnDef *column)
+void check_add_column(const catalog::Table& table, const ColumnDef *column)
 {
 	const Oid relid = table.relid;
 	if (column->typeName != nullptr && is_serial(column->typeName))
@@ -109,14 +115,14 @@ static void check_add_column(const catalog::Table& table, const ColumnDef *colum
 }
 
 /* Also of an index, which brings nothing to check. */
-static void check_attach(const catalog::Table& table, const PartitionCmd *cmd)
+void check_attach(const catalog::Table& table, const PartitionCmd *cmd)
 {
 	const Oid partition = RangeVarGetRelid(cmd->name, NoLock, true);
 	if (OidIsValid(partition) && get_rel_relkind(table.relid) == RELKIND_PARTITIONED_TABLE)
 		check_partition(partition, table);
 }
 
-static void check_action(const catalog::Table& table, const AlterTableCmd *cmd)
+void check_action(const catalog::Table& table, const AlterTableCmd *cmd)
 {
 	bool possible = false;
 	for (const AlterTableType type : POSSIBLE)
@@ -158,6 +164,8 @@ static void check_action(const catalog::Table& table, const AlterTableCmd *cmd)
 		break;
 	}
 }
+
+} // namespace
 
 void check_alter_table(Node *statement, List *tables)
 {

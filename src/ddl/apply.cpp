@@ -33,7 +33,9 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-static List *shard_range_vars(Oid relid)
+namespace {
+
+List *shard_range_vars(Oid relid)
 {
 	List *shards = NIL;
 	for (const LocalShard& shard : local_shards(catalog::get_table(relid)))
@@ -44,7 +46,7 @@ static List *shard_range_vars(Oid relid)
 	return shards;
 }
 
-static void truncate_shards(TruncateStmt *tree, const char *sql, List *tables)
+void truncate_shards(TruncateStmt *tree, const char *sql, List *tables)
 {
 	tree->relations = NIL;
 	tree->restart_seqs = false;
@@ -62,7 +64,7 @@ static void truncate_shards(TruncateStmt *tree, const char *sql, List *tables)
  * that has it for any column: taken together with the last, given anew after each change.
  */
 
-static List *columns_with_default(Oid relid)
+List *columns_with_default(Oid relid)
 {
 	List *names = NIL;
 	List *texts = pg::sql_texts(psprintf("SELECT attname FROM pg_attribute WHERE attrelid = %u AND "
@@ -75,7 +77,7 @@ static List *columns_with_default(Oid relid)
 	return names;
 }
 
-static bool names_columns(const GrantStmt *tree)
+bool names_columns(const GrantStmt *tree)
 {
 	ListCell *cell;
 	foreach (cell, tree->privileges)
@@ -84,13 +86,13 @@ static bool names_columns(const GrantStmt *tree)
 	return false;
 }
 
-static bool is_insert_of_columns(const AccessPriv *privilege)
+bool is_insert_of_columns(const AccessPriv *privilege)
 {
 	return privilege->cols != NIL &&
 		   (privilege->priv_name == nullptr || strcmp(privilege->priv_name, "insert") == 0);
 }
 
-static List *add_default_columns(List *privileges, Oid relid)
+List *add_default_columns(List *privileges, Oid relid)
 {
 	AccessPriv *privilege = makeNode(AccessPriv);
 	privilege->priv_name = pstrdup("insert");
@@ -98,7 +100,7 @@ static List *add_default_columns(List *privileges, Oid relid)
 	return privilege->cols == NIL ? privileges : lappend(privileges, privilege);
 }
 
-static void grant_default_columns(Oid relid)
+void grant_default_columns(Oid relid)
 {
 	if (!pg::owns(RelationRelationId, relid))
 		return;
@@ -107,7 +109,7 @@ static void grant_default_columns(Oid relid)
 		apply_tree_to_shards(parse_one(sql), sql, relid);
 }
 
-static void grant_on_shards(const GrantStmt *statement, const char *sql, List *tables)
+void grant_on_shards(const GrantStmt *statement, const char *sql, List *tables)
 {
 	ListCell *table;
 	foreach (table, tables)
@@ -131,7 +133,7 @@ static void grant_on_shards(const GrantStmt *statement, const char *sql, List *t
 }
 
 /* DROP INDEX may name indexes of several tables, each with shards of its own. */
-static void apply_drop_to_shards(DropStmt *statement, const char *sql, List *tables)
+void apply_drop_to_shards(DropStmt *statement, const char *sql, List *tables)
 {
 	ListCell *cell;
 	foreach (cell, tables)
@@ -145,6 +147,8 @@ static void apply_drop_to_shards(DropStmt *statement, const char *sql, List *tab
 		apply_tree_to_shards(reinterpret_cast<Node *>(own), sql, lfirst_oid(cell));
 	}
 }
+
+} // namespace
 
 void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, List *tables)
 {

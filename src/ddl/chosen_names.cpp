@@ -13,8 +13,10 @@
 
 namespace civitas::ddl {
 
+namespace {
+
 /* pg_constraint.contype of a constraint that has a name; 0 for NOT NULL, DEFAULT and the like. */
-static char catalog_kind(const Constraint *constraint)
+char catalog_kind(const Constraint *constraint)
 {
 	switch (constraint->contype)
 	{
@@ -32,6 +34,8 @@ static char catalog_kind(const Constraint *constraint)
 		return 0;
 	}
 }
+
+} // namespace
 
 /* Calls visit(kind, &name) for each unnamed part; kind 'i' is an index. */
 template <typename Visit> static void each_unnamed(Node *statement, Visit&& visit)
@@ -66,12 +70,14 @@ template <typename Visit> static void each_unnamed(Node *statement, Visit&& visi
 	}
 }
 
-static constexpr const char *OBJECTS = R"(
+namespace {
+
+constexpr const char *OBJECTS = R"(
 	SELECT contype::text, oid, conname FROM pg_constraint WHERE conrelid = {rel}
 	UNION ALL SELECT 'i', c.oid, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE indrelid = {rel}
 )";
 
-static char *with_relation(const char *prefix, Oid relid, const char *suffix)
+char *with_relation(const char *prefix, Oid relid, const char *suffix)
 {
 	pg::Str sql;
 	sql.raw(prefix);
@@ -80,6 +86,8 @@ static char *with_relation(const char *prefix, Oid relid, const char *suffix)
 		sql.raw(query, static_cast<int>(hole - query)).oid(relid);
 	return sql.raw(query).raw(suffix).c_str();
 }
+
+} // namespace
 
 List *existing_object_ids(Oid relid)
 {

@@ -20,7 +20,9 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-static List *colocated_tables(const catalog::Table& table)
+namespace {
+
+List *colocated_tables(const catalog::Table& table)
 {
 	return table.colocation_id == INVALID_COLOCATION_ID
 			   ? list_make1_oid(table.relid)
@@ -28,7 +30,7 @@ static List *colocated_tables(const catalog::Table& table)
 }
 
 /* Why the shards of two tables do not line up; null where they do. */
-static const char *mismatch(const catalog::Table& table, const catalog::Table& other)
+const char *mismatch(const catalog::Table& table, const catalog::Table& other)
 {
 	if (table.kind != other.kind)
 		return "They are distributed in different ways.";
@@ -55,7 +57,7 @@ static const char *mismatch(const catalog::Table& table, const catalog::Table& o
 }
 
 /* A table that leaves its group must not be tied to it by foreign keys. */
-static void check_not_tied(const catalog::Table& table)
+void check_not_tied(const catalog::Table& table)
 {
 	List *members = colocated_tables(table);
 	ListCell *cell;
@@ -71,7 +73,7 @@ static void check_not_tied(const catalog::Table& table)
 	}
 }
 
-static ColocationId new_group_like(const catalog::Table& table)
+ColocationId new_group_like(const catalog::Table& table)
 {
 	catalog::Colocation colocation = {};
 	colocation.id = catalog::next_colocation_id();
@@ -84,7 +86,7 @@ static ColocationId new_group_like(const catalog::Table& table)
 	return colocation.id;
 }
 
-static void change_colocation(Oid relid, const char *with)
+void change_colocation(Oid relid, const char *with)
 {
 	const catalog::Table& table = catalog::get_table(relid);
 	if (!table.is_distributed())
@@ -123,12 +125,14 @@ static void change_colocation(Oid relid, const char *with)
 	catalog::delete_colocation_if_empty(before);
 }
 
-static void require_table_argument(FunctionCallInfo fcinfo, int number)
+void require_table_argument(FunctionCallInfo fcinfo, int number)
 {
 	if (PG_ARGISNULL(number))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("table name cannot be NULL")));
 }
+
+} // namespace
 
 CIVITAS_PG_BEGIN
 

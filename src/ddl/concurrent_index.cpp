@@ -116,10 +116,8 @@ void clean_up(const pg::Vec<Step>& drops, int attempted, const char *schema, con
 	commit_and_continue();
 }
 
-} // namespace
-
 /* The shell's index definition cut behind the table's name: "USING btree (a)". */
-static const char *definition_tail(Oid relid, Oid index_id)
+const char *definition_tail(Oid relid, Oid index_id)
 {
 	const char *definition =
 		pg::sql_text(psprintf("SELECT pg_catalog.pg_get_indexdef(%u)", index_id));
@@ -131,6 +129,8 @@ static const char *definition_tail(Oid relid, Oid index_id)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("unexpected index definition")));
 	return found + strlen(table);
 }
+
+} // namespace
 
 void create_index_concurrently(const UtilityCall& call, Oid relid)
 {

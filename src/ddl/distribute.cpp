@@ -57,7 +57,9 @@ char *call_on_table(const char *function, Oid relid)
 
 /* --- metadata ------------------------------------------------------------------------------- */
 
-static pg::Vec<PlannedShard> shards_like(Oid like)
+namespace {
+
+pg::Vec<PlannedShard> shards_like(Oid like)
 {
 	const catalog::Table& model = catalog::get_table(like);
 	pg::Vec<PlannedShard> shards;
@@ -74,7 +76,7 @@ static pg::Vec<PlannedShard> shards_like(Oid like)
 }
 
 /* Nodes that are to have shards, but for those that lack reference tables. */
-static std::span<const GroupId> groups_for_shards()
+std::span<const GroupId> groups_for_shards()
 {
 	/* None joins or leaves from here on. */
 	catalog::lock_nodes(catalog::NodeLock::Define);
@@ -101,6 +103,8 @@ static std::span<const GroupId> groups_for_shards()
 			 errhint("%s", HINT)));
 	return {groups, count};
 }
+
+} // namespace
 
 pg::Vec<PlannedShard> plan_shards(const Distribution& distribution)
 {
@@ -169,14 +173,16 @@ void insert_metadata(Oid relid, const Distribution& distribution,
 
 /* --- colocation ------------------------------------------------------------------------------- */
 
-static Oid first_table_of(ColocationId id)
+namespace {
+
+Oid first_table_of(ColocationId id)
 {
 	List *tables = catalog::colocated_table_oids(id);
 	return tables == NIL ? InvalidOid : linitial_oid(tables);
 }
 
-static void colocate_with_table(Oid relid, Distribution *distribution, const char *with,
-								bool count_given, Oid type, Oid collation)
+void colocate_with_table(Oid relid, Distribution *distribution, const char *with, bool count_given,
+						 Oid type, Oid collation)
 {
 	const Oid other =
 		RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(with))),
@@ -210,10 +216,12 @@ static void colocate_with_table(Oid relid, Distribution *distribution, const cha
 	distribution->like = other;
 }
 
-static bool is_word(const char *with, const char *word)
+bool is_word(const char *with, const char *word)
 {
 	return pg_strcasecmp(with, word) == 0;
 }
+
+} // namespace
 
 bool join_colocation(Oid relid, Distribution *distribution, const char *with, bool count_given,
 					 Oid type, Oid collation)
@@ -285,12 +293,16 @@ void choose_reference_colocation(Distribution *distribution)
 
 /* --- the flow --------------------------------------------------------------------------------- */
 
-static void append_commands(pg::Str *sql, List *commands)
+namespace {
+
+void append_commands(pg::Str *sql, List *commands)
 {
 	ListCell *cell;
 	foreach (cell, commands)
 		sql->raw(static_cast<const char *>(lfirst(cell))).raw(";\n");
 }
+
+} // namespace
 
 char *definition_sql(Oid relid)
 {
@@ -314,8 +326,10 @@ char *definition_sql(Oid relid)
 	return sql.raw(catalog::table_metadata_sql(relid)).raw(";\n").c_str();
 }
 
+namespace {
+
 /* Other nodes need not have it. */
-static void note_tablespace(Oid relid)
+void note_tablespace(Oid relid)
 {
 	const Oid tablespace = get_rel_tablespace(relid);
 	if (OidIsValid(tablespace))
@@ -324,7 +338,7 @@ static void note_tablespace(Oid relid)
 						 errdetail("They are in the default tablespace of each node.")));
 }
 
-static void distribute_one(Oid relid, const Distribution& distribution)
+void distribute_one(Oid relid, const Distribution& distribution)
 {
 	note_tablespace(relid);
 	txn::require_one_session_per_node();
@@ -338,7 +352,7 @@ static void distribute_one(Oid relid, const Distribution& distribution)
 }
 
 /* A part of the shards of all the tables, on every node. */
-static void create_part_of_shards(List *tables, ShardPart part)
+void create_part_of_shards(List *tables, ShardPart part)
 {
 	ListCell *cell;
 	foreach (cell, tables)
@@ -353,12 +367,14 @@ static void create_part_of_shards(List *tables, ShardPart part)
 }
 
 /* The metadata of a table goes, on all nodes; shells and shards stay. */
-static void forget_distribution(Oid relid)
+void forget_distribution(Oid relid)
 {
 	txn::run_on_other_nodes(call_on_table("citus_internal.delete_table_metadata", relid));
 	catalog::delete_shards(relid);
 	catalog::delete_partition(relid);
 }
+
+} // namespace
 
 void redistribute(List *tables, const Distribution *distributions, bool committed)
 {

@@ -26,14 +26,16 @@ namespace civitas::ddl {
 
 using catalog::TableKind;
 
-static void require_argument(FunctionCallInfo fcinfo, int number, const char *name)
+namespace {
+
+void require_argument(FunctionCallInfo fcinfo, int number, const char *name)
 {
 	if (PG_ARGISNULL(number))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s cannot be NULL", name)));
 }
 
-static void require_hash(Oid label)
+void require_hash(Oid label)
 {
 	HeapTuple tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(label));
 	if (!HeapTupleIsValid(tuple))
@@ -51,14 +53,14 @@ static void require_hash(Oid label)
 }
 
 /* A local table of the metadata becomes plain again first; its rows are in place then. */
-static void leave_local_metadata(Oid relid)
+void leave_local_metadata(Oid relid)
 {
 	const catalog::Table *table = catalog::find_table(relid);
 	if (table != nullptr && table->kind == TableKind::Local)
 		undistribute(relid, false, false);
 }
 
-static void distribute_by_hash(const DistributeRequest& request)
+void distribute_by_hash(const DistributeRequest& request)
 {
 	const Oid relid = request.relid;
 	leave_local_metadata(relid);
@@ -72,7 +74,7 @@ static void distribute_by_hash(const DistributeRequest& request)
 	distribute_table(relid, distribution);
 }
 
-static void distribute_single_shard(const DistributeRequest& request)
+void distribute_single_shard(const DistributeRequest& request)
 {
 	const Oid relid = request.relid;
 	leave_local_metadata(relid);
@@ -83,6 +85,8 @@ static void distribute_single_shard(const DistributeRequest& request)
 					   InvalidAttrNumber);
 	distribute_table(relid, distribution);
 }
+
+} // namespace
 
 Distribution hash_distribution(const DistributeRequest& request)
 {

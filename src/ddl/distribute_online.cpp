@@ -30,7 +30,9 @@ namespace civitas::ddl {
 
 using catalog::TableKind;
 
-static void append_with_partitions(Oid relid, LOCKMODE lock, List **tables)
+namespace {
+
+void append_with_partitions(Oid relid, LOCKMODE lock, List **tables)
 {
 	*tables = lappend_oid(*tables, relid);
 	List *partitions = find_inheritance_children(relid, lock);
@@ -38,6 +40,8 @@ static void append_with_partitions(Oid relid, LOCKMODE lock, List **tables)
 	foreach (cell, partitions)
 		append_with_partitions(lfirst_oid(cell), lock, tables);
 }
+
+} // namespace
 
 List *table_with_partitions(Oid relid, int lock)
 {
@@ -48,8 +52,10 @@ List *table_with_partitions(Oid relid, int lock)
 
 /* --- the plan -------------------------------------------------------------------------------- */
 
+namespace {
+
 /* The other side of a foreign key would have to change at the same moment. */
-static void refuse_foreign_keys(Oid relid)
+void refuse_foreign_keys(Oid relid)
 {
 	const char *key = pg::sql_text(psprintf("SELECT conname FROM pg_constraint WHERE contype = 'f' "
 											"AND %u IN (conrelid, confrelid) LIMIT 1",
@@ -63,7 +69,7 @@ static void refuse_foreign_keys(Oid relid)
 						 "the foreign key afterwards.")));
 }
 
-static void check_tables(List *tables, const char *column)
+void check_tables(List *tables, const char *column)
 
 {
 	ListCell *cell;
@@ -77,7 +83,7 @@ static void check_tables(List *tables, const char *column)
 	}
 }
 
-static void refuse_local_metadata(Oid relid)
+void refuse_local_metadata(Oid relid)
 {
 	const catalog::Table *table = catalog::find_table(relid);
 	if (table != nullptr && table->kind == TableKind::Local)
@@ -87,6 +93,8 @@ static void refuse_local_metadata(Oid relid)
 				 errdetail("The other nodes know it as a local table of the coordinator."),
 				 errhint("Use create_distributed_table(), or undistribute_table() first.")));
 }
+
+} // namespace
 
 OnlinePlan plan_online(const DistributeRequest& request)
 {
@@ -121,12 +129,16 @@ OnlinePlan plan_online(const DistributeRequest& request)
 
 /* --- models ---------------------------------------------------------------------------------- */
 
-static void append_commands(pg::Str& sql, List *commands)
+namespace {
+
+void append_commands(pg::Str& sql, List *commands)
 {
 	ListCell *cell;
 	foreach (cell, commands)
 		sql.raw(static_cast<const char *>(lfirst(cell))).raw(";\n");
 }
+
+} // namespace
 
 char *make_models_sql(List *tables)
 {

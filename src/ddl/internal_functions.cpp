@@ -39,8 +39,10 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
+namespace {
+
 /* A superuser owns whatever number is given. */
-static void require_owner(Oid relid)
+void require_owner(Oid relid)
 {
 	if (get_rel_relkind(relid) == '\0')
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
@@ -49,7 +51,7 @@ static void require_owner(Oid relid)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 }
 
-static void require_owned_table(Oid relid)
+void require_owned_table(Oid relid)
 {
 	require_owner(relid);
 	if (catalog::find_table(relid) == nullptr)
@@ -57,13 +59,15 @@ static void require_owned_table(Oid relid)
 						errmsg("table \"%s\" is not in the metadata", get_rel_name(relid))));
 }
 
-static Form_pg_sequence sequence_form(HeapTuple tuple)
+Form_pg_sequence sequence_form(HeapTuple tuple)
 {
 	return reinterpret_cast<Form_pg_sequence>(GETSTRUCT(tuple));
 }
 
 /* Room for one node: 2^48 values each. */
-static constexpr int SEQUENCE_GROUP_SHIFT = 48;
+constexpr int SEQUENCE_GROUP_SHIFT = 48;
+
+} // namespace
 
 CIVITAS_PG_BEGIN
 

@@ -37,8 +37,10 @@ List *plain_tables_referencing(Oid relid)
 	return tables;
 }
 
+namespace {
+
 /* Appends the plain tables connected with relid, referenced ones first. */
-static void collect(Oid relid, List **visited, List **ordered)
+void collect(Oid relid, List **visited, List **ordered)
 {
 	if (list_member_oid(*visited, relid) || catalog::find_table(relid) != nullptr)
 		return;
@@ -53,13 +55,15 @@ static void collect(Oid relid, List **visited, List **ordered)
 		collect(lfirst_oid(cell), visited, ordered);
 }
 
-static void add_one(Oid relid, bool autoconverted)
+void add_one(Oid relid, bool autoconverted)
 {
 	Distribution distribution = {.kind = TableKind::Local};
 	distribution.autoconverted = autoconverted;
 	check_foreign_keys(relid, TableKind::Local, INVALID_COLOCATION_ID, InvalidAttrNumber);
 	distribute_table(relid, distribution);
 }
+
+} // namespace
 
 void add_local_tables(Oid relid, bool with_foreign_keys, bool autoconverted)
 {

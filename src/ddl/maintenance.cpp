@@ -35,7 +35,9 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-static bool has_placement(const catalog::Table& table, int index, GroupId group)
+namespace {
+
+bool has_placement(const catalog::Table& table, int index, GroupId group)
 {
 	for (const catalog::Placement& placement : table.placements_of(index))
 		if (placement.group_id == group)
@@ -45,8 +47,7 @@ static bool has_placement(const catalog::Table& table, int index, GroupId group)
 
 /* "shard, shard": the table's shards on a group, each followed by `suffix`; empty where there are
  * none. */
-static void append_shards(pg::Str *sql, Oid relid, GroupId group, const char *suffix,
-						  bool as_literals)
+void append_shards(pg::Str *sql, Oid relid, GroupId group, const char *suffix, bool as_literals)
 {
 	const catalog::Table& table = catalog::get_table(relid);
 	for (int index = 0; index < table.shard_count; index++)
@@ -63,7 +64,7 @@ static void append_shards(pg::Str *sql, Oid relid, GroupId group, const char *su
 	}
 }
 
-static const char *verb_and_options(const VacuumStmt *statement)
+const char *verb_and_options(const VacuumStmt *statement)
 {
 	pg::Str sql;
 	sql.raw(statement->is_vacuumcmd ? "VACUUM " : "ANALYZE ");
@@ -79,7 +80,7 @@ static const char *verb_and_options(const VacuumStmt *statement)
 }
 
 /* The columns that the statement names for the table, as String nodes; NIL for all. */
-static List *named_columns(const VacuumStmt *statement, Oid relid)
+List *named_columns(const VacuumStmt *statement, Oid relid)
 {
 	ListCell *cell;
 	foreach (cell, statement->rels)
@@ -93,7 +94,7 @@ static List *named_columns(const VacuumStmt *statement, Oid relid)
 }
 
 /* "shard (a, b), ..." of all the tables that have shards on the group. */
-static char *vacuum_targets(const VacuumStmt *statement, List *tables, GroupId group)
+char *vacuum_targets(const VacuumStmt *statement, List *tables, GroupId group)
 {
 	pg::Str all;
 	ListCell *cell;
@@ -114,6 +115,8 @@ static char *vacuum_targets(const VacuumStmt *statement, List *tables, GroupId g
 	return all.empty() ? nullptr : all.c_str();
 }
 
+} // namespace
+
 /* --- statistics of the shell
  * ------------------------------------------------------------------------ */
 
@@ -123,7 +126,9 @@ struct Size
 	double pages;
 };
 
-static char *size_query(Oid relid, GroupId group)
+namespace {
+
+char *size_query(Oid relid, GroupId group)
 {
 	pg::Str shards;
 	append_shards(&shards, relid, group, "::pg_catalog.regclass", true);
@@ -136,7 +141,7 @@ static char *size_query(Oid relid, GroupId group)
 }
 
 /* Null: the node has none of the shards. */
-static Size parse_size(const char *text)
+Size parse_size(const char *text)
 {
 	if (text == nullptr || text[0] == '\0')
 		return {0, 0};
@@ -145,7 +150,7 @@ static Size parse_size(const char *text)
 	return {rows, strtod(rest, nullptr)};
 }
 
-static bool wants_columns(const VacuumStmt *statement)
+bool wants_columns(const VacuumStmt *statement)
 {
 	bool analyze = !statement->is_vacuumcmd;
 	ListCell *cell;
@@ -158,7 +163,7 @@ static bool wants_columns(const VacuumStmt *statement)
 	return analyze;
 }
 
-static void update_shell_statistics(Oid relid, const VacuumStmt *statement)
+void update_shell_statistics(Oid relid, const VacuumStmt *statement)
 {
 	const catalog::Table& table = catalog::get_table(relid);
 	Size total = {0, 0};
@@ -194,7 +199,7 @@ static void update_shell_statistics(Oid relid, const VacuumStmt *statement)
 /* --- VACUUM and ANALYZE
  * ------------------------------------------------------------------------------ */
 
-static void run_local(const char *sql, bool top_level)
+void run_local(const char *sql, bool top_level)
 {
 	PlannedStmt *wrapper = makeNode(PlannedStmt);
 	wrapper->commandType = CMD_UTILITY;
@@ -210,7 +215,7 @@ static void run_local(const char *sql, bool top_level)
 }
 
 /* VACUUM and ANALYZE of a partitioned table are also about its partitions. */
-static List *add_partitions(List *tables)
+List *add_partitions(List *tables)
 {
 	List *all = NIL;
 	ListCell *cell;
@@ -219,7 +224,7 @@ static List *add_partitions(List *tables)
 	return all;
 }
 
-static void run_vacuum(const UtilityCall& call, List *tables)
+void run_vacuum(const UtilityCall& call, List *tables)
 {
 	const auto *statement = castNode(VacuumStmt, call.statement->utilityStmt);
 	const bool top_level = call.context == PROCESS_UTILITY_TOPLEVEL;
@@ -270,6 +275,8 @@ static void run_vacuum(const UtilityCall& call, List *tables)
 		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell))))
 			update_shell_statistics(lfirst_oid(cell), statement);
 }
+
+} // namespace
 
 void run_maintenance(const UtilityCall& call, List *tables)
 {

@@ -139,10 +139,14 @@ const char *saved_rows_name(Oid relid)
 	return psprintf("citus_saved_rows_%u", relid);
 }
 
-static void set_for_now(const char *setting, const char *value)
+namespace {
+
+void set_for_now(const char *setting, const char *value)
 {
 	set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
+
+} // namespace
 
 void save_rows(Oid relid)
 {

@@ -53,8 +53,10 @@ template <typename Visit> static void each_new_default(Node *statement, Visit&& 
 	}
 }
 
+namespace {
+
 /* The expression as the column's value; null where the server will refuse it. */
-static Node *column_value(const ColumnDef *column, Node *raw, Oid *type, int32 *typmod)
+Node *column_value(const ColumnDef *column, Node *raw, Oid *type, int32 *typmod)
 {
 	ParseState *state = make_parsestate(nullptr);
 	const Type tuple = LookupTypeName(state, column->typeName, typmod, true);
@@ -71,7 +73,7 @@ static Node *column_value(const ColumnDef *column, Node *raw, Oid *type, int32 *
 	return expression;
 }
 
-static char *evaluated(Node *expression, Oid type, int32 typmod)
+char *evaluated(Node *expression, Oid type, int32 typmod)
 {
 	EState *estate = CreateExecutorState();
 	ExprState *compiled = ExecPrepareExpr(reinterpret_cast<Expr *>(expression), estate);
@@ -93,6 +95,8 @@ static char *evaluated(Node *expression, Oid type, int32 typmod)
 	FreeExecutorState(estate);
 	return sql.ch(')').c_str();
 }
+
+} // namespace
 
 List *default_values(Node *statement, Oid relid)
 {

@@ -43,8 +43,10 @@ namespace civitas::ddl {
 
 /* --- is it kept on every node? ---------------------------------------------------------------- */
 
+namespace {
+
 /* Everything that rests on the object, and whether a table of the metadata is among it. */
-static constexpr const char *USED_BY_TABLES = R"(
+constexpr const char *USED_BY_TABLES = R"(
 	WITH RECURSIVE users(class, id) AS (
 		SELECT {class}::oid, {oid}::oid
 		UNION
@@ -58,7 +60,7 @@ static constexpr const char *USED_BY_TABLES = R"(
 	SELECT 1 FROM users JOIN pg_catalog.pg_dist_partition ON id = logicalrelid WHERE class = 'pg_class'::regclass LIMIT 1
 )";
 
-static bool is_used_by_tables(Oid class_id, Oid object_id)
+bool is_used_by_tables(Oid class_id, Oid object_id)
 {
 	pg::Str sql;
 	const char *query = USED_BY_TABLES;
@@ -69,7 +71,7 @@ static bool is_used_by_tables(Oid class_id, Oid object_id)
 }
 
 /* The coordinator keeps a list of the objects; other nodes see who uses them. */
-static bool is_kept(Oid class_id, Oid object_id)
+bool is_kept(Oid class_id, Oid object_id)
 {
 	if (!OidIsValid(object_id))
 		return false;
@@ -79,7 +81,7 @@ static bool is_kept(Oid class_id, Oid object_id)
 
 /* A sequence is kept where a column of a table of the metadata owns it or takes its default from
  * it. */
-static bool sequence_is_kept(Oid sequence)
+bool sequence_is_kept(Oid sequence)
 {
 	pg::Str sql;
 	sql.raw("SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_dist_partition p ON "
@@ -95,7 +97,7 @@ static bool sequence_is_kept(Oid sequence)
 }
 
 /* A name in a statement that may stand for a sequence or a composite type. */
-static bool relation_is_kept(const RangeVar *relation)
+bool relation_is_kept(const RangeVar *relation)
 {
 	const Oid relid = relation == nullptr ? InvalidOid : RangeVarGetRelid(relation, NoLock, true);
 	if (!OidIsValid(relid))
@@ -111,18 +113,18 @@ static bool relation_is_kept(const RangeVar *relation)
 	}
 }
 
-static bool type_is_kept(List *names)
+bool type_is_kept(List *names)
 {
 	return is_kept(TypeRelationId,
 				   LookupTypeNameOid(nullptr, makeTypeNameFromNameList(names), true));
 }
 
-static bool function_is_kept(ObjectWithArgs *function)
+bool function_is_kept(ObjectWithArgs *function)
 {
 	return is_kept(ProcedureRelationId, LookupFuncWithArgs(OBJECT_ROUTINE, function, true));
 }
 
-static bool schema_is_kept(const char *name)
+bool schema_is_kept(const char *name)
 {
 	/* That one is on every node without anybody's doing. */
 	if (strcmp(name, "public") == 0 && catalog::is_coordinator())
@@ -131,7 +133,7 @@ static bool schema_is_kept(const char *name)
 }
 
 /* An operator class or family: the access method's name and its own. */
-static bool operator_group_is_kept(ObjectType type, List *object)
+bool operator_group_is_kept(ObjectType type, List *object)
 {
 	const Oid method = get_index_am_oid(strVal(linitial(object)), true);
 	List *name = list_copy_tail(object, 1);
@@ -143,12 +145,12 @@ static bool operator_group_is_kept(ObjectType type, List *object)
 }
 
 /* All nodes have a database of this name. */
-static bool is_this_database(Node *object)
+bool is_this_database(Node *object)
 {
 	return strcmp(strVal(object), get_database_name(MyDatabaseId)) == 0;
 }
 
-static bool object_is_kept(ObjectType type, Node *object)
+bool object_is_kept(ObjectType type, Node *object)
 {
 	switch (type)
 	{
@@ -186,7 +188,7 @@ static bool object_is_kept(ObjectType type, Node *object)
 
 /* --- what a statement is about ---------------------------------------------------------------- */
 
-static bool by_rename(Node *node)
+bool by_rename(Node *node)
 {
 	auto *statement = castNode(RenameStmt, node);
 	switch (statement->renameType)
@@ -203,7 +205,7 @@ static bool by_rename(Node *node)
 	}
 }
 
-static bool by_schema_change(Node *node)
+bool by_schema_change(Node *node)
 {
 	auto *statement = castNode(AlterObjectSchemaStmt, node);
 	if (statement->relation != nullptr)
@@ -211,35 +213,35 @@ static bool by_schema_change(Node *node)
 	return object_is_kept(statement->objectType, statement->object);
 }
 
-static bool by_owner(Node *node)
+bool by_owner(Node *node)
 {
 	auto *statement = castNode(AlterOwnerStmt, node);
 	return object_is_kept(statement->objectType, statement->object);
 }
 
-static bool by_enum(Node *node)
+bool by_enum(Node *node)
 {
 	return type_is_kept(castNode(AlterEnumStmt, node)->typeName);
 }
 
-static bool by_domain(Node *node)
+bool by_domain(Node *node)
 {
 	return type_is_kept(castNode(AlterDomainStmt, node)->typeName);
 }
 
-static bool by_alter_function(Node *node)
+bool by_alter_function(Node *node)
 {
 	return function_is_kept(castNode(AlterFunctionStmt, node)->func);
 }
 
 /* ALTER TYPE of a composite type; ALTER SEQUENCE .. OWNER TO. */
-static bool by_alter_table(Node *node)
+bool by_alter_table(Node *node)
 {
 	return relation_is_kept(castNode(AlterTableStmt, node)->relation);
 }
 
 /* Only replacing changes anything; the new definition goes where the old one is. */
-static bool by_create_function(Node *node)
+bool by_create_function(Node *node)
 {
 	auto *statement = castNode(CreateFunctionStmt, node);
 	if (!statement->replace)
@@ -258,7 +260,7 @@ static bool by_create_function(Node *node)
 	return function_is_kept(function);
 }
 
-static bool by_alter_sequence(Node *node)
+bool by_alter_sequence(Node *node)
 {
 	auto *statement = castNode(AlterSeqStmt, node);
 	if (!relation_is_kept(statement->sequence))
@@ -280,7 +282,7 @@ static bool by_alter_sequence(Node *node)
 	return true;
 }
 
-static bool by_drop(Node *node)
+bool by_drop(Node *node)
 {
 	auto *statement = castNode(DropStmt, node);
 	/* The coordinator's drops of other things are followed in drops.cpp. */
@@ -293,7 +295,7 @@ static bool by_drop(Node *node)
 	return false;
 }
 
-static bool by_grant(Node *node)
+bool by_grant(Node *node)
 {
 	auto *statement = castNode(GrantStmt, node);
 	ListCell *cell;
@@ -308,7 +310,7 @@ static bool by_grant(Node *node)
 	return false;
 }
 
-static char *with_roles(const char *query, List *roles)
+char *with_roles(const char *query, List *roles)
 {
 	pg::Str sql;
 	sql.raw(query);
@@ -319,7 +321,7 @@ static char *with_roles(const char *query, List *roles)
 	return sql.raw(")").c_str();
 }
 
-static constexpr const char *OWNED = R"(
+constexpr const char *OWNED = R"(
 	SELECT 1 FROM pg_shdepend s JOIN (
 		SELECT 'pg_class'::regclass::oid, logicalrelid::oid FROM pg_dist_partition
 		UNION ALL SELECT classid, objid FROM pg_dist_object) o(class, id) ON s.classid = o.class AND s.objid = o.id
@@ -328,12 +330,12 @@ static constexpr const char *OWNED = R"(
 		AND s.refobjid IN ()";
 
 /* Tables and objects of the metadata whose owner is one of the roles. */
-static bool by_reassign(Node *node)
+bool by_reassign(Node *node)
 {
 	return pg::sql_text(with_roles(OWNED, castNode(ReassignOwnedStmt, node)->roles)) != nullptr;
 }
 
-static constexpr const char *REVOCATIONS = R"(
+constexpr const char *REVOCATIONS = R"(
 	SELECT format('REVOKE ALL ON %s FROM %I CASCADE', CASE
 		WHEN s.classid = 'pg_database'::regclass THEN format('DATABASE %I', current_database())
 		WHEN s.classid = 'pg_namespace'::regclass THEN (SELECT format('SCHEMA %I', nspname) FROM pg_namespace WHERE oid = s.objid)
@@ -351,6 +353,8 @@ static constexpr const char *REVOCATIONS = R"(
 				OR EXISTS (SELECT FROM pg_sequence WHERE seqrelid = s.objid)))
 		AND s.refobjid IN ()";
 
+} // namespace
+
 List *revocations(const DropOwnedStmt *statement)
 {
 	return pg::sql_texts(with_roles(REVOCATIONS, statement->roles));
@@ -362,7 +366,9 @@ struct ObjectStatement
 	bool (*concerns)(Node *);
 };
 
-static constexpr ObjectStatement STATEMENTS[] = {
+namespace {
+
+constexpr ObjectStatement STATEMENTS[] = {
 	{T_RenameStmt, by_rename},
 	{T_AlterObjectSchemaStmt, by_schema_change},
 	{T_AlterOwnerStmt, by_owner},
@@ -377,13 +383,15 @@ static constexpr ObjectStatement STATEMENTS[] = {
 	{T_ReassignOwnedStmt, by_reassign},
 };
 
-static const ObjectStatement *find(Node *statement)
+const ObjectStatement *find(Node *statement)
 {
 	for (const ObjectStatement& kind : STATEMENTS)
 		if (kind.tag == nodeTag(statement))
 			return &kind;
 	return nullptr;
 }
+
+} // namespace
 
 bool may_change_objects(Node *statement)
 {
@@ -398,8 +406,10 @@ bool changes_cluster_object(Node *statement)
 
 /* --- on the other nodes ----------------------------------------------------------------------- */
 
+namespace {
+
 /* Whether this node has the object of a GRANT that was run on the coordinator. */
-static bool exists_here(const GrantStmt *statement, Node *object)
+bool exists_here(const GrantStmt *statement, Node *object)
 {
 	if (statement->targtype == ACL_TARGET_ALL_IN_SCHEMA || statement->objtype == OBJECT_SCHEMA)
 		return OidIsValid(get_namespace_oid(strVal(object), true));
@@ -424,7 +434,7 @@ static bool exists_here(const GrantStmt *statement, Node *object)
 	}
 }
 
-static bool localize_grant(GrantStmt *statement)
+bool localize_grant(GrantStmt *statement)
 {
 	ListCell *cell;
 	foreach (cell, statement->objects)
@@ -433,7 +443,7 @@ static bool localize_grant(GrantStmt *statement)
 	return statement->objects != NIL;
 }
 
-static bool localize_alter_sequence(AlterSeqStmt *statement)
+bool localize_alter_sequence(AlterSeqStmt *statement)
 {
 	ListCell *cell;
 	foreach (cell, statement->options)
@@ -444,6 +454,8 @@ static bool localize_alter_sequence(AlterSeqStmt *statement)
 	}
 	return statement->options != NIL;
 }
+
+} // namespace
 
 bool localize_object_statement(Node *statement)
 {

@@ -27,14 +27,16 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-static Oid shard_relation(Oid shell, ShardId shard)
+namespace {
+
+Oid shard_relation(Oid shell, ShardId shard)
 {
 	return get_relname_relid(catalog::shard_relation_name(get_rel_name(shell), shard),
 							 get_rel_namespace(shell));
 }
 
 /* The part of a partitioned index that is on `table`; InvalidOid where there is none. */
-static Oid part_on(Oid partitioned_index, Oid table)
+Oid part_on(Oid partitioned_index, Oid table)
 {
 	ListCell *cell;
 	foreach (cell, find_inheritance_children(partitioned_index, NoLock))
@@ -43,7 +45,7 @@ static Oid part_on(Oid partitioned_index, Oid table)
 	return InvalidOid;
 }
 
-static void name_parts(Oid index, Oid parent_index, const LocalShard& shard, Oid partition_shard)
+void name_parts(Oid index, Oid parent_index, const LocalShard& shard, Oid partition_shard)
 {
 	const Oid parent_shard_index =
 		shard_relation(parent_index, shard_of(IndexGetRelation(parent_index, false), shard.index));
@@ -58,7 +60,7 @@ static void name_parts(Oid index, Oid parent_index, const LocalShard& shard, Oid
 	CommandCounterIncrement();
 }
 
-static void name_indexes_of(Oid partition)
+void name_indexes_of(Oid partition)
 {
 	const catalog::Table *table = catalog::find_table(partition);
 	if (table == nullptr)
@@ -78,6 +80,8 @@ static void name_indexes_of(Oid partition)
 			name_parts(index, parent_index, shard, shard_relation(partition, shard.shard_id));
 	}
 }
+
+} // namespace
 
 void name_partition_indexes(Oid relid)
 {

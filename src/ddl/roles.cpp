@@ -43,8 +43,10 @@ bool is_role_statement(Node *statement)
 	}
 }
 
+namespace {
+
 /* The options that the statement names; `members` is set where it is about membership. */
-static List *option_names(List *options, bool *members)
+List *option_names(List *options, bool *members)
 {
 	List *names = NIL;
 	ListCell *cell;
@@ -57,7 +59,7 @@ static List *option_names(List *options, bool *members)
 	return names;
 }
 
-static char *drop_text(const DropRoleStmt *statement)
+char *drop_text(const DropRoleStmt *statement)
 {
 	pg::Str sql;
 	ListCell *cell;
@@ -74,12 +76,12 @@ static char *drop_text(const DropRoleStmt *statement)
 	return sql.c_str();
 }
 
-static bool exists_here(const RoleSpec *role)
+bool exists_here(const RoleSpec *role)
 {
 	return role->roletype != ROLESPEC_CSTRING || OidIsValid(get_role_oid(role->rolename, true));
 }
 
-static List *those_here(List *roles)
+List *those_here(List *roles)
 {
 	ListCell *cell;
 	foreach (cell, roles)
@@ -92,6 +94,8 @@ static List *those_here(List *roles)
 	}
 	return roles;
 }
+
+} // namespace
 
 bool localize_role_statement(Node *statement)
 {
@@ -135,8 +139,10 @@ bool localize_role_statement(Node *statement)
 	}
 }
 
+namespace {
+
 /* SQL that does on another node what the statement has just done here. */
-static char *remote_text(Node *tree, const char *text)
+char *remote_text(Node *tree, const char *text)
 {
 	bool members = false;
 	if (IsA(tree, CreateRoleStmt))
@@ -157,6 +163,8 @@ static char *remote_text(Node *tree, const char *text)
 	}
 	return apply_call(text, NIL);
 }
+
+} // namespace
 
 void (*replaced_placements_hook)();
 

@@ -42,7 +42,9 @@ pg::Vec<LocalShard> local_shards(const catalog::Table& table)
 	return shards;
 }
 
-static int index_of_shard(const catalog::Table& table, ShardId shard)
+namespace {
+
+int index_of_shard(const catalog::Table& table, ShardId shard)
 {
 	for (int index = 0; index < table.shard_count; index++)
 		if (table.shards[index].shard_id == shard)
@@ -53,7 +55,7 @@ static int index_of_shard(const catalog::Table& table, ShardId shard)
 }
 
 /* Runs the commands about the table on each of the shards. */
-static void run_on_shards(Oid relid, std::span<const ShardId> shard_ids, List *commands)
+void run_on_shards(Oid relid, std::span<const ShardId> shard_ids, List *commands)
 {
 	const catalog::Table& table = catalog::get_table(relid);
 	List *trees = NIL;
@@ -82,6 +84,8 @@ static void run_on_shards(Oid relid, std::span<const ShardId> shard_ids, List *c
 	MemoryContextDelete(work);
 }
 
+} // namespace
+
 void create_local_shards(Oid relid, std::span<const ShardId> shard_ids)
 {
 	if (shard_ids.empty())
@@ -94,13 +98,17 @@ void create_local_shards(Oid relid, std::span<const ShardId> shard_ids)
 	run_on_shards(relid, shard_ids, commands);
 }
 
-static pg::Vec<ShardId> own_shard_ids(Oid relid)
+namespace {
+
+pg::Vec<ShardId> own_shard_ids(Oid relid)
 {
 	pg::Vec<ShardId> ids;
 	for (const LocalShard& shard : local_shards(catalog::get_table(relid)))
 		ids.push(shard.shard_id);
 	return ids;
 }
+
+} // namespace
 
 void create_own_shards(Oid relid)
 {

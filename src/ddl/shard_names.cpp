@@ -33,7 +33,11 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-static std::span<const NamedShard> named_shards;
+namespace {
+
+std::span<const NamedShard> named_shards;
+
+} // namespace
 
 void set_named_shards(std::span<const NamedShard> shards)
 {
@@ -54,13 +58,17 @@ ShardId shard_of(Oid relid, int index)
 	return table->shards[table->shard_count == 1 ? 0 : index].shard_id;
 }
 
-static Oid table_behind(Oid relid)
+namespace {
+
+Oid table_behind(Oid relid)
 {
 	const char kind = get_rel_relkind(relid);
 	if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
 		return IndexGetRelation(relid, true);
 	return relid;
 }
+
+} // namespace
 
 Oid metadata_table_of(const RangeVar *relation)
 {
@@ -71,8 +79,10 @@ Oid metadata_table_of(const RangeVar *relation)
 	return OidIsValid(table) && catalog::find_table(table) != nullptr ? table : InvalidOid;
 }
 
+namespace {
+
 /* The shard's id, or 0 where the name is not a metadata table's or index's and stays as it is. */
-static ShardId rename_range_var(RangeVar *relation, int index)
+ShardId rename_range_var(RangeVar *relation, int index)
 {
 	if (relation == nullptr)
 		return INVALID_SHARD_ID;
@@ -88,10 +98,12 @@ static ShardId rename_range_var(RangeVar *relation, int index)
 	return shard;
 }
 
-static bool is_index_backed(ConstrType type)
+bool is_index_backed(ConstrType type)
 {
 	return type == CONSTR_PRIMARY || type == CONSTR_UNIQUE || type == CONSTR_EXCLUSION;
 }
+
+} // namespace
 
 /* --- columns -----------------------------------------------------------------------------------
  *
@@ -107,13 +119,15 @@ struct NamedTable
 	char *shard_name;
 };
 
-static bool is_word(List *names, int at, const char *word)
+namespace {
+
+bool is_word(List *names, int at, const char *word)
 {
 	auto *node = at < list_length(names) ? static_cast<Node *>(list_nth(names, at)) : nullptr;
 	return node != nullptr && IsA(node, String) && strcmp(strVal(node), word) == 0;
 }
 
-static void rename_column(ColumnRef *column, const NamedTable& table)
+void rename_column(ColumnRef *column, const NamedTable& table)
 {
 	List *fields = column->fields;
 	const int count = list_length(fields);
@@ -127,7 +141,7 @@ static void rename_column(ColumnRef *column, const NamedTable& table)
 	column->fields = lcons(makeString(table.shard_name), list_copy_tail(list_copy(fields), at + 1));
 }
 
-static bool rename_columns_walker(Node *node, void *context)
+bool rename_columns_walker(Node *node, void *context)
 {
 	if (node == nullptr)
 		return false;
@@ -139,12 +153,12 @@ static bool rename_columns_walker(Node *node, void *context)
 	return pg::walk_raw_children(node, rename_columns_walker, context);
 }
 
-static void rename_columns(Node *expression, NamedTable *table)
+void rename_columns(Node *expression, NamedTable *table)
 {
 	rename_columns_walker(expression, table);
 }
 
-static void rename_index_columns(List *elements, NamedTable *table)
+void rename_index_columns(List *elements, NamedTable *table)
 {
 	ListCell *cell;
 	foreach (cell, elements)
@@ -152,7 +166,7 @@ static void rename_index_columns(List *elements, NamedTable *table)
 }
 
 /* What `relation` stands for; to be called before it is renamed, and finished afterwards. */
-static NamedTable named_table(const RangeVar *relation)
+NamedTable named_table(const RangeVar *relation)
 {
 	const Oid relid = RangeVarGetRelid(relation, NoLock, true);
 	if (!OidIsValid(relid))
@@ -160,8 +174,7 @@ static NamedTable named_table(const RangeVar *relation)
 	return {relid, get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid), nullptr};
 }
 
-static void rename_new_constraint(Constraint *constraint, ShardId shard, int index,
-								  NamedTable *table)
+void rename_new_constraint(Constraint *constraint, ShardId shard, int index, NamedTable *table)
 {
 	rename_columns(constraint->raw_expr, table);
 	rename_columns(constraint->where_clause, table);
@@ -179,7 +192,7 @@ static void rename_new_constraint(Constraint *constraint, ShardId shard, int ind
 		rename_range_var(constraint->pktable, index);
 }
 
-static void rename_new_constraints(List *constraints, ShardId shard, int index, NamedTable *table)
+void rename_new_constraints(List *constraints, ShardId shard, int index, NamedTable *table)
 {
 	ListCell *cell;
 	foreach (cell, constraints)
@@ -188,7 +201,7 @@ static void rename_new_constraints(List *constraints, ShardId shard, int index, 
 }
 
 /* How the shard calls the constraint that the table calls `name`. */
-static char *existing_constraint_name(const RangeVar *shard_relation, char *name, ShardId shard)
+char *existing_constraint_name(const RangeVar *shard_relation, char *name, ShardId shard)
 {
 	const Oid relid = RangeVarGetRelid(shard_relation, NoLock, true);
 	char *suffixed = catalog::shard_relation_name(name, shard);
@@ -197,8 +210,8 @@ static char *existing_constraint_name(const RangeVar *shard_relation, char *name
 	return name;
 }
 
-static void rename_alter_table_cmd(AlterTableCmd *cmd, const RangeVar *relation, ShardId shard,
-								   int index, NamedTable *table)
+void rename_alter_table_cmd(AlterTableCmd *cmd, const RangeVar *relation, ShardId shard, int index,
+							NamedTable *table)
 {
 	switch (cmd->subtype)
 	{
@@ -239,7 +252,7 @@ static void rename_alter_table_cmd(AlterTableCmd *cmd, const RangeVar *relation,
 	}
 }
 
-static void rename_alter_table(Node *node, int index)
+void rename_alter_table(Node *node, int index)
 {
 	auto *statement = castNode(AlterTableStmt, node);
 	NamedTable table = named_table(statement->relation);
@@ -251,7 +264,7 @@ static void rename_alter_table(Node *node, int index)
 							   &table);
 }
 
-static void rename_create(Node *node, int index)
+void rename_create(Node *node, int index)
 {
 	auto *statement = castNode(CreateStmt, node);
 	NamedTable table = named_table(statement->relation);
@@ -272,7 +285,7 @@ static void rename_create(Node *node, int index)
 			rename_columns(lfirst_node(PartitionElem, cell)->expr, &table);
 }
 
-static void rename_index(Node *node, int index)
+void rename_index(Node *node, int index)
 {
 	auto *statement = castNode(IndexStmt, node);
 	NamedTable table = named_table(statement->relation);
@@ -285,7 +298,7 @@ static void rename_index(Node *node, int index)
 }
 
 /* CREATE STATISTICS schema.name .. FROM table. */
-static void rename_create_statistics(Node *node, int index)
+void rename_create_statistics(Node *node, int index)
 {
 	auto *statement = castNode(CreateStatsStmt, node);
 	auto *relation = linitial_node(RangeVar, statement->relations);
@@ -301,7 +314,7 @@ static void rename_create_statistics(Node *node, int index)
 }
 
 /* ALTER STATISTICS .. SET STATISTICS. */
-static void rename_alter_statistics(Node *node, int index)
+void rename_alter_statistics(Node *node, int index)
 {
 	auto *statement = castNode(AlterStatsStmt, node);
 	const Oid statistics = get_statistics_object_oid(statement->defnames, true);
@@ -314,7 +327,7 @@ static void rename_alter_statistics(Node *node, int index)
 		catalog::shard_relation_name(strVal(llast(statement->defnames)), shard_of(relid, index)));
 }
 
-static void rename_rename(Node *node, int index)
+void rename_rename(Node *node, int index)
 {
 	auto *statement = castNode(RenameStmt, node);
 	const ShardId shard = rename_range_var(statement->relation, index);
@@ -336,12 +349,12 @@ static void rename_rename(Node *node, int index)
 	}
 }
 
-static void rename_set_schema(Node *node, int index)
+void rename_set_schema(Node *node, int index)
 {
 	rename_range_var(castNode(AlterObjectSchemaStmt, node)->relation, index);
 }
 
-static void rename_drop(Node *node, int index)
+void rename_drop(Node *node, int index)
 {
 	auto *statement = castNode(DropStmt, node);
 	ListCell *cell;
@@ -356,24 +369,26 @@ static void rename_drop(Node *node, int index)
 	statement->missing_ok = true;
 }
 
-static void rename_grant(Node *node, int index)
+void rename_grant(Node *node, int index)
 {
 	ListCell *cell;
 	foreach (cell, castNode(GrantStmt, node)->objects)
 		rename_range_var(lfirst_node(RangeVar, cell), index);
 }
 
-static void rename_reindex(Node *node, int index)
+void rename_reindex(Node *node, int index)
 {
 	rename_range_var(castNode(ReindexStmt, node)->relation, index);
 }
 
-static void rename_vacuum(Node *node, int index)
+void rename_vacuum(Node *node, int index)
 {
 	ListCell *cell;
 	foreach (cell, castNode(VacuumStmt, node)->rels)
 		rename_range_var(lfirst_node(VacuumRelation, cell)->relation, index);
 }
+
+} // namespace
 
 struct Renamer
 {
@@ -381,7 +396,9 @@ struct Renamer
 	void (*rename)(Node *statement, int index);
 };
 
-static constexpr Renamer RENAMERS[] = {
+namespace {
+
+constexpr Renamer RENAMERS[] = {
 	{T_AlterTableStmt, rename_alter_table},
 	{T_CreateStmt, rename_create},
 	{T_IndexStmt, rename_index},
@@ -394,6 +411,8 @@ static constexpr Renamer RENAMERS[] = {
 	{T_ReindexStmt, rename_reindex},
 	{T_VacuumStmt, rename_vacuum},
 };
+
+} // namespace
 
 void rename_to_shards(Node *statement, int index)
 {

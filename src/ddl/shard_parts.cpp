@@ -28,7 +28,9 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-static List *part_commands(Oid relid, ShardPart part)
+namespace {
+
+List *part_commands(Oid relid, ShardPart part)
 {
 	switch (part)
 	{
@@ -47,7 +49,7 @@ static List *part_commands(Oid relid, ShardPart part)
 }
 
 /* The rows are those of a shard that has the constraint: valid without a look at them. */
-static void trust_foreign_keys(Node *tree)
+void trust_foreign_keys(Node *tree)
 {
 	if (!IsA(tree, AlterTableStmt))
 		return;
@@ -66,6 +68,8 @@ static void trust_foreign_keys(Node *tree)
 		}
 	}
 }
+
+} // namespace
 
 void create_shard_parts(std::span<const NamedShard> shards, ShardPart part)
 {
@@ -90,7 +94,9 @@ void create_shard_parts(std::span<const NamedShard> shards, ShardPart part)
 	}
 }
 
-static pg::Vec<NamedShard> named_shard_arguments(FunctionCallInfo fcinfo)
+namespace {
+
+pg::Vec<NamedShard> named_shard_arguments(FunctionCallInfo fcinfo)
 {
 	Datum *relations;
 	Datum *ids;
@@ -109,7 +115,7 @@ static pg::Vec<NamedShard> named_shard_arguments(FunctionCallInfo fcinfo)
 	return shards;
 }
 
-static void require_owner(Oid relid)
+void require_owner(Oid relid)
 {
 	if (get_rel_name(relid) == nullptr)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
@@ -117,6 +123,8 @@ static void require_owner(Oid relid)
 	if (!pg::owns(RelationRelationId, relid))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 }
+
+} // namespace
 
 /* Runs body() with all rights: what the owner of the tables asked for needs some on other tables.
  * An error puts the user back with the transaction. */
@@ -130,8 +138,10 @@ template <typename Body> static void as_superuser(Body&& body)
 	SetUserIdAndSecContext(user, context);
 }
 
+namespace {
+
 /* The triggers that carry changes of other tables' rows to the shard. */
-static List *disabling_commands(Oid shard)
+List *disabling_commands(Oid shard)
 {
 	return pg::sql_texts(psprintf(
 		"SELECT format('ALTER TABLE %%I.%%I DISABLE TRIGGER %%I', n.nspname, c.relname, t.tgname) "
@@ -142,6 +152,8 @@ static List *disabling_commands(Oid shard)
 		"'^RI_FKey_.*_(del|upd)$' AND proname !~ '_check_')",
 		shard));
 }
+
+} // namespace
 
 CIVITAS_PG_BEGIN
 

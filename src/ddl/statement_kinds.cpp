@@ -27,29 +27,35 @@ namespace civitas::ddl {
 
 /* --- what a statement is about ---------------------------------------------------------------- */
 
-static List *one(RangeVar *relation)
+namespace {
+
+List *one(RangeVar *relation)
 {
 	return relation == nullptr ? NIL : list_make1(relation);
 }
+
+} // namespace
 
 template <typename Statement> static List *of_relation(Node *node)
 {
 	return one(reinterpret_cast<Statement *>(node)->relation);
 }
 
-static List *of_truncate(Node *node)
+namespace {
+
+List *of_truncate(Node *node)
 {
 	return castNode(TruncateStmt, node)->relations;
 }
 
-static List *of_grant(Node *node)
+List *of_grant(Node *node)
 {
 	return castNode(GrantStmt, node)->objects;
 }
 
 /* Of a statement for the whole database: the tables of the metadata that are the caller's to
  * maintain. The shards of another node are reached from the coordinator. */
-static List *maintained_tables()
+List *maintained_tables()
 {
 	List *relations = NIL;
 	if (!catalog::extension_installed() || !catalog::is_coordinator())
@@ -72,7 +78,7 @@ static List *maintained_tables()
 	return relations;
 }
 
-static List *of_vacuum(Node *node)
+List *of_vacuum(Node *node)
 {
 	if (castNode(VacuumStmt, node)->rels == NIL)
 		return maintained_tables();
@@ -84,7 +90,7 @@ static List *of_vacuum(Node *node)
 	return relations;
 }
 
-static List *of_drop(Node *node)
+List *of_drop(Node *node)
 {
 	List *relations = NIL;
 	ListCell *cell;
@@ -95,7 +101,7 @@ static List *of_drop(Node *node)
 
 /* COMMENT, SECURITY LABEL: a name list, whose last part is a column or constraint for some kinds.
  */
-static List *of_object(ObjectType type, Node *object)
+List *of_object(ObjectType type, Node *object)
 {
 	switch (type)
 	{
@@ -113,29 +119,29 @@ static List *of_object(ObjectType type, Node *object)
 	}
 }
 
-static List *of_comment(Node *node)
+List *of_comment(Node *node)
 {
 	auto *statement = castNode(CommentStmt, node);
 	return of_object(statement->objtype, statement->object);
 }
 
-static List *of_security_label(Node *node)
+List *of_security_label(Node *node)
 {
 	auto *statement = castNode(SecLabelStmt, node);
 	return of_object(statement->objtype, statement->object);
 }
 
-static List *of_policy(Node *node)
+List *of_policy(Node *node)
 {
 	return one(castNode(CreatePolicyStmt, node)->table);
 }
 
-static List *of_alter_policy(Node *node)
+List *of_alter_policy(Node *node)
 {
 	return one(castNode(AlterPolicyStmt, node)->table);
 }
 
-static List *of_statistics(Node *node)
+List *of_statistics(Node *node)
 {
 	List *relations = NIL;
 	ListCell *cell;
@@ -145,47 +151,47 @@ static List *of_statistics(Node *node)
 	return relations;
 }
 
-static List *of_lock(Node *node)
+List *of_lock(Node *node)
 {
 	return castNode(LockStmt, node)->relations;
 }
 
-static List *of_inheritance(Node *node)
+List *of_inheritance(Node *node)
 {
 	return castNode(CreateStmt, node)->inhRelations;
 }
 
 /* --- which statements of a tag ---------------------------------------------------------------- */
 
-static bool drops_indexes(Node *node)
+bool drops_indexes(Node *node)
 {
 	auto *statement = castNode(DropStmt, node);
 	return statement->removeType == OBJECT_INDEX && !statement->concurrent;
 }
 
-static bool drops_indexes_concurrently(Node *node)
+bool drops_indexes_concurrently(Node *node)
 {
 	auto *statement = castNode(DropStmt, node);
 	return statement->removeType == OBJECT_INDEX && statement->concurrent;
 }
 
-static bool grants_on_tables(Node *node)
+bool grants_on_tables(Node *node)
 {
 	auto *statement = castNode(GrantStmt, node);
 	return statement->targtype == ACL_TARGET_OBJECT && statement->objtype == OBJECT_TABLE;
 }
 
-static bool is_concurrent(Node *node)
+bool is_concurrent(Node *node)
 {
 	return castNode(IndexStmt, node)->concurrent;
 }
 
-static bool inherits_without_bound(Node *node)
+bool inherits_without_bound(Node *node)
 {
 	return castNode(CreateStmt, node)->partbound == nullptr;
 }
 
-static bool reindexes_concurrently(Node *node)
+bool reindexes_concurrently(Node *node)
 {
 	ListCell *cell;
 	foreach (cell, castNode(ReindexStmt, node)->params)
@@ -194,7 +200,7 @@ static bool reindexes_concurrently(Node *node)
 	return false;
 }
 
-static bool renames_other_part(Node *node)
+bool renames_other_part(Node *node)
 {
 	const ObjectType type = castNode(RenameStmt, node)->renameType;
 	return type == OBJECT_TRIGGER || type == OBJECT_RULE || type == OBJECT_POLICY;
@@ -203,7 +209,7 @@ static bool renames_other_part(Node *node)
 /* --- the table -------------------------------------------------------------------------------- */
 
 /* The first row whose tag and condition fit counts. */
-static constexpr StatementKind KINDS[] = {
+constexpr StatementKind KINDS[] = {
 	{T_AlterTableStmt, Reach::ShellThenShards, "ALTER TABLE", of_relation<AlterTableStmt>, nullptr,
 	 check_alter_table},
 	{T_IndexStmt, Reach::OwnTransactions, "CREATE INDEX CONCURRENTLY", of_relation<IndexStmt>,
@@ -237,6 +243,8 @@ static constexpr StatementKind KINDS[] = {
 	{T_SecLabelStmt, Reach::Refused, "SECURITY LABEL", of_security_label, nullptr, nullptr},
 	{T_ClusterStmt, Reach::Refused, "CLUSTER", of_relation<ClusterStmt>, nullptr, nullptr},
 };
+
+} // namespace
 
 const StatementKind *statement_kind(Node *statement)
 {

@@ -38,7 +38,9 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-static bool in_system_schema(Oid relid)
+namespace {
+
+bool in_system_schema(Oid relid)
 {
 	const Oid schema = get_rel_namespace(relid);
 	if (IsCatalogNamespace(schema) || IsToastNamespace(schema))
@@ -47,6 +49,8 @@ static bool in_system_schema(Oid relid)
 	return name != nullptr && (strcmp(name, "information_schema") == 0 ||
 							   strcmp(name, "citus") == 0 || strcmp(name, "citus_internal") == 0);
 }
+
+} // namespace
 
 void open_for_distribution(Oid relid, LOCKMODE lock)
 {
@@ -82,8 +86,10 @@ void open_for_distribution(Oid relid, LOCKMODE lock)
 				 errmsg("\"%s\" is a shard of table \"%s\"", name, get_rel_name(owner.relid))));
 }
 
+namespace {
+
 /* A trigger of the user's own; 'name' of the first. */
-static const char *first_user_trigger(Relation relation)
+const char *first_user_trigger(Relation relation)
 {
 	const TriggerDesc *triggers = relation->trigdesc;
 	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++)
@@ -91,6 +97,8 @@ static const char *first_user_trigger(Relation relation)
 			return pstrdup(triggers->triggers[i].tgname);
 	return nullptr;
 }
+
+} // namespace
 
 [[noreturn]] static void refuse(const char *name, const char *detail)
 {
@@ -107,8 +115,10 @@ static const char *first_user_trigger(Relation relation)
 					errhint("Detach it first: the rows of foreign tables are in no shard.")));
 }
 
+namespace {
+
 /* All of them, before the first one is distributed. */
-static void check_kinds_of_partitions(Oid relid)
+void check_kinds_of_partitions(Oid relid)
 {
 	List *partitions = find_all_inheritors(relid, NoLock, nullptr);
 	ListCell *cell;
@@ -116,6 +126,8 @@ static void check_kinds_of_partitions(Oid relid)
 		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
 			refuse_foreign_partition(relid, lfirst_oid(cell));
 }
+
+} // namespace
 
 void check_distributable(Oid relid, bool is_partition)
 {
@@ -156,8 +168,10 @@ void check_distributable(Oid relid, bool is_partition)
 	check_expressions(relid);
 }
 
+namespace {
+
 /* Whether equal values may have another hash on another server, because oids are what is hashed. */
-static bool hash_depends_on_oids(Oid type)
+bool hash_depends_on_oids(Oid type)
 {
 	static constexpr Oid oid_aliases[] = {REGPROCOID,	  REGPROCEDUREOID, REGOPEROID,
 										  REGOPERATOROID, REGCLASSOID,	   REGCOLLATIONOID,
@@ -193,6 +207,8 @@ static bool hash_depends_on_oids(Oid type)
 		return false;
 	}
 }
+
+} // namespace
 
 DistributionColumn check_distribution_column(Oid relid, const char *name)
 {
@@ -284,13 +300,15 @@ struct ForeignKey
 	AttrNumber set_columns[INDEX_MAX_KEYS];
 };
 
-static bool changes_columns(char action)
+namespace {
+
+bool changes_columns(char action)
 {
 	return action == FKCONSTR_ACTION_SETNULL || action == FKCONSTR_ACTION_SETDEFAULT;
 }
 
 /* Whether what the key does to rows of the table reaches a column of the key. */
-static bool action_changes(const ForeignKey& key, AttrNumber attno)
+bool action_changes(const ForeignKey& key, AttrNumber attno)
 {
 	if (changes_columns(key.on_update) || key.on_update == FKCONSTR_ACTION_CASCADE)
 		return true;
@@ -302,8 +320,8 @@ static bool action_changes(const ForeignKey& key, AttrNumber attno)
 	return named;
 }
 
-static void check_foreign_key(Oid relid, const ForeignKey& key, catalog::TableKind kind,
-							  ColocationId colocation, AttrNumber attno)
+void check_foreign_key(Oid relid, const ForeignKey& key, catalog::TableKind kind,
+					   ColocationId colocation, AttrNumber attno)
 {
 	const catalog::Table *target = catalog::find_table(key.referenced);
 	const bool to_itself = key.referenced == relid;
@@ -367,6 +385,8 @@ static void check_foreign_key(Oid relid, const ForeignKey& key, catalog::TableKi
 						   key.name, get_rel_name(relid), get_rel_name(key.referenced)),
 					errdetail_internal("%s", detail), hint != nullptr ? errhint("%s", hint) : 0));
 }
+
+} // namespace
 
 void check_foreign_keys(Oid relid, catalog::TableKind kind, ColocationId colocation,
 						AttrNumber attno)

@@ -53,7 +53,9 @@ bool is_connected_by_foreign_keys(Oid relid)
 	return tables_connected_by_foreign_keys(relid) != NIL;
 }
 
-static void collect(Oid relid, bool with_foreign_keys, List **tables)
+namespace {
+
+void collect(Oid relid, bool with_foreign_keys, List **tables)
 {
 	if (list_member_oid(*tables, relid))
 		return;
@@ -82,7 +84,7 @@ static void collect(Oid relid, bool with_foreign_keys, List **tables)
 	}
 }
 
-static void restore_rows(Oid relid)
+void restore_rows(Oid relid)
 {
 	const char *columns = stored_column_list(relid);
 	if (columns == nullptr)
@@ -114,11 +116,13 @@ static void restore_rows(Oid relid)
 }
 
 /* Shards, shells elsewhere, metadata. */
-static void leave_metadata(Oid relid)
+void leave_metadata(Oid relid)
 {
 	txn::run_on_other_nodes(call_on_table("citus_internal.drop_table", relid));
 	leave_metadata_here(relid);
 }
+
+} // namespace
 
 void undistribute(Oid relid, bool with_foreign_keys, bool committed)
 {

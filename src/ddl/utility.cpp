@@ -52,7 +52,11 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-static ProcessUtility_hook_type previous_hook = nullptr;
+namespace {
+
+ProcessUtility_hook_type previous_hook = nullptr;
+
+} // namespace
 
 void run_plain(const UtilityCall& call)
 {
@@ -71,8 +75,10 @@ char *statement_text(const UtilityCall& call)
 
 /* --- the common flow -------------------------------------------------------------------------- */
 
+namespace {
+
 /* TRUNCATE may list plain tables too, which other nodes do not have. */
-static char *truncate_text(const TruncateStmt *statement, List *tables)
+char *truncate_text(const TruncateStmt *statement, List *tables)
 {
 	pg::Str sql;
 	sql.raw("TRUNCATE ");
@@ -85,6 +91,8 @@ static char *truncate_text(const TruncateStmt *statement, List *tables)
 	}
 	return sql.raw(statement->behavior == DROP_CASCADE ? " CASCADE" : " RESTRICT").c_str();
 }
+
+} // namespace
 
 char *apply_call(const char *text, List *chosen)
 {
@@ -102,8 +110,10 @@ char *apply_call(const char *text, List *chosen)
 	return sql.raw(")").c_str();
 }
 
+namespace {
+
 /* Types and functions that the statement made the tables need. */
-static void send_new_dependencies(List *tables)
+void send_new_dependencies(List *tables)
 {
 	List *objects = deparse::needed_objects(tables, NIL);
 	ListCell *cell;
@@ -120,14 +130,14 @@ static void send_new_dependencies(List *tables)
 		txn::run_on_other_nodes(bring);
 }
 
-static bool may_need_types(Node *tree)
+bool may_need_types(Node *tree)
 {
 	return IsA(tree, AlterTableStmt) || IsA(tree, IndexStmt);
 }
 
 /* The mode in which the statement locks its tables' shells; null where it lets readers and writers
  * be. */
-static const char *shell_lock_mode(Node *tree)
+const char *shell_lock_mode(Node *tree)
 {
 	switch (nodeTag(tree))
 	{
@@ -144,7 +154,7 @@ static const char *shell_lock_mode(Node *tree)
 	}
 }
 
-static List *qualified_names(List *tables)
+List *qualified_names(List *tables)
 {
 	List *names = NIL;
 	ListCell *cell;
@@ -157,7 +167,7 @@ static List *qualified_names(List *tables)
 
 /* Before a statement that starts with the shards. The owner may; who is not will be told by the
  * statement itself. */
-static void lock_own_shells(List *tables)
+void lock_own_shells(List *tables)
 {
 	ListCell *cell;
 	foreach (cell, tables)
@@ -166,13 +176,15 @@ static void lock_own_shells(List *tables)
 }
 
 /* GRANT takes no lock, and a shard that is being copied would not get the change. */
-static void lock_against_moves(List *tables)
+void lock_against_moves(List *tables)
 {
 	ListCell *cell;
 	foreach (cell, tables)
 		if (pg::owns(RelationRelationId, lfirst_oid(cell)))
 			LockRelationOid(lfirst_oid(cell), ShareUpdateExclusiveLock);
 }
+
+} // namespace
 
 void lock_shells_elsewhere(List *names, const char *mode)
 {
@@ -187,11 +199,13 @@ void lock_shells_elsewhere(List *names, const char *mode)
 	txn::run_on_other_nodes(sql.raw(" IN ").raw(mode).raw(" MODE").c_str());
 }
 
+namespace {
+
 /*
  * LOCK TABLE, from any node. Who wants the table for himself takes the lock on every node, so a
  * mode that others may hold as well is taken here only. The coordinator comes first, for all alike.
  */
-static void lock_tables(const UtilityCall& call, List *tables)
+void lock_tables(const UtilityCall& call, List *tables)
 {
 	static constexpr const char *MODES[] = {
 		"",		 "ACCESS SHARE",		"ROW SHARE", "ROW EXCLUSIVE",	"SHARE UPDATE EXCLUSIVE",
@@ -219,7 +233,7 @@ static void lock_tables(const UtilityCall& call, List *tables)
 	txn::run_on_other_nodes(sql.c_str());
 }
 
-static void run_on_metadata_tables(const UtilityCall& call, const StatementKind& kind, List *tables)
+void run_on_metadata_tables(const UtilityCall& call, const StatementKind& kind, List *tables)
 {
 	txn::require_one_session_per_node();
 	/* The names by which other nodes know the tables still. */
@@ -269,7 +283,7 @@ static void run_on_metadata_tables(const UtilityCall& call, const StatementKind&
 
 /* Foreign keys of the table point at reference or local tables of the metadata, and at no
  * distributed one (the table is about to be distributed then). */
-static bool references_metadata(Oid relid)
+bool references_metadata(Oid relid)
 {
 	bool found = false;
 	List *referenced = referenced_tables(relid);
@@ -285,14 +299,14 @@ static bool references_metadata(Oid relid)
 }
 
 /* CREATE TABLE IF NOT EXISTS of a table that is there changes nothing. */
-static bool exists_already(const CreateStmt *statement)
+bool exists_already(const CreateStmt *statement)
 {
 	return statement->if_not_exists &&
 		   OidIsValid(get_relname_relid(statement->relation->relname,
 										RangeVarGetCreationNamespace(statement->relation)));
 }
 
-static void after_create_table(const CreateStmt *statement)
+void after_create_table(const CreateStmt *statement)
 {
 	const Oid relid = RangeVarGetRelid(statement->relation, NoLock, true);
 	if (!OidIsValid(relid) || catalog::find_table(relid) != nullptr || !catalog::is_coordinator() ||
@@ -305,7 +319,7 @@ static void after_create_table(const CreateStmt *statement)
 	add_local_tables(relid, true, true);
 }
 
-static void after_create_schema(const CreateSchemaStmt *statement)
+void after_create_schema(const CreateSchemaStmt *statement)
 {
 	if (!catalog::is_coordinator() || catalog::other_metadata_nodes().empty())
 		return;
@@ -324,7 +338,7 @@ static void after_create_schema(const CreateSchemaStmt *statement)
 	catalog::insert_object(NamespaceRelationId, schema, 0);
 }
 
-static void before_drop_schema(const DropStmt *statement)
+void before_drop_schema(const DropStmt *statement)
 {
 	ListCell *cell;
 	foreach (cell, statement->objects)
@@ -337,7 +351,7 @@ static void before_drop_schema(const DropStmt *statement)
 }
 
 /* ALTER TABLE of a plain table that adds a foreign key to a table of the metadata. */
-static void before_alter_plain_table(const AlterTableStmt *statement)
+void before_alter_plain_table(const AlterTableStmt *statement)
 {
 	ListCell *cell;
 	foreach (cell, statement->cmds)
@@ -375,7 +389,7 @@ static void before_alter_plain_table(const AlterTableStmt *statement)
 
 /* Statements that the hook has any business with: others must not cost a catalog lookup, and some
  * run where none is possible (ROLLBACK). */
-static bool is_of_interest(Node *statement)
+bool is_of_interest(Node *statement)
 {
 	switch (nodeTag(statement))
 	{
@@ -391,13 +405,13 @@ static bool is_of_interest(Node *statement)
 	}
 }
 
-static void run_and_follow(const UtilityCall& call)
+void run_and_follow(const UtilityCall& call)
 {
 	run_following([](void *argument) { run_plain(*static_cast<const UtilityCall *>(argument)); },
 				  const_cast<UtilityCall *>(&call));
 }
 
-static void run_plain_statement(const UtilityCall& call)
+void run_plain_statement(const UtilityCall& call)
 {
 	/* The tree may be changed by running it. */
 	auto *tree = static_cast<Node *>(copyObjectImpl(call.statement->utilityStmt));
@@ -443,7 +457,7 @@ static void run_plain_statement(const UtilityCall& call)
 }
 
 /* A statement about no table of the metadata: what it changes may be on every node all the same. */
-static void run_object_statement(const UtilityCall& call)
+void run_object_statement(const UtilityCall& call)
 {
 	if (!changes_cluster_object(call.statement->utilityStmt))
 	{
@@ -458,7 +472,7 @@ static void run_object_statement(const UtilityCall& call)
 	txn::run_on_other_nodes(apply_call(text, NIL));
 }
 
-static void run_ddl(const UtilityCall& call)
+void run_ddl(const UtilityCall& call)
 {
 	Node *statement = call.statement->utilityStmt;
 	if (is_role_statement(statement))
@@ -502,10 +516,10 @@ static void run_ddl(const UtilityCall& call)
 		run_on_metadata_tables(call, *kind, tables);
 }
 
-static void utility_hook(PlannedStmt *statement, const char *sql, bool read_only_tree,
-						 ProcessUtilityContext context, ParamListInfo parameters,
-						 QueryEnvironment *environment, DestReceiver *destination,
-						 QueryCompletion *completion)
+void utility_hook(PlannedStmt *statement, const char *sql, bool read_only_tree,
+				  ProcessUtilityContext context, ParamListInfo parameters,
+				  QueryEnvironment *environment, DestReceiver *destination,
+				  QueryCompletion *completion)
 {
 	const UtilityCall call = {statement,  sql,		   read_only_tree, context,
 							  parameters, environment, destination,	   completion};
@@ -555,6 +569,8 @@ static void utility_hook(PlannedStmt *statement, const char *sql, bool read_only
 	}
 	run_ddl(call);
 }
+
+} // namespace
 
 void utility_init()
 {

@@ -23,9 +23,11 @@ CIVITAS_PG_END
 
 namespace civitas::deparse {
 
+namespace {
+
 /* Sequences that the table's defaults use or that its columns own; a bigint identity column makes
  * its own. */
-static constexpr const char *SEQUENCE_SET = R"(
+constexpr const char *SEQUENCE_SET = R"(
 	pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace
 	JOIN pg_sequence q ON q.seqrelid = s.oid
 	LEFT JOIN pg_depend o ON o.classid = 'pg_class'::regclass AND o.objid = s.oid
@@ -37,7 +39,7 @@ static constexpr const char *SEQUENCE_SET = R"(
 		AND e.adrelid = {rel}))
 )";
 
-static constexpr const char *CREATE_SEQUENCES = R"(
+constexpr const char *CREATE_SEQUENCES = R"(
 	SELECT format('DO %L', format('BEGIN IF to_regclass(%L) IS NULL THEN CREATE SEQUENCE %I.%I AS %s INCREMENT BY %s '
 		'MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s; '
 		-- one that is there keeps its range, which is the node's own
@@ -51,7 +53,7 @@ static constexpr const char *CREATE_SEQUENCES = R"(
 	ORDER BY s.oid
 )";
 
-static constexpr const char *OWN_SEQUENCES = R"(
+constexpr const char *OWN_SEQUENCES = R"(
 	SELECT command FROM (
 	SELECT s.oid, 1 AS step, format('ALTER SEQUENCE %I.%I OWNED BY {table}.%I', n.nspname, s.relname, a.attname) AS command
 	FROM {sequences} AND o.objid IS NOT NULL AND NOT (o.deptype = 'i' AND a.atttypid = 'int8'::regtype)
@@ -66,7 +68,7 @@ static constexpr const char *OWN_SEQUENCES = R"(
 	) commands ORDER BY step, oid, command
 )";
 
-static constexpr const char *CREATE_TABLE = R"(
+constexpr const char *CREATE_TABLE = R"(
 	SELECT format('CREATE %sTABLE {table} (%s)%s%s%s',
 		CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END,
 		concat_ws(', ', (
@@ -111,7 +113,7 @@ static constexpr const char *CREATE_TABLE = R"(
 )";
 
 /* Options whose names begin with pg_ are the server's own. */
-static constexpr const char *ALTER_COLUMNS = R"(
+constexpr const char *ALTER_COLUMNS = R"(
 	SELECT format('ALTER TABLE ONLY {table} ALTER COLUMN %I SET %s', a.attname, x.what)
 	FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid, LATERAL (
 		SELECT 'STORAGE ' || CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
@@ -122,7 +124,7 @@ static constexpr const char *ALTER_COLUMNS = R"(
 	WHERE a.attrelid = {rel} AND a.attnum > 0 AND NOT a.attisdropped AND x.what IS NOT NULL ORDER BY a.attnum
 )";
 
-static constexpr const char *INDEXES = R"(
+constexpr const char *INDEXES = R"(
 	SELECT CASE WHEN k.oid IS NULL THEN pg_get_indexdef(i.indexrelid)
 		ELSE format('ALTER TABLE {table} ADD CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)) END
 	FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
@@ -131,13 +133,13 @@ static constexpr const char *INDEXES = R"(
 )";
 
 /* Rows that are there already need not satisfy them. */
-static constexpr const char *UNVALIDATED_CHECKS = R"(
+constexpr const char *UNVALIDATED_CHECKS = R"(
 	SELECT format('ALTER TABLE {table} ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid))
 	FROM pg_constraint WHERE conrelid = {rel} AND contype = 'c' AND NOT convalidated ORDER BY conname
 )";
 
 /* What the definition of an index, or of the constraint that it backs, does not say. */
-static constexpr const char *INDEX_SETTINGS = R"(
+constexpr const char *INDEX_SETTINGS = R"(
 	SELECT command FROM (
 	SELECT i.indexrelid, 1 AS step, 0 AS attnum, format('ALTER INDEX %I.%I SET (%s)', n.nspname, x.relname, (
 		SELECT string_agg(format('%I=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ') FROM unnest(x.reloptions) o)) AS command
@@ -155,14 +157,14 @@ static constexpr const char *INDEX_SETTINGS = R"(
 	) settings ORDER BY step, indexrelid, attnum
 )";
 
-static constexpr const char *REPLICA_IDENTITY = R"(
+constexpr const char *REPLICA_IDENTITY = R"(
 	SELECT 'ALTER TABLE ONLY {table} REPLICA IDENTITY ' || CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
 		ELSE (SELECT 'USING INDEX ' || quote_ident(x.relname) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 			WHERE i.indrelid = c.oid AND i.indisreplident) END
 	FROM pg_class c WHERE c.oid = {rel} AND c.relreplident <> 'd'
 )";
 
-static constexpr const char *STATISTICS_OBJECTS = R"(
+constexpr const char *STATISTICS_OBJECTS = R"(
 	SELECT x.command FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace CROSS JOIN LATERAL (
 		SELECT 1 AS step, pg_get_statisticsobjdef(s.oid) AS command
 		UNION ALL SELECT 2, format('ALTER STATISTICS %I.%I SET STATISTICS %s', n.nspname, s.stxname, s.stxstattarget)
@@ -170,7 +172,7 @@ static constexpr const char *STATISTICS_OBJECTS = R"(
 	WHERE s.stxrelid = {rel} ORDER BY s.oid, x.step
 )";
 
-static constexpr const char *COMMENTS = R"(
+constexpr const char *COMMENTS = R"(
 	SELECT format('COMMENT ON %s IS %L', x.what, x.description) FROM (
 		SELECT 1 AS step, 'TABLE {table}' AS what, obj_description({rel}, 'pg_class') AS description
 		UNION ALL SELECT 2 + a.attnum, format('COLUMN {table}.%I', a.attname), col_description({rel}, a.attnum)
@@ -183,11 +185,11 @@ static constexpr const char *COMMENTS = R"(
 	WHERE x.description IS NOT NULL ORDER BY x.step, x.what
 )";
 
-static constexpr const char *OWNER = R"(
+constexpr const char *OWNER = R"(
 	SELECT 'ALTER TABLE {table} OWNER TO ' || quote_ident(pg_get_userbyid(relowner)) FROM pg_class WHERE oid = {rel}
 )";
 
-static constexpr const char *GRANTS = R"(
+constexpr const char *GRANTS = R"(
 	SELECT format('GRANT %s ON TABLE {table} TO %s%s', x.privilege,
 		CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END,
 		CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
@@ -200,7 +202,7 @@ static constexpr const char *GRANTS = R"(
 )";
 
 /* A role that may insert some columns sends the defaults of the others to the shards as values. */
-static constexpr const char *DEFAULT_COLUMN_GRANTS = R"(
+constexpr const char *DEFAULT_COLUMN_GRANTS = R"(
 	SELECT format('GRANT INSERT (%s) ON TABLE {table} TO %s', columns, grantees) FROM
 		(SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = {rel} AND attnum > 0
 			AND NOT attisdropped AND attgenerated = '' AND (atthasdef OR attidentity <> '')) d(columns),
@@ -210,19 +212,19 @@ static constexpr const char *DEFAULT_COLUMN_GRANTS = R"(
 	WHERE columns IS NOT NULL AND grantees IS NOT NULL
 )";
 
-static constexpr const char *FOREIGN_KEYS = R"(
+constexpr const char *FOREIGN_KEYS = R"(
 	SELECT format('ALTER TABLE {table} ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid))
 	FROM pg_constraint WHERE conrelid = {rel} AND contype = 'f' AND conparentid = 0 ORDER BY oid
 )";
 
-static constexpr const char *ATTACH_PARTITION = R"(
+constexpr const char *ATTACH_PARTITION = R"(
 	SELECT format('ALTER TABLE %I.%I ATTACH PARTITION {table} %s', n.nspname, p.relname, pg_get_expr(c.relpartbound, c.oid))
 	FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid JOIN pg_class p ON p.oid = i.inhparent
 	JOIN pg_namespace n ON n.oid = p.relnamespace WHERE c.oid = {rel} AND c.relispartition
 )";
 
 /* Fills the holes of a query. */
-static char *fill(const char *query, Oid relid, bool shard, const char *table)
+char *fill(const char *query, Oid relid, bool shard, const char *table)
 {
 	pg::Str out;
 	for (const char *p = query; *p != '\0';)
@@ -256,9 +258,9 @@ static char *fill(const char *query, Oid relid, bool shard, const char *table)
 /* The placeholder for the table's name inside the queries' texts; put in place after the query ran,
  * so that no name can be taken for SQL or for a format directive. A byte that cannot be part of a
  * name marks it. */
-static constexpr char TABLE_MARK[] = "\001table\001";
+constexpr char TABLE_MARK[] = "\001table\001";
 
-static List *commands(const char *query, Oid relid, bool shard)
+List *commands(const char *query, Oid relid, bool shard)
 {
 	const char *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 												   get_rel_name(relid));
@@ -277,13 +279,15 @@ static List *commands(const char *query, Oid relid, bool shard)
 	return texts;
 }
 
-static List *definition(Oid relid, std::span<const char *const> queries, bool shard)
+List *definition(Oid relid, std::span<const char *const> queries, bool shard)
 {
 	List *all = NIL;
 	for (const char *query : queries)
 		all = list_concat(all, commands(query, relid, shard));
 	return all;
 }
+
+} // namespace
 
 List *shell_commands(Oid relid)
 {

@@ -44,7 +44,9 @@ bool is_distributed_copy(const CopyStmt *statement)
 
 /* --- COPY TO ---------------------------------------------------------------------------------- */
 
-static Node *select_of_columns(Relation relation, List *attributes)
+namespace {
+
+Node *select_of_columns(Relation relation, List *attributes)
 {
 	auto *select = makeNode(SelectStmt);
 	ListCell *cell;
@@ -69,7 +71,7 @@ static Node *select_of_columns(Relation relation, List *attributes)
 	return reinterpret_cast<Node *>(select);
 }
 
-static uint64 copy_to(ParseState *state, CopyStmt *statement, int location, int length)
+uint64 copy_to(ParseState *state, CopyStmt *statement, int location, int length)
 {
 	Relation relation = table_openrv(statement->relation, AccessShareLock);
 	List *attributes = CopyGetAttnums(RelationGetDescr(relation), relation, statement->attlist);
@@ -86,7 +88,7 @@ static uint64 copy_to(ParseState *state, CopyStmt *statement, int location, int 
 
 /* --- COPY FROM -------------------------------------------------------------------------------- */
 
-static void check_source_rights(const CopyStmt *statement)
+void check_source_rights(const CopyStmt *statement)
 {
 	if (statement->filename == nullptr)
 		return;
@@ -104,7 +106,7 @@ static void check_source_rights(const CopyStmt *statement)
 }
 
 /* The WHERE clause as an implicitly ANDed list, NULL where there is none. */
-static Node *analyze_where(ParseState *state, ParseNamespaceItem *item, Node *clause)
+Node *analyze_where(ParseState *state, ParseNamespaceItem *item, Node *clause)
 {
 	if (clause == nullptr)
 		return nullptr;
@@ -117,7 +119,7 @@ static Node *analyze_where(ParseState *state, ParseNamespaceItem *item, Node *cl
 	return reinterpret_cast<Node *>(make_ands_implicit(reinterpret_cast<Expr *>(where)));
 }
 
-static uint64 copy_from(ParseState *state, CopyStmt *statement)
+uint64 copy_from(ParseState *state, CopyStmt *statement)
 {
 	check_source_rights(statement);
 	Relation relation = table_openrv(statement->relation, RowExclusiveLock);
@@ -145,6 +147,8 @@ static uint64 copy_from(ParseState *state, CopyStmt *statement)
 	table_close(relation, NoLock);
 	return processed;
 }
+
+} // namespace
 
 uint64 run_distributed_copy(ParseState *state, CopyStmt *statement, int location, int length)
 {

@@ -47,7 +47,9 @@ struct CopySource
 							   not routed by it */
 };
 
-static List *column_names(Relation relation, List *attributes)
+namespace {
+
+List *column_names(Relation relation, List *attributes)
 {
 	List *names = NIL;
 	ListCell *cell;
@@ -61,7 +63,7 @@ static List *column_names(Relation relation, List *attributes)
 }
 
 /* Columns that are not in the stream but get a value here: those with a default. */
-static List *defaulted_attributes(Relation relation, List *attributes)
+List *defaulted_attributes(Relation relation, List *attributes)
 {
 	List *defaulted = NIL;
 	const TupleDesc row_type = RelationGetDescr(relation);
@@ -80,7 +82,7 @@ static List *defaulted_attributes(Relation relation, List *attributes)
 /* --- raw lines -------------------------------------------------------------------------------- */
 
 /* The value of a field, parsed for its column. */
-static Datum parse_field(const CopySource *source, int attribute_number, char *text)
+Datum parse_field(const CopySource *source, int attribute_number, char *text)
 {
 	CopyFromState from = source->from;
 	const int index = attribute_number - 1;
@@ -94,7 +96,7 @@ static Datum parse_field(const CopySource *source, int attribute_number, char *t
 	return value;
 }
 
-static void check_field_count(const CopySource *source, char **fields, int count)
+void check_field_count(const CopySource *source, char **fields, int count)
 {
 	const int columns = list_length(source->attributes);
 	if (count > columns)
@@ -117,7 +119,7 @@ static void check_field_count(const CopySource *source, char **fields, int count
 
 /* The shard of a line, by the field of the distribution column, with what FORCE_NULL and
  * FORCE_NOT_NULL make of it. */
-static int shard_of_fields(const CopySource *source, char **fields)
+int shard_of_fields(const CopySource *source, char **fields)
 {
 	if (source->distribution_field < 0)
 		return 0;
@@ -140,7 +142,7 @@ static int shard_of_fields(const CopySource *source, char **fields)
  * The reader ignores a single backslash at the end of the input. Before the line's end that the
  * shard gets it would take that into the value.
  */
-static bool ends_in_escape(const CopyFromState from)
+bool ends_in_escape(const CopyFromState from)
 {
 	if (from->opts.csv_mode)
 		return false;
@@ -150,7 +152,7 @@ static bool ends_in_escape(const CopyFromState from)
 	return backslashes % 2 == 1;
 }
 
-static uint64 forward_lines(const CopySource *source, ShardCopy *copy)
+uint64 forward_lines(const CopySource *source, ShardCopy *copy)
 {
 	CopyFromState from = source->from;
 	MemoryContext line_context =
@@ -186,7 +188,7 @@ static uint64 forward_lines(const CopySource *source, ShardCopy *copy)
 
 /* --- parsed rows ------------------------------------------------------------------------------ */
 
-static uint64 parse_rows(const CopySource *source, ShardCopy *copy, Node *where)
+uint64 parse_rows(const CopySource *source, ShardCopy *copy, Node *where)
 {
 	EState *estate = CreateExecutorState();
 	ExprContext *econtext = GetPerTupleExprContext(estate);
@@ -224,20 +226,22 @@ static uint64 parse_rows(const CopySource *source, ShardCopy *copy, Node *where)
 	return processed;
 }
 
-static ShardCopy *begin_parsed_rows(const CopySource *source, List *defaulted)
+ShardCopy *begin_parsed_rows(const CopySource *source, List *defaulted)
 {
 	List *filled = list_concat_copy(source->attributes, defaulted);
 	return shard_copy_begin_rows(*source->table, column_names(source->relation, filled),
 								 RelationGetDescr(source->relation), source->from->opts.freeze);
 }
 
-static ShardCopy *begin_lines(const CopySource *source, const CopyStmt *statement)
+ShardCopy *begin_lines(const CopySource *source, const CopyStmt *statement)
 {
 	ShardCopyFormat format;
 	format.options = statement->options;
 	return shard_copy_begin(*source->table, column_names(source->relation, source->attributes),
 							format);
 }
+
+} // namespace
 
 uint64 copy_rows_from(ParseState *state, CopyStmt *statement, Relation relation,
 					  const catalog::Table& table, List *attributes, Node *where)

@@ -29,9 +29,13 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
+namespace {
+
 /* A batch of INSERT .. VALUES ends at either bound. */
-static constexpr int BATCH_ROWS = 1000;
-static constexpr size_t BATCH_BYTES = 4 * 1024 * 1024;
+constexpr int BATCH_ROWS = 1000;
+constexpr size_t BATCH_BYTES = 4 * 1024 * 1024;
+
+} // namespace
 
 struct InsertSelectState
 {
@@ -51,19 +55,21 @@ struct RowIdentity
 	uint16 unused; /* zero */
 };
 
-static InsertSelectState *state_of(CustomScanState *node)
+namespace {
+
+InsertSelectState *state_of(CustomScanState *node)
 {
 	return reinterpret_cast<InsertSelectState *>(node);
 }
 
-static PlanState *source_of(InsertSelectState *state)
+PlanState *source_of(InsertSelectState *state)
 {
 	return static_cast<PlanState *>(linitial(state->scan.css.custom_ps));
 }
 
 /* --- the source's rows ------------------------------------------------------------------------ */
 
-static bool has_custom_scan(PlanState *state, void *context)
+bool has_custom_scan(PlanState *state, void *context)
 {
 	if (state == nullptr)
 		return false;
@@ -72,12 +78,14 @@ static bool has_custom_scan(PlanState *state, void *context)
 	return pg::walk_plan_state(state, has_custom_scan, context);
 }
 
-static TupleTableSlot *next_plan_row(PlanState *source)
+TupleTableSlot *next_plan_row(PlanState *source)
 {
 	CHECK_FOR_INTERRUPTS();
 	TupleTableSlot *slot = ExecProcNode(source);
 	return TupIsNull(slot) ? nullptr : slot;
 }
+
+} // namespace
 
 /* The rows of the child, straight or through a store. */
 struct Source
@@ -87,7 +95,9 @@ struct Source
 	TupleTableSlot *slot;
 };
 
-static Source open_source(InsertSelectState *state)
+namespace {
+
+Source open_source(InsertSelectState *state)
 {
 	Source source = {source_of(state), nullptr, nullptr};
 	if (!has_custom_scan(source.plan, nullptr))
@@ -99,7 +109,7 @@ static Source open_source(InsertSelectState *state)
 	return source;
 }
 
-static TupleTableSlot *next_source_row(Source *source)
+TupleTableSlot *next_source_row(Source *source)
 {
 	if (source->store == nullptr)
 		return next_plan_row(source->plan);
@@ -108,7 +118,7 @@ static TupleTableSlot *next_source_row(Source *source)
 	return found ? source->slot : nullptr;
 }
 
-static void close_source(Source *source)
+void close_source(Source *source)
 {
 	if (source->store == nullptr)
 		return;
@@ -118,7 +128,7 @@ static void close_source(Source *source)
 
 /* --- as COPY ---------------------------------------------------------------------------------- */
 
-static uint64 insert_by_copy(InsertSelectState *state)
+uint64 insert_by_copy(InsertSelectState *state)
 {
 	Source source = open_source(state);
 	const plan::RemoteQuery *query = state->scan.query;
@@ -133,7 +143,7 @@ static uint64 insert_by_copy(InsertSelectState *state)
 /* --- as INSERT .. VALUES ---------------------------------------------------------------------- */
 
 /* A row as constants, as the machinery for VALUES wants it. */
-static List *constants_of_row(const plan::RemoteQuery *query, TupleTableSlot *slot, size_t *bytes)
+List *constants_of_row(const plan::RemoteQuery *query, TupleTableSlot *slot, size_t *bytes)
 {
 	List *row = NIL;
 	slot_getallattrs(slot);
@@ -161,7 +171,7 @@ static List *constants_of_row(const plan::RemoteQuery *query, TupleTableSlot *sl
 }
 
 /* Runs one batch; the rows that it returns are kept. Rows changed. */
-static uint64 run_batch(ScanState *scan, List *rows, Tuplestorestate *returned)
+uint64 run_batch(ScanState *scan, List *rows, Tuplestorestate *returned)
 {
 	scan->rows = rows;
 	Execution *execution = begin_execution(scan);
@@ -183,7 +193,7 @@ static uint64 run_batch(ScanState *scan, List *rows, Tuplestorestate *returned)
 }
 
 /* Whether this row of the target comes for the first time. */
-static bool is_first_match(InsertSelectState *state, TupleTableSlot *slot)
+bool is_first_match(InsertSelectState *state, TupleTableSlot *slot)
 {
 	if (state->seen == nullptr)
 		return true;
@@ -206,7 +216,7 @@ static bool is_first_match(InsertSelectState *state, TupleTableSlot *slot)
 	return !found;
 }
 
-static HTAB *make_seen_rows(const plan::RemoteQuery *query)
+HTAB *make_seen_rows(const plan::RemoteQuery *query)
 {
 	if (!query->rows_repeat)
 		return nullptr;
@@ -218,6 +228,8 @@ static HTAB *make_seen_rows(const plan::RemoteQuery *query)
 	return hash_create("changed rows", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+} // namespace
+
 [[noreturn]] static void raise_too_many_rows(const plan::RemoteQuery *query)
 {
 	ereport(ERROR,
@@ -227,9 +239,11 @@ static HTAB *make_seen_rows(const plan::RemoteQuery *query)
 			 errhint("Change fewer rows in one statement.")));
 }
 
+namespace {
+
 /* Runs the statement of `scan` for all rows of the source, in batches. Rows changed. */
-static uint64 change_rows(InsertSelectState *state, ScanState *scan, Source *source,
-						  Tuplestorestate *returned)
+uint64 change_rows(InsertSelectState *state, ScanState *scan, Source *source,
+				   Tuplestorestate *returned)
 {
 	MemoryContext batch_context =
 		AllocSetContextCreate(CurrentMemoryContext, "insert select batch", ALLOCSET_DEFAULT_SIZES);
@@ -275,7 +289,7 @@ static uint64 change_rows(InsertSelectState *state, ScanState *scan, Source *sou
 /* --- rows that move to another shard ---------------------------------------------------------- */
 
 /* Whether the new value of the distribution column belongs to another shard than the old one. */
-static bool moves_away(const plan::RemoteQuery *query, TupleTableSlot *slot)
+bool moves_away(const plan::RemoteQuery *query, TupleTableSlot *slot)
 {
 	const catalog::Table& table = catalog::get_table(query->anchor);
 	slot_getallattrs(slot);
@@ -286,14 +300,14 @@ static bool moves_away(const plan::RemoteQuery *query, TupleTableSlot *slot)
 	return shard(query->distribution_position) != shard(query->moved_position);
 }
 
-static Source empty_source(TupleDesc row_type)
+Source empty_source(TupleDesc row_type)
 {
 	return {nullptr, tuplestore_begin_heap(false, false, work_mem),
 			MakeSingleTupleTableSlot(row_type, &TTSOpsMinimalTuple)};
 }
 
 /* The type of the rows that are found, without what only their SELECT needs. */
-static TupleDesc found_row_type(const plan::RemoteQuery *query)
+TupleDesc found_row_type(const plan::RemoteQuery *query)
 {
 	TupleDesc type = CreateTemplateTupleDesc(list_length(query->insert_columns));
 	ListCell *cell;
@@ -311,7 +325,7 @@ static TupleDesc found_row_type(const plan::RemoteQuery *query)
  * The rows that move leave their shards first, before others are given values that they had, and
  * arrive last. Rows changed.
  */
-static uint64 update_and_move(InsertSelectState *state, Source *source)
+uint64 update_and_move(InsertSelectState *state, Source *source)
 {
 	const plan::RemoteQuery *query = state->scan.query;
 	const TupleDesc source_type = ExecGetResultType(source->plan);
@@ -338,7 +352,7 @@ static uint64 update_and_move(InsertSelectState *state, Source *source)
 	return affected;
 }
 
-static uint64 insert_by_values(InsertSelectState *state)
+uint64 insert_by_values(InsertSelectState *state)
 {
 	const plan::RemoteQuery *query = state->scan.query;
 	if (query->returns_rows)
@@ -364,7 +378,7 @@ static uint64 insert_by_values(InsertSelectState *state)
 
 /* --- the node --------------------------------------------------------------------------------- */
 
-static void begin_insert(CustomScanState *node, EState *estate, int eflags)
+void begin_insert(CustomScanState *node, EState *estate, int eflags)
 {
 	InsertSelectState *state = state_of(node);
 	auto *scan = castNode(CustomScan, node->ss.ps.plan);
@@ -376,7 +390,7 @@ static void begin_insert(CustomScanState *node, EState *estate, int eflags)
 }
 
 /* Whether the statement ends with its rows: no ON CONFLICT, no RETURNING. */
-static bool is_plain_insert(const plan::RemoteQuery *query)
+bool is_plain_insert(const plan::RemoteQuery *query)
 {
 	if (query->returns_rows || query->command != CMD_INSERT || OidIsValid(query->run_as))
 		return false;
@@ -387,7 +401,7 @@ static bool is_plain_insert(const plan::RemoteQuery *query)
 }
 
 /* Inserts everything, in the first call. */
-static void run_insert(InsertSelectState *state)
+void run_insert(InsertSelectState *state)
 {
 	EState *estate = state->scan.css.ss.ps.state;
 	if (state->scan.query->command == CMD_INSERT)
@@ -402,7 +416,7 @@ static void run_insert(InsertSelectState *state)
 		estate->es_processed += affected;
 }
 
-static TupleTableSlot *next_returned(::ScanState *node)
+TupleTableSlot *next_returned(::ScanState *node)
 {
 	auto *state = reinterpret_cast<InsertSelectState *>(node);
 	if (!state->done)
@@ -415,17 +429,17 @@ static TupleTableSlot *next_returned(::ScanState *node)
 	return slot;
 }
 
-static bool recheck_returned(::ScanState *, TupleTableSlot *)
+bool recheck_returned(::ScanState *, TupleTableSlot *)
 {
 	return true;
 }
 
-static TupleTableSlot *exec_insert(CustomScanState *node)
+TupleTableSlot *exec_insert(CustomScanState *node)
 {
 	return ExecScan(&node->ss, next_returned, recheck_returned);
 }
 
-static void end_insert(CustomScanState *node)
+void end_insert(CustomScanState *node)
 {
 	InsertSelectState *state = state_of(node);
 	ExecEndNode(source_of(state));
@@ -436,13 +450,13 @@ static void end_insert(CustomScanState *node)
 	}
 }
 
-static void rescan_insert(CustomScanState *)
+void rescan_insert(CustomScanState *)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INTERNAL_ERROR), errmsg("a change cannot be run a second time")));
 }
 
-static void explain_insert(CustomScanState *node, List *, ExplainState *es)
+void explain_insert(CustomScanState *node, List *, ExplainState *es)
 {
 	const plan::RemoteQuery *query = state_of(node)->scan.query;
 	const char *table = get_rel_name(linitial_oid(query->relations));
@@ -456,7 +470,7 @@ static void explain_insert(CustomScanState *node, List *, ExplainState *es)
 						es);
 }
 
-static const CustomExecMethods insert_select_exec_methods = {
+const CustomExecMethods insert_select_exec_methods = {
 	.CustomName = "Citus Insert Select",
 	.BeginCustomScan = begin_insert,
 	.ExecCustomScan = exec_insert,
@@ -465,13 +479,15 @@ static const CustomExecMethods insert_select_exec_methods = {
 	.ExplainCustomScan = explain_insert,
 };
 
-static Node *create_insert_state(CustomScan *)
+Node *create_insert_state(CustomScan *)
 {
 	auto *state = static_cast<InsertSelectState *>(palloc0(sizeof(InsertSelectState)));
 	NodeSetTag(state, T_CustomScanState);
 	state->scan.css.methods = &insert_select_exec_methods;
 	return reinterpret_cast<Node *>(state);
 }
+
+} // namespace
 
 const CustomScanMethods insert_select_methods = {
 	.CustomName = "Citus Insert Select",

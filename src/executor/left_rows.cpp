@@ -20,15 +20,17 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
+namespace {
+
 /* Whether this transaction deleted the row, and did not make another version of it here. */
-static bool deleted_by_us(const HeapTupleHeader row, ItemPointer tid)
+bool deleted_by_us(const HeapTupleHeader row, ItemPointer tid)
 {
 	return (row->t_infomask & HEAP_XMAX_INVALID) == 0 &&
 		   !HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) && ItemPointerEquals(&row->t_ctid, tid) &&
 		   TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(row));
 }
 
-static void mark_row(Relation relation, Buffer buffer, ItemPointer tid)
+void mark_row(Relation relation, Buffer buffer, ItemPointer tid)
 {
 	Page page = BufferGetPage(buffer);
 	const OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
@@ -43,7 +45,7 @@ static void mark_row(Relation relation, Buffer buffer, ItemPointer tid)
 	GenericXLogFinish(log);
 }
 
-static void mark_left_row(Oid relid, ItemPointer tid)
+void mark_left_row(Oid relid, ItemPointer tid)
 {
 	Relation relation = try_relation_open(relid, RowExclusiveLock);
 	if (relation == nullptr)
@@ -58,6 +60,8 @@ static void mark_left_row(Oid relid, ItemPointer tid)
 	}
 	relation_close(relation, NoLock);
 }
+
+} // namespace
 
 } // namespace civitas::executor
 

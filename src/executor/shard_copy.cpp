@@ -38,20 +38,22 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
-static constexpr size_t FLUSH_BYTES = 1024 * 1024;
-static constexpr size_t BUFFER_BYTES = 32 * 1024 * 1024;
-static constexpr size_t QUEUE_BYTES = 32 * 1024 * 1024;
-static constexpr size_t PUMP_BYTES = 64 * 1024;
-static constexpr size_t ORDERED_BYTES = 1024 * 1024;
-static constexpr size_t FIRST_CAPACITY = 1024;
+namespace {
+
+constexpr size_t FLUSH_BYTES = 1024 * 1024;
+constexpr size_t BUFFER_BYTES = 32 * 1024 * 1024;
+constexpr size_t QUEUE_BYTES = 32 * 1024 * 1024;
+constexpr size_t PUMP_BYTES = 64 * 1024;
+constexpr size_t ORDERED_BYTES = 1024 * 1024;
+constexpr size_t FIRST_CAPACITY = 1024;
 
 /* Signature, flags and extension length of a binary COPY; its trailer. */
-static constexpr char BINARY_HEADER[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
-static constexpr int BINARY_HEADER_LENGTH = 19;
-static constexpr char BINARY_TRAILER[] = "\377\377";
-static constexpr int BINARY_TRAILER_LENGTH = 2;
+constexpr char BINARY_HEADER[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
+constexpr int BINARY_HEADER_LENGTH = 19;
+constexpr char BINARY_TRAILER[] = "\377\377";
+constexpr int BINARY_TRAILER_LENGTH = 2;
 
-static void append_option_value(pg::Str *sql, Node *value)
+void append_option_value(pg::Str *sql, Node *value)
 {
 	if (value == nullptr)
 		return;
@@ -80,7 +82,7 @@ static void append_option_value(pg::Str *sql, Node *value)
 	}
 }
 
-static char *columns_and_options_text(List *columns, List *options)
+char *columns_and_options_text(List *columns, List *options)
 {
 	pg::Str sql;
 	ListCell *cell;
@@ -110,7 +112,7 @@ static char *columns_and_options_text(List *columns, List *options)
 
 /* Callers have checked the columns that the statement names; those that get a default here need no
  * right of their own. */
-static void check_insert_rights(Oid relid)
+void check_insert_rights(Oid relid)
 {
 	if (pg_class_aclcheck(relid, GetUserId(), ACL_INSERT) != ACLCHECK_OK &&
 		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_INSERT, ACLMASK_ANY) != ACLCHECK_OK)
@@ -118,7 +120,7 @@ static void check_insert_rights(Oid relid)
 					   get_rel_name(relid));
 }
 
-static bool refers_to_itself(Oid relid)
+bool refers_to_itself(Oid relid)
 {
 	Relation relation = table_open(relid, AccessShareLock);
 	bool found = false;
@@ -129,11 +131,15 @@ static bool refers_to_itself(Oid relid)
 	return found;
 }
 
+} // namespace
+
 ShardCopy *active_copies = nullptr;
+
+namespace {
 
 /* The copy's context goes away: at its end, or with the transaction that failed. Then sessions are
  * in the middle of a batch; the transaction callback puts them right, but the claim was ours. */
-static void forget_copy(void *argument)
+void forget_copy(void *argument)
 {
 	auto *copy = static_cast<ShardCopy *>(argument);
 	for (Stream *stream : *copy->streams)
@@ -145,6 +151,8 @@ static void forget_copy(void *argument)
 	if (*link)
 		*link = copy->older;
 }
+
+} // namespace
 
 ShardCopy *shard_copy_begin(const catalog::Table& table, List *columns,
 							const ShardCopyFormat& format)
@@ -212,7 +220,9 @@ ShardCopy *shard_copy_begin(const catalog::Table& table, List *columns,
 
 /* --- batches ---------------------------------------------------------------------------------- */
 
-static void append_bytes(ShardCopy *copy, Batch *batch, const char *data, size_t length)
+namespace {
+
+void append_bytes(ShardCopy *copy, Batch *batch, const char *data, size_t length)
 {
 	const size_t needed = batch->length + length;
 	if (needed > batch->capacity)
@@ -230,7 +240,7 @@ static void append_bytes(ShardCopy *copy, Batch *batch, const char *data, size_t
 	batch->length = needed;
 }
 
-static void append_line(ShardCopy *copy, Batch *batch, int64 line)
+void append_line(ShardCopy *copy, Batch *batch, int64 line)
 {
 	if (batch->line_count == batch->line_capacity)
 	{
@@ -251,8 +261,8 @@ static void append_line(ShardCopy *copy, Batch *batch, int64 line)
  * ends inside quotes too: newlines, or, while it has not seen the first row's own end and so does
  * not know which kind the data uses, carriage returns.
  */
-static void append_lines_of_row(ShardCopy *copy, Batch *batch, const char *data, int length,
-								int64 line_number)
+void append_lines_of_row(ShardCopy *copy, Batch *batch, const char *data, int length,
+						 int64 line_number)
 {
 	int extra = 0;
 	if (copy->counts_embedded_newlines)
@@ -271,7 +281,7 @@ static void append_lines_of_row(ShardCopy *copy, Batch *batch, const char *data,
 					line_number - i > batch->first_line ? line_number - i : batch->first_line);
 }
 
-static Batch *new_batch(ShardCopy *copy, int shard_index)
+Batch *new_batch(ShardCopy *copy, int shard_index)
 {
 	Batch *batch = copy->free_batches;
 	if (batch)
@@ -290,6 +300,8 @@ static Batch *new_batch(ShardCopy *copy, int shard_index)
 		append_bytes(copy, batch, BINARY_HEADER, BINARY_HEADER_LENGTH);
 	return batch;
 }
+
+} // namespace
 
 /* Back to the free list; only memory of the usual size is worth keeping. */
 void release_batch(ShardCopy *copy, Batch *batch)
@@ -310,8 +322,10 @@ void release_batch(ShardCopy *copy, Batch *batch)
 	copy->free_batches = batch;
 }
 
+namespace {
+
 /* Moves the batch's bytes from memory to its file. */
-static void spill_batch(ShardCopy *copy, Batch *batch)
+void spill_batch(ShardCopy *copy, Batch *batch)
 {
 	MemoryContext caller_context = MemoryContextSwitchTo(copy->context);
 	copy->too_large = true;
@@ -323,6 +337,8 @@ static void spill_batch(ShardCopy *copy, Batch *batch)
 	batch->spilled += batch->length;
 	batch->length = 0;
 }
+
+} // namespace
 
 size_t batch_bytes(const Batch *batch, size_t offset, size_t length, char *scratch,
 				   const char **bytes)
@@ -343,8 +359,9 @@ size_t batch_bytes(const Batch *batch, size_t offset, size_t length, char *scrat
 	return length < batch->length - offset ? length : batch->length - offset;
 }
 
-static void send_batch(ShardCopy *copy, Batch *batch,
-					   std::span<const catalog::Placement> placements)
+namespace {
+
+void send_batch(ShardCopy *copy, Batch *batch, std::span<const catalog::Placement> placements)
 {
 	const GroupId local_group = catalog::local_group_id();
 	bool local = false;
@@ -362,7 +379,7 @@ static void send_batch(ShardCopy *copy, Batch *batch,
 
 /* The shard's buffer as a batch, which is the caller's until done_with(); null where there is none.
  */
-static Batch *take_buffer(ShardCopy *copy, int shard_index)
+Batch *take_buffer(ShardCopy *copy, int shard_index)
 {
 	Batch *batch = copy->buffers[shard_index];
 	if (batch == nullptr)
@@ -379,7 +396,7 @@ static Batch *take_buffer(ShardCopy *copy, int shard_index)
 	return batch;
 }
 
-static void done_with(ShardCopy *copy, Batch *batch)
+void done_with(ShardCopy *copy, Batch *batch)
 {
 	if (--batch->references > 0)
 		return;
@@ -388,7 +405,7 @@ static void done_with(ShardCopy *copy, Batch *batch)
 }
 
 /* Hands a shard's buffer to its placements. */
-static void flush_buffer(ShardCopy *copy, int shard_index)
+void flush_buffer(ShardCopy *copy, int shard_index)
 {
 	copy->too_large = true;
 	Batch *batch = take_buffer(copy, shard_index);
@@ -409,6 +426,8 @@ static void flush_buffer(ShardCopy *copy, int shard_index)
 		wait_for_streams(copy, QUEUE_BYTES / 2);
 }
 
+} // namespace
+
 /* A batch on its way to one placement. */
 struct Delivery
 {
@@ -418,12 +437,14 @@ struct Delivery
 };
 CIVITAS_SERVER_STATE(Delivery);
 
-static bool same_turn(const Delivery& a, const Delivery& b)
+namespace {
+
+bool same_turn(const Delivery& a, const Delivery& b)
 {
 	return a.replica == b.replica && a.placement->group_id == b.placement->group_id;
 }
 
-static int compare_deliveries(const void *left, const void *right)
+int compare_deliveries(const void *left, const void *right)
 {
 	const auto *a = static_cast<const Delivery *>(left);
 	const auto *b = static_cast<const Delivery *>(right);
@@ -435,7 +456,7 @@ static int compare_deliveries(const void *left, const void *right)
 }
 
 /* All buffers, to one node after the other, first placements first: the order of an INSERT. */
-static void flush_node_by_node(ShardCopy *copy)
+void flush_node_by_node(ShardCopy *copy)
 {
 	pg::Vec<Batch *> batches;
 	pg::Vec<Delivery> deliveries;
@@ -461,7 +482,7 @@ static void flush_node_by_node(ShardCopy *copy)
 }
 
 /* Makes room: every buffer that holds at least the average of the non-empty ones leaves. */
-static void empty_larger_buffers(ShardCopy *copy)
+void empty_larger_buffers(ShardCopy *copy)
 {
 	int used = 0;
 	for (int i = 0; i < copy->table->shard_count; i++)
@@ -478,6 +499,8 @@ static void empty_larger_buffers(ShardCopy *copy)
 			flush_buffer(copy, i);
 	}
 }
+
+} // namespace
 
 void shard_copy_row(ShardCopy *copy, int shard_index, const char *data, int length,
 					int64 line_number)

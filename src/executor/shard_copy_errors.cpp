@@ -58,18 +58,22 @@ char *original_context(ShardCopy *copy, const Batch *batch, const char *table_na
 	return out.c_str();
 }
 
-static char *field_of(const PGresult *result, int code)
+namespace {
+
+char *field_of(const PGresult *result, int code)
 {
 	const char *value = PQresultErrorField(result, code);
 	return value ? pstrdup(value) : nullptr;
 }
 
-static char *logical_field_of(const PGresult *result, int code)
+char *logical_field_of(const PGresult *result, int code)
 {
 	char *value = field_of(result, code);
 	char *logical = value ? catalog::logical_name(value) : nullptr;
 	return logical ? logical : value;
 }
+
+} // namespace
 
 void raise_batch_error(ShardCopy *copy, Stream *stream, Batch *batch, PGresult *result)
 {

@@ -24,12 +24,14 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
+namespace {
+
 /* What the callback reads: COPY gives it no argument of its own. Set for the time of one call;
  * calls may nest, where a constraint's function writes to another table. */
-static const Batch *current_batch = nullptr;
-static size_t current_offset = 0;
+const Batch *current_batch = nullptr;
+size_t current_offset = 0;
 
-static int read_current_batch(void *buffer, int, int maximum)
+int read_current_batch(void *buffer, int, int maximum)
 {
 	auto *target = static_cast<char *>(buffer);
 	int count = 0;
@@ -48,6 +50,8 @@ static int read_current_batch(void *buffer, int, int maximum)
 	return count;
 }
 
+} // namespace
+
 struct Progress
 {
 	ProgressCommandType command;
@@ -55,7 +59,9 @@ struct Progress
 	int64 parameters[PGSTAT_NUM_PROGRESS_PARAM];
 };
 
-static void save_progress(Progress *progress)
+namespace {
+
+void save_progress(Progress *progress)
 {
 	progress->command = PROGRESS_COMMAND_INVALID;
 	if (MyBEEntry == nullptr)
@@ -66,7 +72,7 @@ static void save_progress(Progress *progress)
 		progress->parameters[i] = MyBEEntry->st_progress_param[i];
 }
 
-static void restore_progress(const Progress *progress)
+void restore_progress(const Progress *progress)
 {
 	if (progress->command == PROGRESS_COMMAND_INVALID)
 		return;
@@ -77,7 +83,7 @@ static void restore_progress(const Progress *progress)
 	pgstat_progress_update_multi_param(PGSTAT_NUM_PROGRESS_PARAM, indexes, progress->parameters);
 }
 
-static void copy_into(ShardCopy *copy, Relation shard)
+void copy_into(ShardCopy *copy, Relation shard)
 {
 	ParseState *state = make_parsestate(nullptr);
 	addRangeTableEntryForRelation(state, shard, RowExclusiveLock, nullptr, false, false);
@@ -87,6 +93,8 @@ static void copy_into(ShardCopy *copy, Relation shard)
 	EndCopyFrom(from);
 	free_parsestate(state);
 }
+
+} // namespace
 
 void write_local_batch(ShardCopy *copy, Batch *batch)
 {

@@ -25,7 +25,9 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
-static bool row_travels_in_binary(TupleDesc row_type, const RowEncoder *encoder)
+namespace {
+
+bool row_travels_in_binary(TupleDesc row_type, const RowEncoder *encoder)
 {
 	if (pg_get_client_encoding() != GetDatabaseEncoding())
 		return false;
@@ -34,6 +36,8 @@ static bool row_travels_in_binary(TupleDesc row_type, const RowEncoder *encoder)
 			return false;
 	return true;
 }
+
+} // namespace
 
 ShardCopy *shard_copy_begin_rows(const catalog::Table& table, List *columns, TupleDesc row_type,
 								 bool freeze)
@@ -92,19 +96,21 @@ ShardCopy *shard_copy_begin_rows(const catalog::Table& table, List *columns, Tup
 
 /* --- encoding --------------------------------------------------------------------------------- */
 
-static void append_int16(StringInfo out, int16 value)
+namespace {
+
+void append_int16(StringInfo out, int16 value)
 {
 	const uint16 network = pg_hton16(static_cast<uint16>(value));
 	appendBinaryStringInfo(out, reinterpret_cast<const char *>(&network), sizeof(network));
 }
 
-static void append_int32(StringInfo out, int32 value)
+void append_int32(StringInfo out, int32 value)
 {
 	const uint32 network = pg_hton32(static_cast<uint32>(value));
 	appendBinaryStringInfo(out, reinterpret_cast<const char *>(&network), sizeof(network));
 }
 
-static void encode_binary(const RowEncoder *encoder, TupleTableSlot *slot, StringInfo out)
+void encode_binary(const RowEncoder *encoder, TupleTableSlot *slot, StringInfo out)
 {
 	append_int16(out, static_cast<int16>(encoder->column_count));
 	for (int i = 0; i < encoder->column_count; i++)
@@ -123,7 +129,7 @@ static void encode_binary(const RowEncoder *encoder, TupleTableSlot *slot, Strin
 
 /* Escapes what COPY's text format treats specially. The database's encodings never hold ASCII bytes
  * inside a character. */
-static void append_escaped(StringInfo out, const char *text)
+void append_escaped(StringInfo out, const char *text)
 {
 	const char *start = text;
 	for (const char *at = text; *at; at++)
@@ -163,7 +169,7 @@ static void append_escaped(StringInfo out, const char *text)
 	appendStringInfoString(out, start);
 }
 
-static void encode_text(const RowEncoder *encoder, TupleTableSlot *slot, StringInfo out)
+void encode_text(const RowEncoder *encoder, TupleTableSlot *slot, StringInfo out)
 {
 	for (int i = 0; i < encoder->column_count; i++)
 	{
@@ -178,7 +184,7 @@ static void encode_text(const RowEncoder *encoder, TupleTableSlot *slot, StringI
 	appendStringInfoChar(out, '\n');
 }
 
-static int shard_of_slot(ShardCopy *copy, TupleTableSlot *slot)
+int shard_of_slot(ShardCopy *copy, TupleTableSlot *slot)
 {
 	const RowEncoder *encoder = copy->encoder;
 	if (copy->table->kind != catalog::TableKind::Hash)
@@ -188,6 +194,8 @@ static int shard_of_slot(ShardCopy *copy, TupleTableSlot *slot)
 	return catalog::shard_index_of_value(*copy->table,
 										 is_null ? Datum{0} : slot->tts_values[attribute], is_null);
 }
+
+} // namespace
 
 void shard_copy_slot_line(ShardCopy *copy, TupleTableSlot *slot, int64 line_number)
 {

@@ -26,9 +26,11 @@ CIVITAS_PG_END
 
 namespace civitas::executor {
 
-static constexpr size_t PIECE_BYTES = 64 * 1024;
+namespace {
 
-static Stream *stream_of_session(ShardCopy *copy, GroupId group, remote::Session *session)
+constexpr size_t PIECE_BYTES = 64 * 1024;
+
+Stream *stream_of_session(ShardCopy *copy, GroupId group, remote::Session *session)
 {
 	for (Stream *stream : *copy->streams)
 		if (stream->session == session)
@@ -44,6 +46,8 @@ static Stream *stream_of_session(ShardCopy *copy, GroupId group, remote::Session
 	copy->streams->push(stream);
 	return stream;
 }
+
+} // namespace
 
 Stream *stream_for(ShardCopy *copy, int shard_index, const catalog::Placement& placement)
 {
@@ -92,7 +96,9 @@ void stream_enqueue(ShardCopy *copy, Stream *stream, Batch *batch)
 	batch->references++;
 }
 
-static void drop_head(ShardCopy *copy, Stream *stream)
+namespace {
+
+void drop_head(ShardCopy *copy, Stream *stream)
 {
 	QueueEntry *entry = stream->head;
 	stream->head = entry->next;
@@ -106,7 +112,7 @@ static void drop_head(ShardCopy *copy, Stream *stream)
 	pfree(entry);
 }
 
-static void start_batch(ShardCopy *copy, Stream *stream)
+void start_batch(ShardCopy *copy, Stream *stream)
 {
 	/* A query (in a function that the rows come from) may be reading from the session. */
 	if (remote::busy(stream->session) || remote::claimed(stream->session))
@@ -131,7 +137,7 @@ static void start_batch(ShardCopy *copy, Stream *stream)
 }
 
 /* Gives data to the socket; true when all of the batch and its end were given. */
-static bool send_data(Stream *stream)
+bool send_data(Stream *stream)
 {
 	PGconn *connection = remote::connection(stream->session);
 	const Batch *batch = stream->head->batch;
@@ -166,7 +172,7 @@ static bool send_data(Stream *stream)
 }
 
 /* Reads the answer to the COPY command: true once the node is ready for data. */
-static bool read_start(ShardCopy *copy, Stream *stream)
+bool read_start(ShardCopy *copy, Stream *stream)
 {
 	PGresult *result;
 	if (!remote::consume_input(stream->session))
@@ -185,7 +191,7 @@ static bool read_start(ShardCopy *copy, Stream *stream)
 }
 
 /* Reads the result of the batch: true once it is complete. */
-static bool read_end(ShardCopy *copy, Stream *stream)
+bool read_end(ShardCopy *copy, Stream *stream)
 {
 	const int flushed = PQflush(remote::connection(stream->session));
 	stream->want_write = flushed > 0;
@@ -205,7 +211,7 @@ static bool read_end(ShardCopy *copy, Stream *stream)
 }
 
 /* `once`: no further than the end of the batch in flight. */
-static void advance(ShardCopy *copy, Stream *stream, bool once)
+void advance(ShardCopy *copy, Stream *stream, bool once)
 {
 	for (;;)
 	{
@@ -240,14 +246,18 @@ static void advance(ShardCopy *copy, Stream *stream, bool once)
 	}
 }
 
+} // namespace
+
 void pump_streams(ShardCopy *copy)
 {
 	for (Stream *stream : *copy->streams)
 		advance(copy, stream, false);
 }
 
+namespace {
+
 /* Waits until a busy socket is ready or something wants our attention. */
-static void wait_for_sockets(ShardCopy *copy)
+void wait_for_sockets(ShardCopy *copy)
 {
 	WaitEventSet *set = pg::create_wait_set(static_cast<int>(copy->streams->size()) + 2);
 	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
@@ -268,6 +278,8 @@ static void wait_for_sockets(ShardCopy *copy)
 	remote::check_interrupts();
 }
 
+} // namespace
+
 void shard_copy_yield(remote::Session *session)
 {
 	for (ShardCopy *copy = active_copies; copy; copy = copy->older)
@@ -280,13 +292,17 @@ void shard_copy_yield(remote::Session *session)
 			}
 }
 
-static bool any_busy(ShardCopy *copy)
+namespace {
+
+bool any_busy(ShardCopy *copy)
 {
 	for (Stream *stream : *copy->streams)
 		if (stream->state != StreamState::Idle)
 			return true;
 	return false;
 }
+
+} // namespace
 
 void wait_for_batch(ShardCopy *copy, const Batch *batch)
 {

@@ -26,14 +26,16 @@ namespace civitas::pg {
 
 char *debug_point_setting;
 
+namespace {
+
 /* A file of the data directory that ends every wait. */
-static constexpr const char *CONTINUE_FILE = "citus_debug_continue";
+constexpr const char *CONTINUE_FILE = "citus_debug_continue";
 
 /* Longer than any test runs: a wait must not end because the machine was slow. */
-static constexpr int LONGEST_WAIT = 15 * 60 * 1000;
+constexpr int LONGEST_WAIT = 15 * 60 * 1000;
 
 /* The process stands in the data directory. */
-static void wait_for_continue_file()
+void wait_for_continue_file()
 {
 	const TimestampTz begun = GetCurrentTimestamp();
 	while (access(CONTINUE_FILE, F_OK) != 0 &&
@@ -49,7 +51,7 @@ static void wait_for_continue_file()
 	}
 }
 
-static void wait_at(const char *name)
+void wait_at(const char *name)
 {
 	char *marker = psprintf("citus_debug_at.%s.%d", name, static_cast<int>(getpid()));
 	const int file = open(marker, O_CREAT | O_WRONLY, 0600);
@@ -66,6 +68,8 @@ static void wait_at(const char *name)
 	PG_END_TRY();
 	pfree(marker);
 }
+
+} // namespace
 
 void reach_debug_point(const char *name)
 {

@@ -14,7 +14,9 @@ CIVITAS_PG_END
 
 namespace civitas::pg {
 
-static List *run(const char *sql, bool collect, bool latest = false)
+namespace {
+
+List *run_query(const char *sql, bool collect, bool latest = false)
 {
 	const MemoryContext caller = CurrentMemoryContext;
 	List *texts = NIL;
@@ -49,25 +51,27 @@ static List *run(const char *sql, bool collect, bool latest = false)
 	return texts;
 }
 
+} // namespace
+
 List *sql_texts(const char *sql)
 {
-	return run(sql, true);
+	return run_query(sql, true);
 }
 
 List *sql_texts_latest(const char *sql)
 {
-	return run(sql, true, true);
+	return run_query(sql, true, true);
 }
 
 char *sql_text(const char *sql)
 {
-	List *texts = run(sql, true);
+	List *texts = run_query(sql, true);
 	return texts == NIL ? nullptr : static_cast<char *>(linitial(texts));
 }
 
 void sql_run(const char *sql)
 {
-	run(sql, false);
+	run_query(sql, false);
 }
 
 } // namespace civitas::pg

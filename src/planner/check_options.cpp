@@ -174,8 +174,12 @@ bool returns_to_client(const Query *query)
 
 } // namespace civitas::planner
 
+namespace {
+
 /* PostgreSQL shows as much of a failing row's column. */
-static constexpr int SHOWN_BYTES = 64;
+constexpr int SHOWN_BYTES = 64;
+
+} // namespace
 
 CIVITAS_PG_BEGIN
 
@@ -213,8 +217,10 @@ PGDLLEXPORT Datum citus_check_option(PG_FUNCTION_ARGS)
 					errdetail("Failing row contains %s.", row.c_str())));
 }
 
+namespace {
+
 /* "a, b, ..." of an array of text. */
-static const char *joined(ArrayType *array)
+const char *joined(ArrayType *array)
 {
 	Datum *values;
 	bool *nulls;
@@ -226,6 +232,8 @@ static const char *joined(ArrayType *array)
 			.raw(nulls[index] ? "null" : TextDatumGetCString(values[index]));
 	return list.c_str();
 }
+
+} // namespace
 
 /* visible_in_view(holds boolean, view_name text): true, or the error. */
 PG_FUNCTION_INFO_V1(citus_visible_in_view);

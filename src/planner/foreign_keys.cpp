@@ -20,7 +20,9 @@ CIVITAS_PG_END
 
 namespace civitas::planner {
 
-static bool sets_column_of(List *assignments, Oid index)
+namespace {
+
+bool sets_column_of(List *assignments, Oid index)
 {
 	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
 	if (!HeapTupleIsValid(tuple))
@@ -37,6 +39,8 @@ static bool sets_column_of(List *assignments, Oid index)
 	ReleaseSysCache(tuple);
 	return sets;
 }
+
+} // namespace
 
 void refuse_unchecked_keys(Oid relid, List *assignments)
 {

@@ -559,7 +559,9 @@ Expr *key_expression(const catalog::Table& table, Expr *value, bool *nothing)
 														  COERCE_EXPLICIT_CAST, -1));
 }
 
-static Placement decide_one_shard(Gatherer& g, ParamListInfo params)
+namespace {
+
+Placement decide_one_shard(Gatherer& g, ParamListInfo params)
 {
 	if (g.tables.empty())
 		return refused("it uses no distributed table");
@@ -611,6 +613,8 @@ static Placement decide_one_shard(Gatherer& g, ParamListInfo params)
 	return placement;
 }
 
+} // namespace
+
 Placement place_on_one_shard(Query *query, ParamListInfo params)
 {
 	Gatherer g;
@@ -618,9 +622,11 @@ Placement place_on_one_shard(Query *query, ParamListInfo params)
 	return decide_one_shard(g, params);
 }
 
+namespace {
+
 /* Every shard group does its part of a change alone: the target's own key is the value that all
  * other tables must be pinned to. */
-static Placement decide_target_shards(Gatherer& g, int target)
+Placement decide_target_shards(Gatherer& g, int target)
 {
 	Placement placement = {};
 	placement.ok = true;
@@ -647,7 +653,7 @@ static Placement decide_target_shards(Gatherer& g, int target)
 	return placement;
 }
 
-static int find_target(const Gatherer& g, const Query *query)
+int find_target(const Gatherer& g, const Query *query)
 {
 	for (int i = 0; i < g.tables.size(); i++)
 		if (g.tables[i].query == query &&
@@ -655,6 +661,8 @@ static int find_target(const Gatherer& g, const Query *query)
 			return i;
 	return -1;
 }
+
+} // namespace
 
 Placement place_on_target_shards(Query *query)
 {
@@ -665,11 +673,13 @@ Placement place_on_target_shards(Query *query)
 					  : decide_target_shards(g, target);
 }
 
+namespace {
+
 /*
  * Whether an expression of a query is, in every row, the distribution column of a table that is
  * colocated with the target: then a shard group's rows belong to that shard group.
  */
-static bool carries_key(Query *query, Node *node, const catalog::Table& target)
+bool carries_key(Query *query, Node *node, const catalog::Table& target)
 {
 	check_stack_depth();
 	Level level = {query, nullptr};
@@ -713,7 +723,7 @@ static bool carries_key(Query *query, Node *node, const catalog::Table& target)
 
 /* The constant that an expression is in every row, seen through subqueries; null for anything
  * else. */
-static Expr *constant_key(Query *query, Node *node)
+Expr *constant_key(Query *query, Node *node)
 {
 	node = strip(reinterpret_cast<Node *>(fold(reinterpret_cast<Expr *>(node), nullptr)));
 	if (IsA(node, Const))
@@ -733,6 +743,8 @@ static Expr *constant_key(Query *query, Node *node)
 		list_nth_node(TargetEntry, rte->subquery->targetList, var->varattno - 1);
 	return constant_key(rte->subquery, reinterpret_cast<Node *>(entry->expr));
 }
+
+} // namespace
 
 Placement place_insert_select(Query *query, Node *key)
 {

@@ -291,8 +291,10 @@ char *transaction_preamble(Participant *participant)
 	return sql.empty() ? nullptr : sql.c_str();
 }
 
+namespace {
+
 /* The same as assign_id_statement(), as a statement that the node has prepared. */
-static void queue_id(remote::Session *session)
+void queue_id(remote::Session *session)
 {
 	const DistributedId& id = ensure_distributed_id();
 	const uint32 initiator = pg_hton32(static_cast<uint32>(id.initiator));
@@ -315,6 +317,8 @@ static void queue_id(remote::Session *session)
 			{3, types, values, lengths, formats});
 }
 
+} // namespace
+
 /* The names of the current role and database, kept until a role changes: every statement asks. */
 struct SessionNames
 {
@@ -323,23 +327,23 @@ struct SessionNames
 	const char *database;
 	List *role_names; /* every one that was used: endpoints point to them */
 };
-static SessionNames session_names;
+namespace {
 
-static void forget_role(Datum, int, uint32)
+SessionNames session_names;
+
+void forget_role(Datum, int, uint32)
 {
 	session_names.role = InvalidOid;
 }
 
-static const SessionNames& current_names();
+const SessionNames& current_names();
 
-namespace {
 const char *current_role_name()
 {
 	return current_names().role_name;
 }
-} // namespace
 
-static const SessionNames& current_names()
+const SessionNames& current_names()
 {
 	const Oid role = GetUserId();
 	if (session_names.role == role)
@@ -369,6 +373,8 @@ static const SessionNames& current_names()
 	MemoryContextSwitchTo(old);
 	return session_names;
 }
+
+} // namespace
 
 remote::Endpoint address_of(const catalog::Node& node)
 {
@@ -402,8 +408,10 @@ bool is_this_server(const remote::Endpoint& endpoint)
 	return node != nullptr && node->group_id == catalog::local_group_id();
 }
 
+namespace {
+
 /* Sessions to a node that statements of ours still read from put the rest of their rows aside. */
-static void free_sessions_to(const remote::Endpoint& endpoint)
+void free_sessions_to(const remote::Endpoint& endpoint)
 {
 	struct Search
 	{
@@ -425,6 +433,8 @@ static void free_sessions_to(const remote::Endpoint& endpoint)
 			session_wanted_hook(session);
 }
 
+} // namespace
+
 remote::Session *open_session(const catalog::Node& node)
 {
 	const remote::Endpoint endpoint = endpoint_of(node);
@@ -438,8 +448,10 @@ remote::Session *open_session(const catalog::Node& node)
 	return session != nullptr ? session : remote::start_connect(endpoint);
 }
 
+namespace {
+
 /* Like session_for(), but a new connection may still be in progress. */
-static remote::Session *start_session_for(const catalog::Node& node)
+remote::Session *start_session_for(const catalog::Node& node)
 {
 	if (node.group_id == catalog::local_group_id())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -457,6 +469,8 @@ static remote::Session *start_session_for(const catalog::Node& node)
 	session = remote::find_idle(address_of(node));
 	return session != nullptr ? session : open_session(node);
 }
+
+} // namespace
 
 remote::Session *session_for(const catalog::Node& node)
 {
@@ -624,8 +638,10 @@ void reset_affinity()
 
 /* --- commands --- */
 
+namespace {
+
 /* Open cursors put the rest of their rows aside, which may begin work on further sessions. */
-static void free_claimed_sessions()
+void free_claimed_sessions()
 {
 	if (session_wanted_hook == nullptr)
 		return;
@@ -644,7 +660,7 @@ static void free_claimed_sessions()
  * `keep` wait for ourselves. The other sessions have written nothing, so their part of the
  * transaction can end now.
  */
-static void end_other_readers(GroupId group, const remote::Session *keep)
+void end_other_readers(GroupId group, const remote::Session *keep)
 {
 	/* In the other levels the snapshot of a session must last as long as the transaction. */
 	if (XactIsoLevel != XACT_READ_COMMITTED)
@@ -661,6 +677,8 @@ static void end_other_readers(GroupId group, const remote::Session *keep)
 		end_participant(reader);
 	}
 }
+
+} // namespace
 
 /* Sends every command after what must precede it, then waits for all of them. The sessions are
  * claimed meanwhile. */
