@@ -9,7 +9,12 @@
 #include "civitas/pg/server.h"
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
-#error "Civitas supports PostgreSQL 15 to 18"
+#error "Civitas knows PostgreSQL 15 to 18"
+#endif
+/* It compiles there and most of it works, but MERGE, for one, keeps its condition elsewhere. */
+#if PG_VERSION_NUM >= 160000 && !defined(CIVITAS_NEWER_SERVERS)
+#error                                                                                             \
+	"Civitas is finished for PostgreSQL 15 only; build with CIVITAS_NEWER_SERVERS to work on the others"
 #endif
 
 CIVITAS_PG_BEGIN
