@@ -78,7 +78,11 @@ AS $$
         WHERE NOT l.granted AND l.waitstart <= clock_timestamp() - min_wait),
     backends AS MATERIALIZED (
         SELECT a.pid, coalesce(a.leader_pid, a.pid) AS leader,
-            coalesce(s.global_pid, citus_calculate_gpid((SELECT id FROM self), coalesce(a.leader_pid, a.pid))) AS gpid
+            coalesce(s.global_pid,
+                -- Sessions for replication take no parameters, so they cannot prove themselves: superusers' are believed.
+                CASE WHEN a.backend_type = 'walsender' AND (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = a.usesysid)
+                    THEN substring(a.application_name, '^citus_internal gpid=(\d{1,18})$')::bigint END,
+                citus_calculate_gpid((SELECT id FROM self), coalesce(a.leader_pid, a.pid))) AS gpid
         FROM pg_stat_get_activity(NULL) a LEFT JOIN citus_internal.node_sessions() s ON s.pid = coalesce(a.leader_pid, a.pid)
         WHERE a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
           AND EXISTS (SELECT FROM waits)),
