@@ -197,28 +197,6 @@ void gather_equality(Gatherer& g, Node *left, Node *right, Oid op, Oid collation
 				 value_number(g, reinterpret_cast<Expr *>(value))});
 }
 
-/* Range table indexes whose columns an outer join may make NULL. */
-Bitmapset *nullable_relations(Node *node)
-{
-	Bitmapset *result = nullptr;
-	if (IsA(node, FromExpr))
-	{
-		ListCell *cell;
-		foreach (cell, castNode(FromExpr, node)->fromlist)
-			result = bms_add_members(result, nullable_relations(static_cast<Node *>(lfirst(cell))));
-	}
-	else if (IsA(node, JoinExpr))
-	{
-		JoinExpr *join = castNode(JoinExpr, node);
-		result = bms_union(nullable_relations(join->larg), nullable_relations(join->rarg));
-		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)
-			result = bms_add_members(result, deparse::range_table_references(join->rarg));
-		if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
-			result = bms_add_members(result, deparse::range_table_references(join->larg));
-	}
-	return result;
-}
-
 /* column IS NULL, of a table's own column: one that an outer join may make NULL says nothing. */
 void gather_null_test(Gatherer& g, const NullTest *test, const Scope& scope)
 {
@@ -228,7 +206,7 @@ void gather_null_test(Gatherer& g, const NullTest *test, const Scope& scope)
 						 : nullptr;
 	if (var == nullptr || !in_scope(scope, level, var) ||
 		rt_fetch(var->varno, level->query->rtable)->rtekind != RTE_RELATION ||
-		bms_is_member(var->varno, nullable_relations(scope.from)))
+		bms_is_member(var->varno, deparse::nullable_relations(scope.from)))
 		return;
 	/* It stands for NULL, which as a constant is equal to nothing. */
 	NullTest *value = makeNode(NullTest);
