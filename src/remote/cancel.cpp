@@ -81,10 +81,6 @@ bool start_thread(CancelRequest *request)
 
 void send_cancel(Session *session)
 {
-	/* It could hit the proof, and the session would be of no use after that. Whoever drains the
-	 * session asks again. */
-	if (session->proving)
-		return;
 	if (session->state != SessionState::Connected || !session->busy || !finish_cancel(session, 0))
 		return;
 	CancelRequest *request = static_cast<CancelRequest *>(malloc(sizeof(CancelRequest)));
