@@ -96,7 +96,7 @@ CREATE FUNCTION citus_internal.drop_table(relation regclass) RETURNS void
 CREATE FUNCTION citus_internal.apply_ddl(statement text, chosen text[] DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_apply_ddl';
--- Schemas, types, functions and so on become what they are on the coordinator; see src/ddl/bring_objects.cpp.
+-- Schemas, types, functions and so on become what they are on the coordinator; see src/ddl/objects/bring_objects.cpp.
 CREATE FUNCTION citus_internal.bring_objects(
         complete boolean, classes text[], identities text[], names text[], statements text[], rights text[],
         statement_counts integer[], right_counts integer[]) RETURNS void

@@ -5,7 +5,7 @@
  * group, the node rows, roles, settings, what tables depend on, then for every table its shell,
  * partitions attached, foreign keys, metadata; last the positions of sequences that it had before.
  * It may have been a member before, or prepared by hand: roles and objects that it has already are
- * made what they are here (ddl/bring_objects.cpp). Replicas of reference tables come with the first
+ * made what they are here (ddl/objects/bring_objects.cpp). Replicas of reference tables come with the first
  * shard (reference_copies.cpp). A failure anywhere aborts all of it.
  */
 #include "civitas/catalog/cluster_secret.h"

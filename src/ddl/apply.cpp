@@ -13,12 +13,12 @@
 #include "civitas/deparse/table_definition.h"
 #include "civitas/pg/compat.h"
 #include "civitas/pg/sql_text.h"
-#include "local_shards.h"
-#include "objects.h"
-#include "partition_indexes.h"
-#include "shard_names.h"
-#include "shard_reach.h"
+#include "objects/objects.h"
+#include "shards/local_shards.h"
+#include "shards/shard_names.h"
+#include "shards/shard_reach.h"
 #include "statement_kinds.h"
+#include "tables/partition_indexes.h"
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"

@@ -16,9 +16,9 @@
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
-#include "gather_rows.h"
-#include "local_shards.h"
-#include "shard_names.h"
+#include "distribute/gather_rows.h"
+#include "shards/local_shards.h"
+#include "shards/shard_names.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"

@@ -7,12 +7,12 @@
  */
 #include "statement_kinds.h"
 
-#include "alter_table.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/compat.h"
-#include "replication_checks.h"
-#include "shard_names.h"
+#include "objects/replication_checks.h"
+#include "shards/shard_names.h"
+#include "tables/alter_table.h"
 
 CIVITAS_PG_BEGIN
 #include "catalog/namespace.h"

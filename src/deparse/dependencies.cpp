@@ -6,7 +6,7 @@
  * all its members. Pinned objects are not in pg_depend, so the walk never meets them. A type brings
  * its default operator classes, which nothing depends on by the catalogs, but which decide what is
  * equal and how it is hashed. The node compares what it has with what it is told
- * (ddl/bring_objects.cpp), so nothing needs rights where nothing is missing. What cannot be
+ * (ddl/objects/bring_objects.cpp), so nothing needs rights where nothing is missing. What cannot be
  * recreated from the catalogs (base types, aggregates outside an extension) is not given: creating
  * the table then fails with the node's own error.
  */

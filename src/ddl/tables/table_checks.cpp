@@ -4,8 +4,8 @@
 #include "table_checks.h"
 #include "civitas/catalog/hash_function.h"
 
+#include "../objects/replication_checks.h"
 #include "civitas/pg/compat.h"
-#include "replication_checks.h"
 
 CIVITAS_PG_BEGIN
 #include "access/genam.h"

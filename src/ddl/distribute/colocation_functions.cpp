@@ -1,11 +1,11 @@
 /*
  * colocation_functions.cpp: which tables and shards belong together, and changing it.
  */
+#include "../tables/table_checks.h"
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/pg/vec.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
-#include "table_checks.h"
 
 CIVITAS_PG_BEGIN
 #include "catalog/namespace.h"

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "utility_call.h"
+#include "../utility_call.h"
 
 namespace civitas::ddl {
 

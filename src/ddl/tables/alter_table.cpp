@@ -8,9 +8,9 @@
  */
 #include "alter_table.h"
 
+#include "../shards/shard_names.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/compat.h"
-#include "shard_names.h"
 #include "table_checks.h"
 
 CIVITAS_PG_BEGIN

@@ -14,7 +14,9 @@
  */
 #include "distribute.h"
 
-#include "apply.h"
+#include "../apply.h"
+#include "../shards/local_shards.h"
+#include "../tables/table_checks.h"
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/relations.h"
@@ -26,8 +28,6 @@
 #include "civitas/shard/placement.h"
 #include "civitas/txn/transaction.h"
 #include "gather_rows.h"
-#include "local_shards.h"
-#include "table_checks.h"
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"

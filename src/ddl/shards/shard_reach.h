@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "statement_kinds.h"
+#include "../statement_kinds.h"
 
 namespace civitas::ddl {
 

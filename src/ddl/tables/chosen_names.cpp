@@ -5,9 +5,9 @@
  * is then used on every node and, with the shard's suffix, on every shard. New objects are matched
  * to the statement's unnamed parts by kind, in the order of creation (ascending oids).
  */
+#include "../statement_kinds.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
-#include "statement_kinds.h"
 
 #include <cstdlib>
 

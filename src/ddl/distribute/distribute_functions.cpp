@@ -3,13 +3,13 @@
  *
  * Arguments are checked here, then the table, and only then anything is changed.
  */
+#include "../settings.h"
+#include "../tables/local_tables.h"
+#include "../tables/table_checks.h"
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
 #include "gather_rows.h"
-#include "local_tables.h"
-#include "settings.h"
-#include "table_checks.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"

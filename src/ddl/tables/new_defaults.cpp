@@ -12,10 +12,10 @@
  *
  * A volatile default, random(), is computed for each row, which shards do right by themselves.
  */
+#include "../shards/shard_names.h"
+#include "../statement_kinds.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
-#include "shard_names.h"
-#include "statement_kinds.h"
 
 CIVITAS_PG_BEGIN
 #include "executor/executor.h"

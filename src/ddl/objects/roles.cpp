@@ -10,13 +10,13 @@
  */
 #include "roles.h"
 
+#include "../settings.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/ddl/online.h"
 #include "civitas/ddl/utility.h"
 #include "civitas/deparse/role_definition.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
-#include "settings.h"
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"

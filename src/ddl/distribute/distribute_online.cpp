@@ -9,6 +9,7 @@
  * for one transaction, so that nobody meets them. What the models need (schemas, types, functions)
  * is made with them and stays.
  */
+#include "../tables/table_checks.h"
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/relations.h"
 #include "civitas/deparse/table_definition.h"
@@ -16,7 +17,6 @@
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
-#include "table_checks.h"
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"

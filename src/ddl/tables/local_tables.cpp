@@ -6,8 +6,8 @@
  * that reference it.
  */
 #include "local_tables.h"
+#include "../distribute/distribute.h"
 #include "civitas/pg/sql_text.h"
-#include "distribute.h"
 #include "table_checks.h"
 
 CIVITAS_PG_BEGIN

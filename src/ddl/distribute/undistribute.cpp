@@ -6,14 +6,14 @@
  * transaction has written only its own sessions see: then all are read through the distributed plan
  * into a temporary table first.
  */
-#include "apply.h"
+#include "../apply.h"
+#include "../tables/table_checks.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
 #include "gather_rows.h"
-#include "table_checks.h"
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"

@@ -11,15 +11,15 @@
  * its colocation group with theirs. No foreign key may connect one of them with a distributed table
  * that stays as it is.
  */
+#include "../settings.h"
+#include "../tables/table_checks.h"
+#include "../utility_call.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
 #include "civitas/txn/transaction.h"
 #include "distribute.h"
 #include "gather_rows.h"
-#include "settings.h"
-#include "table_checks.h"
-#include "utility_call.h"
 
 CIVITAS_PG_BEGIN
 #include "access/table.h"

@@ -9,9 +9,9 @@
  */
 #include "partition_indexes.h"
 
+#include "../shards/local_shards.h"
+#include "../shards/shard_names.h"
 #include "civitas/catalog/tables.h"
-#include "local_shards.h"
-#include "shard_names.h"
 
 CIVITAS_PG_BEGIN
 #include "access/relation.h"

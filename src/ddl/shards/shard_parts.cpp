@@ -6,6 +6,7 @@
  * for new tables (shard_ddl.cpp). The shards are given by name, for new ones of a split are not in
  * the metadata yet, and neither are tables that are being distributed while others write to them.
  */
+#include "../distribute/distribute.h"
 #include "civitas/catalog/node_session.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/ddl/shard_ddl.h"
@@ -13,7 +14,6 @@
 #include "civitas/pg/compat.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/vec.h"
-#include "distribute.h"
 #include "shard_names.h"
 
 CIVITAS_PG_BEGIN

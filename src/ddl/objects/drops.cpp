@@ -17,9 +17,14 @@
  * statement fails.
  */
 #include "drops.h"
-#include "utility_call.h"
+#include "../utility_call.h"
 
-#include "apply.h"
+#include "../apply.h"
+#include "../distribute/distribute.h"
+#include "../shards/local_shards.h"
+#include "../shards/shard_names.h"
+#include "../tables/key_types.h"
+#include "../tables/table_checks.h"
 #include "civitas/catalog/hash_function.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/writes.h"
@@ -27,11 +32,6 @@
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
-#include "distribute.h"
-#include "key_types.h"
-#include "local_shards.h"
-#include "shard_names.h"
-#include "table_checks.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"

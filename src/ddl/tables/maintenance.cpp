@@ -8,6 +8,7 @@
  */
 #include "maintenance.h"
 
+#include "../shards/shard_names.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/compat.h"
@@ -16,7 +17,6 @@
 #include "civitas/txn/transaction.h"
 #include "column_statistics.h"
 #include "concurrent_index.h"
-#include "shard_names.h"
 
 CIVITAS_PG_BEGIN
 #include "access/table.h"

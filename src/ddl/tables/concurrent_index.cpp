@@ -9,6 +9,8 @@
  */
 #include "concurrent_index.h"
 
+#include "../shards/shard_names.h"
+#include "../statement_kinds.h"
 #include "alter_table.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/tables.h"
@@ -17,8 +19,6 @@
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
 #include "civitas/txn/transaction.h"
-#include "shard_names.h"
-#include "statement_kinds.h"
 #include "table_checks.h"
 
 CIVITAS_PG_BEGIN
