@@ -135,7 +135,6 @@ DROP OWNED BY objects_owner;
 SELECT DISTINCT result FROM run_command_on_all_nodes($$SELECT count(*) FROM pg_shdepend WHERE refobjid = 'objects_owner'::regrole$$);
 
 -- not for distributed tables
-CREATE STATISTICS st ON id, a FROM t;
 CREATE PUBLICATION pu FOR TABLE plain, t;
 CREATE PUBLICATION pu FOR TABLE plain;
 ALTER PUBLICATION pu ADD TABLE t;

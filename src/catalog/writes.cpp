@@ -195,7 +195,10 @@ void delete_partition(Oid relid)
 	CommandCounterIncrement();
 }
 
-void set_colocation(Oid relid, ColocationId colocation_id)
+namespace {
+
+/* One column of the table's row. */
+void update_partition(Oid relid, int column, Datum value)
 {
 	Relation relation = table_open(relation_oid(Catalog::Partition), RowExclusiveLock);
 	ScanKeyData key = equals_oid(PARTITION_RELID, relid);
@@ -207,8 +210,8 @@ void set_colocation(Oid relid, ColocationId colocation_id)
 		Datum values[PARTITION_COLUMNS] = {};
 		bool nulls[PARTITION_COLUMNS] = {};
 		bool replace[PARTITION_COLUMNS] = {};
-		values[PARTITION_COLOCATION - 1] = Int32GetDatum(colocation_id);
-		replace[PARTITION_COLOCATION - 1] = true;
+		values[column - 1] = value;
+		replace[column - 1] = true;
 		HeapTuple changed =
 			heap_modify_tuple(tuple, RelationGetDescr(relation), values, nulls, replace);
 		CatalogTupleUpdate(relation, &tuple->t_self, changed);
@@ -217,6 +220,18 @@ void set_colocation(Oid relid, ColocationId colocation_id)
 	table_close(relation, NoLock);
 	invalidate_table(relid);
 	CommandCounterIncrement();
+}
+
+} // namespace
+
+void set_colocation(Oid relid, ColocationId colocation_id)
+{
+	update_partition(relid, PARTITION_COLOCATION, Int32GetDatum(colocation_id));
+}
+
+void set_autoconverted(Oid relid, bool autoconverted)
+{
+	update_partition(relid, PARTITION_AUTOCONVERTED, BoolGetDatum(autoconverted));
 }
 
 /* --- pg_dist_shard, pg_dist_placement --------------------------------------------------------- */

@@ -15,12 +15,16 @@
 #include "tables/alter_table.h"
 
 CIVITAS_PG_BEGIN
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_statistic_ext.h"
+#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 CIVITAS_PG_END
 
 namespace civitas::ddl {
@@ -101,6 +105,8 @@ List *of_drop(Node *node)
 
 /* COMMENT, SECURITY LABEL: a name list, whose last part is a column or constraint for some kinds.
  */
+List *of_statistics_name(List *names);
+
 List *of_object(ObjectType type, Node *object)
 {
 	switch (type)
@@ -114,6 +120,8 @@ List *of_object(ObjectType type, Node *object)
 									list_length(castNode(List, object)) - 1);
 		return names == NIL ? NIL : one(makeRangeVarFromNameList(names));
 	}
+	case OBJECT_STATISTIC_EXT:
+		return of_statistics_name(castNode(List, object));
 	default:
 		return NIL;
 	}
@@ -139,6 +147,44 @@ List *of_policy(Node *node)
 List *of_alter_policy(Node *node)
 {
 	return one(castNode(AlterPolicyStmt, node)->table);
+}
+
+/* The table of a statistics object that there is. */
+List *of_statistics_name(List *names)
+{
+	const Oid statistics = get_statistics_object_oid(names, true);
+	HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	const Oid relid = reinterpret_cast<Form_pg_statistic_ext>(GETSTRUCT(tuple))->stxrelid;
+	ReleaseSysCache(tuple);
+	return one(makeRangeVar(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid), -1));
+}
+
+List *of_alter_statistics(Node *node)
+{
+	return of_statistics_name(castNode(AlterStatsStmt, node)->defnames);
+}
+
+List *of_rename(Node *node)
+{
+	auto *statement = castNode(RenameStmt, node);
+	return statement->renameType == OBJECT_STATISTIC_EXT
+			   ? of_statistics_name(castNode(List, statement->object))
+			   : one(statement->relation);
+}
+
+List *of_set_schema(Node *node)
+{
+	auto *statement = castNode(AlterObjectSchemaStmt, node);
+	return statement->objectType == OBJECT_STATISTIC_EXT
+			   ? of_statistics_name(castNode(List, statement->object))
+			   : one(statement->relation);
+}
+
+List *of_alter_owner(Node *node)
+{
+	return of_statistics_name(castNode(List, castNode(AlterOwnerStmt, node)->object));
 }
 
 List *of_statistics(Node *node)
@@ -193,11 +239,26 @@ bool inherits_without_bound(Node *node)
 
 bool reindexes_concurrently(Node *node)
 {
+	bool concurrently = false;
 	ListCell *cell;
 	foreach (cell, castNode(ReindexStmt, node)->params)
 		if (strcmp(lfirst_node(DefElem, cell)->defname, "concurrently") == 0)
-			return true;
-	return false;
+			concurrently = defGetBoolean(lfirst_node(DefElem, cell));
+	return concurrently;
+}
+
+void check_cluster(Node *, List *tables)
+{
+	if (get_rel_relkind(linitial_oid(tables)) == RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("CLUSTER is not supported on partitioned distributed table \"%s\"",
+							   get_rel_name(linitial_oid(tables))),
+						errhint("Cluster its partitions, one by one.")));
+}
+
+bool is_about_statistics(Node *node)
+{
+	return castNode(AlterOwnerStmt, node)->objectType == OBJECT_STATISTIC_EXT;
 }
 
 bool renames_other_part(Node *node)
@@ -220,17 +281,21 @@ constexpr StatementKind KINDS[] = {
 	 drops_indexes_concurrently, nullptr},
 	{T_RenameStmt, Reach::Refused, "ALTER .. RENAME", of_relation<RenameStmt>, renames_other_part,
 	 nullptr},
-	{T_RenameStmt, Reach::ShardsThenShell, "ALTER TABLE .. RENAME", of_relation<RenameStmt>,
-	 nullptr, nullptr},
-	{T_AlterObjectSchemaStmt, Reach::ShardsThenShell, "ALTER TABLE .. SET SCHEMA",
-	 of_relation<AlterObjectSchemaStmt>, nullptr, check_not_published_schema},
+	{T_RenameStmt, Reach::ShardsThenShell, "ALTER TABLE .. RENAME", of_rename, nullptr, nullptr},
+	{T_AlterObjectSchemaStmt, Reach::ShardsThenShell, "ALTER TABLE .. SET SCHEMA", of_set_schema,
+	 nullptr, check_not_published_schema},
+	{T_AlterOwnerStmt, Reach::ShardsThenShell, "ALTER STATISTICS", of_alter_owner,
+	 is_about_statistics, nullptr},
+	{T_AlterStatsStmt, Reach::ShardsThenShell, "ALTER STATISTICS", of_alter_statistics, nullptr,
+	 nullptr},
 	{T_TruncateStmt, Reach::AllShardsAtOnce, "TRUNCATE", of_truncate, nullptr, nullptr},
 	{T_GrantStmt, Reach::AllShardsAtOnce, "GRANT", of_grant, grants_on_tables, nullptr},
 	{T_VacuumStmt, Reach::OwnTransactions, "VACUUM", of_vacuum, nullptr, nullptr},
 	{T_CommentStmt, Reach::ShellOnly, "COMMENT", of_comment, nullptr, nullptr},
 	{T_LockStmt, Reach::ShellOnly, "LOCK TABLE", of_lock, nullptr, nullptr},
-	{T_CreateStatsStmt, Reach::Refused, "CREATE STATISTICS", of_statistics, nullptr, nullptr},
-	{T_ReindexStmt, Reach::Refused, "REINDEX CONCURRENTLY", of_relation<ReindexStmt>,
+	{T_CreateStatsStmt, Reach::ShellThenShards, "CREATE STATISTICS", of_statistics, nullptr,
+	 nullptr},
+	{T_ReindexStmt, Reach::OwnTransactions, "REINDEX CONCURRENTLY", of_relation<ReindexStmt>,
 	 reindexes_concurrently, nullptr},
 	{T_ReindexStmt, Reach::ShardsThenShell, "REINDEX", of_relation<ReindexStmt>, nullptr, nullptr},
 	{T_CreateStmt, Reach::Refused, "CREATE TABLE .. INHERITS", of_inheritance,
@@ -241,7 +306,8 @@ constexpr StatementKind KINDS[] = {
 	{T_CreatePolicyStmt, Reach::Refused, "CREATE POLICY", of_policy, nullptr, nullptr},
 	{T_AlterPolicyStmt, Reach::Refused, "ALTER POLICY", of_alter_policy, nullptr, nullptr},
 	{T_SecLabelStmt, Reach::Refused, "SECURITY LABEL", of_security_label, nullptr, nullptr},
-	{T_ClusterStmt, Reach::Refused, "CLUSTER", of_relation<ClusterStmt>, nullptr, nullptr},
+	{T_ClusterStmt, Reach::ShardsThenShell, "CLUSTER", of_relation<ClusterStmt>, nullptr,
+	 check_cluster},
 };
 
 } // namespace

@@ -110,9 +110,8 @@ char *apply_call(const char *text, List *chosen)
 	return sql.raw(")").c_str();
 }
 
-namespace {
+namespace {} // namespace
 
-/* Types and functions that the statement made the tables need. */
 void send_new_dependencies(List *tables)
 {
 	List *objects = deparse::needed_objects(tables, NIL);
@@ -130,9 +129,11 @@ void send_new_dependencies(List *tables)
 		txn::run_on_other_nodes(bring);
 }
 
+namespace {
+
 bool may_need_types(Node *tree)
 {
-	return IsA(tree, AlterTableStmt) || IsA(tree, IndexStmt);
+	return IsA(tree, AlterTableStmt) || IsA(tree, IndexStmt) || IsA(tree, CreateStatsStmt);
 }
 
 /* The mode in which the statement locks its tables' shells; null where it lets readers and writers
@@ -147,6 +148,7 @@ const char *shell_lock_mode(Node *tree)
 	case T_DropStmt:
 	case T_RenameStmt:
 	case T_TruncateStmt:
+	case T_ClusterStmt:
 	case T_AlterObjectSchemaStmt:
 		return "ACCESS EXCLUSIVE";
 	default:
@@ -488,6 +490,11 @@ void run_ddl(const UtilityCall& call)
 		before_alter_plain_table(castNode(AlterTableStmt, statement));
 		tables = metadata_tables(*kind, statement);
 	}
+	if (tables == NIL && is_for_whole_database(statement))
+	{
+		run_on_whole_databases(call);
+		return;
+	}
 	if (tables == NIL)
 	{
 		run_object_statement(call);
@@ -533,6 +540,8 @@ void utility_hook(PlannedStmt *statement, const char *sql, bool read_only_tree,
 	if (IsA(utility, ConstraintsSetStmt))
 	{
 		run_plain(call);
+		if (IsTransactionState() && catalog::extension_installed())
+			set_constraints_of_shards(castNode(ConstraintsSetStmt, utility));
 		txn::note_constraints(castNode(ConstraintsSetStmt, utility));
 		return;
 	}

@@ -32,6 +32,9 @@ char *statement_text(const UtilityCall& call);
 /* SQL that has another node carry out a statement; names: see apply.h. */
 char *apply_call(const char *text, List *chosen);
 
+/* Makes what a statement had the tables need, types and functions for one, on the other nodes. */
+void send_new_dependencies(List *tables);
+
 /*
  * Locks the tables' shells on the other nodes, before anything there touches shards. A statement
  * asked of a worker locks the shell there first and shards on any node after; DDL that took the

@@ -32,6 +32,8 @@ void insert_partition(Oid relid, char partmethod, const char *column, Colocation
 					  char repmodel, bool autoconverted);
 void delete_partition(Oid relid);
 void set_colocation(Oid relid, ColocationId colocation_id);
+/* Whether the table is known for its foreign keys alone; the other nodes need not know. */
+void set_autoconverted(Oid relid, bool autoconverted);
 /* min/max null for tables without ranges. */
 void insert_shard(Oid relid, ShardId shard_id, const int32 *min_hash, const int32 *max_hash);
 /* Deletes the table's shards with their placements. */

@@ -313,23 +313,39 @@ void rename_create_statistics(Node *node, int index)
 			makeString(catalog::shard_relation_name(strVal(llast(statement->defnames)), shard));
 }
 
-/* ALTER STATISTICS .. SET STATISTICS. */
-void rename_alter_statistics(Node *node, int index)
+/* A statistics object's name, in place; the shard's id, or 0 where there is no such object. */
+ShardId rename_statistics(List *names, int index)
 {
-	auto *statement = castNode(AlterStatsStmt, node);
-	const Oid statistics = get_statistics_object_oid(statement->defnames, true);
+	const Oid statistics = get_statistics_object_oid(names, true);
 	HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));
 	if (!HeapTupleIsValid(tuple))
-		return;
+		return INVALID_SHARD_ID;
 	const Oid relid = reinterpret_cast<Form_pg_statistic_ext>(GETSTRUCT(tuple))->stxrelid;
 	ReleaseSysCache(tuple);
-	llast(statement->defnames) = makeString(
-		catalog::shard_relation_name(strVal(llast(statement->defnames)), shard_of(relid, index)));
+	const ShardId shard = shard_of(relid, index);
+	llast(names) = makeString(catalog::shard_relation_name(strVal(llast(names)), shard));
+	return shard;
+}
+
+void rename_alter_statistics(Node *node, int index)
+{
+	rename_statistics(castNode(AlterStatsStmt, node)->defnames, index);
+}
+
+void rename_alter_owner(Node *node, int index)
+{
+	rename_statistics(castNode(List, castNode(AlterOwnerStmt, node)->object), index);
 }
 
 void rename_rename(Node *node, int index)
 {
 	auto *statement = castNode(RenameStmt, node);
+	if (statement->renameType == OBJECT_STATISTIC_EXT)
+	{
+		statement->newname = catalog::shard_relation_name(
+			statement->newname, rename_statistics(castNode(List, statement->object), index));
+		return;
+	}
 	const ShardId shard = rename_range_var(statement->relation, index);
 	switch (statement->renameType)
 	{
@@ -351,7 +367,11 @@ void rename_rename(Node *node, int index)
 
 void rename_set_schema(Node *node, int index)
 {
-	rename_range_var(castNode(AlterObjectSchemaStmt, node)->relation, index);
+	auto *statement = castNode(AlterObjectSchemaStmt, node);
+	if (statement->objectType == OBJECT_STATISTIC_EXT)
+		rename_statistics(castNode(List, statement->object), index);
+	else
+		rename_range_var(statement->relation, index);
 }
 
 void rename_drop(Node *node, int index)
@@ -381,6 +401,14 @@ void rename_reindex(Node *node, int index)
 	rename_range_var(castNode(ReindexStmt, node)->relation, index);
 }
 
+void rename_cluster(Node *node, int index)
+{
+	auto *statement = castNode(ClusterStmt, node);
+	const ShardId shard = rename_range_var(statement->relation, index);
+	if (statement->indexname != nullptr)
+		statement->indexname = catalog::shard_relation_name(statement->indexname, shard);
+}
+
 void rename_vacuum(Node *node, int index)
 {
 	ListCell *cell;
@@ -404,6 +432,8 @@ constexpr Renamer RENAMERS[] = {
 	{T_IndexStmt, rename_index},
 	{T_CreateStatsStmt, rename_create_statistics},
 	{T_AlterStatsStmt, rename_alter_statistics},
+	{T_AlterOwnerStmt, rename_alter_owner},
+	{T_ClusterStmt, rename_cluster},
 	{T_RenameStmt, rename_rename},
 	{T_AlterObjectSchemaStmt, rename_set_schema},
 	{T_DropStmt, rename_drop},

@@ -11,4 +11,8 @@ namespace civitas::ddl {
  * changed. */
 void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, List *tables);
 
+/* SET CONSTRAINTS was run here: what it names on tables of the metadata is set on their local shards
+ * as well. */
+void set_constraints_of_shards(const ConstraintsSetStmt *statement);
+
 } // namespace civitas::ddl

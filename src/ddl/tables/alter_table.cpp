@@ -28,12 +28,15 @@ namespace civitas::ddl {
 namespace {
 
 constexpr AlterTableType POSSIBLE[] = {
-	AT_AddColumn,		AT_DropColumn,		AT_AlterColumnType,	   AT_ColumnDefault,
-	AT_SetNotNull,		AT_DropNotNull,		AT_DropExpression,	   AT_SetStatistics,
-	AT_SetStorage,		AT_SetCompression,	AT_SetOptions,		   AT_ResetOptions,
-	AT_AddConstraint,	AT_DropConstraint,	AT_ValidateConstraint, AT_AlterConstraint,
-	AT_ChangeOwner,		AT_SetRelOptions,	AT_ResetRelOptions,	   AT_ReplicaIdentity,
-	AT_AttachPartition, AT_DetachPartition, AT_SetAccessMethod};
+	AT_AddColumn,		 AT_DropColumn,		   AT_AlterColumnType,	  AT_ColumnDefault,
+	AT_SetNotNull,		 AT_DropNotNull,	   AT_DropExpression,	  AT_SetStatistics,
+	AT_SetStorage,		 AT_SetCompression,	   AT_SetOptions,		  AT_ResetOptions,
+	AT_AddConstraint,	 AT_DropConstraint,	   AT_ValidateConstraint, AT_AlterConstraint,
+	AT_ChangeOwner,		 AT_SetRelOptions,	   AT_ResetRelOptions,	  AT_ReplicaIdentity,
+	AT_AttachPartition,	 AT_DetachPartition,   AT_SetAccessMethod,	  AT_EnableTrig,
+	AT_EnableAlwaysTrig, AT_EnableReplicaTrig, AT_DisableTrig,		  AT_EnableTrigAll,
+	AT_DisableTrigAll,	 AT_EnableTrigUser,	   AT_DisableTrigUser,	  AT_ClusterOn,
+	AT_DropCluster,		 AT_SetLogged,		   AT_SetUnLogged,		  AT_SetTableSpace};
 
 } // namespace
 

@@ -9,6 +9,11 @@
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 
+CIVITAS_PG_BEGIN
+#include "catalog/namespace.h"
+#include "utils/lsyscache.h"
+CIVITAS_PG_END
+
 #include <cstdlib>
 
 namespace civitas::ddl {
@@ -35,9 +40,15 @@ char catalog_kind(const Constraint *constraint)
 	}
 }
 
+/* Statistics without a name are put beside their table. */
+char *schema_of(const RangeVar *table)
+{
+	return get_namespace_name(get_rel_namespace(RangeVarGetRelid(table, NoLock, false)));
+}
+
 } // namespace
 
-/* Calls visit(kind, &name) for each unnamed part; kind 'i' is an index. */
+/* Calls visit(kind, &name) for each unnamed part; kind 'i' is an index, 's' a statistics object. */
 template <typename Visit> static void each_unnamed(Node *statement, Visit&& visit)
 {
 	if (IsA(statement, IndexStmt))
@@ -45,6 +56,18 @@ template <typename Visit> static void each_unnamed(Node *statement, Visit&& visi
 		auto *index = castNode(IndexStmt, statement);
 		if (index->idxname == nullptr)
 			visit('i', &index->idxname);
+		return;
+	}
+	if (IsA(statement, CreateStatsStmt))
+	{
+		auto *statistics = castNode(CreateStatsStmt, statement);
+		char *name = nullptr;
+		if (statistics->defnames == NIL)
+			visit('s', &name);
+		if (name != nullptr)
+			statistics->defnames =
+				list_make2(makeString(schema_of(linitial_node(RangeVar, statistics->relations))),
+						   makeString(name));
 		return;
 	}
 	if (!IsA(statement, AlterTableStmt))
@@ -75,6 +98,7 @@ namespace {
 constexpr const char *OBJECTS = R"(
 	SELECT contype::text, oid, conname FROM pg_constraint WHERE conrelid = {rel}
 	UNION ALL SELECT 'i', c.oid, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE indrelid = {rel}
+	UNION ALL SELECT 's', oid, stxname FROM pg_statistic_ext WHERE stxrelid = {rel}
 )";
 
 char *with_relation(const char *prefix, Oid relid, const char *suffix)

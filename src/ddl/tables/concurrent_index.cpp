@@ -6,6 +6,8 @@
  * own. When one fails, what exists is dropped again on all nodes, invalid indexes too, and the
  * error goes to the user. Drop: the shards' indexes first, each CONCURRENTLY, then the shells' in
  * one transaction: a failure in between leaves an index that DROP INDEX can be repeated for.
+ * Rebuild: shard by shard; shells have no rows to index. A failure leaves what was rebuilt, and in the
+ * shard that failed perhaps an invalid index beside the old one, as on a plain server.
  */
 #include "concurrent_index.h"
 
@@ -27,6 +29,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "commands/defrem.h"
 #include "nodes/makefuncs.h"
 #include "tcop/dest.h"
 #include "utils/acl.h"
@@ -181,6 +184,7 @@ void create_index_concurrently(const UtilityCall& call, Oid relid)
 		.qualified(schema, get_rel_name(relid))
 		.ch(' ')
 		.raw(tail);
+	send_new_dependencies(list_make1_oid(relid));
 	txn::run_on_other_nodes(shell.c_str());
 	commit_and_continue();
 	MemoryContextSwitchTo(PortalContext);
@@ -243,6 +247,44 @@ void drop_index_concurrently(const UtilityCall& call)
 		MemoryContextSwitchTo(PortalContext);
 	}
 	drop_shells(schema, index);
+}
+
+void reindex_concurrently(const UtilityCall& call, Oid relid)
+{
+	const auto *statement = castNode(ReindexStmt, call.statement->utilityStmt);
+	PreventInTransactionBlock(call.context == PROCESS_UTILITY_TOPLEVEL, "REINDEX CONCURRENTLY");
+	const Oid target = RangeVarGetRelid(statement->relation, ShareUpdateExclusiveLock, false);
+	const bool index = statement->kind == REINDEX_OBJECT_INDEX;
+	if (!pg::owns(RelationRelationId, target))
+		aclcheck_error(ACLCHECK_NOT_OWNER, index ? OBJECT_INDEX : OBJECT_TABLE,
+					   get_rel_name(target));
+	const char *tablespace = nullptr;
+	ListCell *cell;
+	foreach (cell, statement->params)
+		if (strcmp(lfirst_node(DefElem, cell)->defname, "tablespace") == 0)
+			tablespace = defGetString(lfirst_node(DefElem, cell));
+
+	MemoryContextSwitchTo(PortalContext);
+	const char *schema = get_namespace_name(get_rel_namespace(target));
+	const char *name = pstrdup(get_rel_name(target));
+	pg::Vec<Step> steps(PortalContext);
+	each_placement(relid, &steps, [&](ShardId shard) -> const char * {
+		pg::Str sql;
+		sql.raw("REINDEX ");
+		if (tablespace != nullptr)
+			sql.raw("(TABLESPACE ").ident(tablespace).raw(") ");
+		return sql.raw(index ? "INDEX CONCURRENTLY " : "TABLE CONCURRENTLY ")
+			.qualified(schema, catalog::shard_relation_name(name, shard))
+			.c_str();
+	});
+	commit_and_continue();
+	MemoryContextSwitchTo(PortalContext);
+	for (const Step& step : steps)
+	{
+		CHECK_FOR_INTERRUPTS();
+		run_step(step);
+		MemoryContextSwitchTo(PortalContext);
+	}
 }
 
 } // namespace civitas::ddl

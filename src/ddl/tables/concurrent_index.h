@@ -1,5 +1,5 @@
 /*
- * concurrent_index.h: CREATE and DROP INDEX CONCURRENTLY.
+ * concurrent_index.h: CREATE and DROP INDEX, and REINDEX, CONCURRENTLY.
  */
 #pragma once
 
@@ -9,5 +9,7 @@ namespace civitas::ddl {
 
 void create_index_concurrently(const UtilityCall& call, Oid relid);
 void drop_index_concurrently(const UtilityCall& call);
+/* relid: the table whose index, or all of whose indexes, the statement names. */
+void reindex_concurrently(const UtilityCall& call, Oid relid);
 
 } // namespace civitas::ddl

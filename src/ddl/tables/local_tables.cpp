@@ -121,6 +121,14 @@ PGDLLEXPORT Datum citus_add_local_table_to_metadata(PG_FUNCTION_ARGS)
 	catalog::check_extension_version();
 	catalog::require_coordinator();
 	open_for_distribution(relid);
+	const catalog::Table *table = catalog::find_table(relid);
+	if (table != nullptr && table->kind == TableKind::Local)
+	{
+		/* It is asked for now, and stays when its foreign keys go. */
+		if (table->autoconverted)
+			catalog::set_autoconverted(relid, false);
+		PG_RETURN_VOID();
+	}
 	check_distributable(relid, false);
 	add_local_tables(relid, PG_GETARG_BOOL(1), false);
 	PG_RETURN_VOID();

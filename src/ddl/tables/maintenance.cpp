@@ -11,9 +11,11 @@
 #include "../shards/shard_names.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/tables.h"
+#include "civitas/catalog/writes.h"
 #include "civitas/pg/compat.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
+#include "civitas/pg/vec.h"
 #include "civitas/txn/transaction.h"
 #include "column_statistics.h"
 #include "concurrent_index.h"
@@ -21,7 +23,9 @@
 CIVITAS_PG_BEGIN
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
 #include "commands/defrem.h"
 #include "commands/vacuum.h"
 #include "tcop/dest.h"
@@ -278,12 +282,51 @@ void run_vacuum(const UtilityCall& call, List *tables)
 
 } // namespace
 
+namespace {
+
+/* The schema is on the other nodes as well, which may have a plain one of the name. */
+bool is_schema_of_tables(const ReindexStmt *statement)
+{
+	const Oid schema = get_namespace_oid(statement->name, true);
+	return OidIsValid(schema) && catalog::object_is_distributed(NamespaceRelationId, schema);
+}
+
+} // namespace
+
+bool is_for_whole_database(Node *statement)
+{
+	if (IsA(statement, ClusterStmt))
+		return castNode(ClusterStmt, statement)->relation == nullptr;
+	if (!IsA(statement, ReindexStmt))
+		return false;
+	const auto *reindex = castNode(ReindexStmt, statement);
+	return reindex->kind == REINDEX_OBJECT_DATABASE ||
+		   (reindex->kind == REINDEX_OBJECT_SCHEMA && is_schema_of_tables(reindex));
+}
+
+void run_on_whole_databases(const UtilityCall& call)
+{
+	const MemoryContext previous = MemoryContextSwitchTo(PortalContext);
+	const char *text = statement_text(call);
+	pg::Vec<NodeId> nodes(PortalContext);
+	if (catalog::is_coordinator())
+		for (const catalog::Node& node : catalog::other_metadata_nodes())
+			nodes.push(node.node_id);
+	MemoryContextSwitchTo(previous);
+	catalog::with_propagation_suspended([&] { run_plain(call); });
+	for (const NodeId node : nodes)
+		txn::run_outside_transaction(*catalog::find_node(node), text);
+}
+
 void run_maintenance(const UtilityCall& call, List *tables)
 {
 	switch (nodeTag(call.statement->utilityStmt))
 	{
 	case T_VacuumStmt:
 		run_vacuum(call, tables);
+		break;
+	case T_ReindexStmt:
+		reindex_concurrently(call, linitial_oid(tables));
 		break;
 	case T_IndexStmt:
 		create_index_concurrently(call, linitial_oid(tables));

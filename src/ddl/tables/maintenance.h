@@ -7,7 +7,12 @@
 
 namespace civitas::ddl {
 
-/* VACUUM, ANALYZE, CREATE and DROP INDEX CONCURRENTLY of the given tables. */
+/* VACUUM, ANALYZE, CREATE and DROP INDEX CONCURRENTLY, REINDEX CONCURRENTLY of the given tables. */
 void run_maintenance(const UtilityCall& call, List *tables);
+
+/* REINDEX SCHEMA and DATABASE, CLUSTER without a table: each node does it with its own relations, in
+ * transactions of its own. */
+bool is_for_whole_database(Node *statement);
+void run_on_whole_databases(const UtilityCall& call);
 
 } // namespace civitas::ddl
