@@ -21,9 +21,8 @@ my $certificate = $coordinator->safe_psql('postgres', 'SHOW ssl_cert_file');
 my $key = $coordinator->safe_psql('postgres', 'SHOW ssl_key_file');
 $_ = m{^/} ? $_ : "$data/$_" for $certificate, $key;
 my $text = `openssl x509 -in $certificate -noout -text`;
-like($text, qr/Signature Algorithm: sha256WithRSAEncryption/, 'signed with SHA-256');
-my ($bits) = $text =~ /Public-Key: \((\d+) bit\)/;
-cmp_ok($bits, '>=', 2048, 'an RSA key of 2048 bits or more');
+like($text, qr/Signature Algorithm: ecdsa-with-SHA256/, 'signed with SHA-256');
+like($text, qr/NIST CURVE: P-256/, 'a key on the curve P-256');
 is(sprintf('%o', (stat $key)[2] & 07777), '600', 'the key is for the server alone');
 is($cluster->sql(q{SELECT result FROM run_command_on_workers('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()')}),
 	't', 'nodes talk to each other through it');
