@@ -186,6 +186,7 @@ PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, in
 {
 	Query *copy = static_cast<Query *>(copyObjectImpl(query));
 	List *locks = facts.locks ? take_row_locks(copy) : NIL;
+	decorrelate(copy);
 	prepare_walker(reinterpret_cast<Node *>(copy), nullptr);
 
 	return plan_prepared(copy, locks, text, options & ~CURSOR_OPT_PARALLEL_OK, params);

@@ -100,6 +100,11 @@ bool runs_here(Oid function);
 /* WITH queries that PostgreSQL would plan as subqueries become subqueries. Changes the query. */
 void inline_ctes(Query *query);
 
+/* --- decorrelate.cpp -------------------------------------------------------------------------- */
+
+/* Scalar subqueries that compare sharded tables with the row around them become joins. Changes the query. */
+void decorrelate(Query *query);
+
 /* --- parameters.cpp -------------------------------------------------------------------------- */
 
 /* Values for $1, $2, ... of a remote statement, as they are found. */

@@ -44,6 +44,7 @@ CIVITAS_PG_BEGIN
 #include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #if PG_VERSION_NUM >= 160000
 #include "nodes/queryjumble.h"
 #else
@@ -403,6 +404,24 @@ inline void expand_columns(RangeTblEntry *rte, int number, List **names, List **
 	expandRTE(rte, number, 0, VAR_RETURNING_DEFAULT, -1, false, names, vars);
 #else
 	expandRTE(rte, number, 0, -1, false, names, vars);
+#endif
+}
+
+/* Says that a column is NULL where an outer join finds no row; before 16 nobody wrote that down. */
+inline void make_nullable([[maybe_unused]] Var *column, [[maybe_unused]] int join)
+{
+#if PG_VERSION_NUM >= 160000
+	column->varnullingrels = bms_add_member(column->varnullingrels, join);
+#endif
+}
+
+/* Whether an operator orders values or tells them apart, for any index; 18 looks at more than B-trees. */
+inline bool is_comparison(Oid op)
+{
+#if PG_VERSION_NUM >= 180000
+	return get_op_index_interpretation(op) != NIL;
+#else
+	return get_op_btree_interpretation(op) != NIL;
 #endif
 }
 
