@@ -13,14 +13,16 @@ COMMENT ON FUNCTION pg_catalog.citus_disable_node(text,integer,boolean) IS
 	'Deactivates a node for a while: its reference table replicas are dropped from the metadata and it is not asked any more. Refused while it holds the only placement of a shard.';
 COMMENT ON FUNCTION pg_catalog.citus_remove_node(text,integer) IS
 	'Removes a node from the cluster. Refused while it holds the only placement of a shard.';
-COMMENT ON FUNCTION pg_catalog.citus_update_node(integer,text,integer,boolean,integer) IS
-	'Changes a node''s host name and port, as a failover does. With force, sessions that hold locks needed for it are ended after lock_cooldown milliseconds.';
+COMMENT ON FUNCTION pg_catalog.citus_pause_node_within_txn(integer, boolean, integer) IS
+    'Has traffic to a node''s group wait until the transaction ends; force and lock_cooldown as for citus_update_node().';
+COMMENT ON FUNCTION pg_catalog.citus_update_node(integer, text, integer, boolean, integer) IS
+    'Changes a node''s host name and port, as a failover does. Traffic to its group waits until the transaction ends; with force, transactions that have used it fail after lock_cooldown milliseconds. A secondary of the group that has the address takes the node''s old one.';
 COMMENT ON FUNCTION pg_catalog.citus_set_node_property(text,integer,text,boolean) IS
 	'Sets a property of a node; the one that exists is shouldhaveshards: whether new shards go there.';
 COMMENT ON FUNCTION pg_catalog.citus_get_active_worker_nodes() IS
 	'The active workers: host name and port.';
 COMMENT ON FUNCTION pg_catalog.citus_check_cluster_node_health() IS
-	'Tries every connection between two nodes; one row for each, false where it failed and null where the asking node could not be reached.';
+    'Tries every connection between two nodes; one row for each, false where it failed or the asking node has not been told of the newest changes of nodes, and null where it could not be reached.';
 COMMENT ON FUNCTION pg_catalog.citus_check_connection_to_node(text,integer) IS
 	'Whether this node can connect to another one.';
 COMMENT ON FUNCTION pg_catalog.citus_is_coordinator() IS
@@ -155,7 +157,7 @@ COMMENT ON COLUMN pg_catalog.pg_dist_node.groupid IS 'a server and its standbys;
 COMMENT ON COLUMN pg_catalog.pg_dist_node.noderack IS 'where it is, for information';
 COMMENT ON COLUMN pg_catalog.pg_dist_node.hasmetadata IS 'whether it gets the metadata';
 COMMENT ON COLUMN pg_catalog.pg_dist_node.isactive IS 'whether it is in use';
-COMMENT ON COLUMN pg_catalog.pg_dist_node.metadatasynced IS 'whether it has all of the metadata';
+COMMENT ON COLUMN pg_catalog.pg_dist_node.metadatasynced IS 'whether it has been told of all changes of nodes';
 COMMENT ON COLUMN pg_catalog.pg_dist_node.shouldhaveshards IS 'whether new shards go there';
 COMMENT ON TABLE pg_catalog.pg_dist_colocation IS
 	'Colocation groups: tables whose shards line up.';

@@ -94,7 +94,8 @@ CREATE FUNCTION pg_catalog.citus_nodeport_for_nodeid(nodeid integer) RETURNS int
     LANGUAGE sql STRICT STABLE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT n.nodeport FROM pg_catalog.pg_dist_node n WHERE n.nodeid = citus_nodeport_for_nodeid.nodeid $$;
 
--- Every active node asks for a connection to every active node; NULL: the asking node did not answer.
+-- Every active node asks for a connection to every active node. NULL: the asking node did not answer; false also for one that
+-- has not been told of the newest changes of nodes yet.
 CREATE FUNCTION pg_catalog.citus_check_cluster_node_health(
         OUT from_nodename text, OUT from_nodeport integer,
         OUT to_nodename text, OUT to_nodeport integer, OUT result boolean)
@@ -103,13 +104,13 @@ CREATE FUNCTION pg_catalog.citus_check_cluster_node_health(
 AS $$
     WITH pairs AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY f.nodename, f.nodeport, t.nodename, t.nodeport) AS place,
-            f.nodeid, f.nodename AS from_name, f.nodeport AS from_port,
+            f.nodeid, f.metadatasynced, f.nodename AS from_name, f.nodeport AS from_port,
             t.nodename AS to_name, t.nodeport AS to_port,
             format('SELECT citus_check_connection_to_node(%L, %s)', t.nodename, t.nodeport) AS command
         FROM pg_dist_node f, pg_dist_node t
         WHERE f.noderole = 'primary' AND f.isactive AND t.noderole = 'primary' AND t.isactive)
     SELECT p.from_name, p.from_port, p.to_name, p.to_port,
-        CASE WHEN r.success THEN r.result::boolean END
+        CASE WHEN r.success THEN r.result::boolean AND p.metadatasynced END
     FROM citus_internal.run_commands(
             ARRAY(SELECT nodeid FROM pairs ORDER BY place),
             ARRAY(SELECT pairs.command FROM pairs ORDER BY place), true) r
@@ -166,7 +167,7 @@ BEGIN
     DELETE FROM pg_dist_schema;
     DELETE FROM pg_dist_node;
     UPDATE pg_dist_local_group SET groupid = 0;
-    UPDATE pg_dist_node_metadata SET metadata = metadata - 'coordinator_id' ||
+    UPDATE pg_dist_node_metadata SET metadata = metadata - 'coordinator_id' - 'nodes_version' ||
         jsonb_build_object('sequences', coalesce(metadata -> 'sequences', '{}') || positions);
     FOREACH target IN ARRAY shards || tables LOOP
         EXECUTE format('DROP TABLE IF EXISTS %s CASCADE', target);
@@ -211,27 +212,36 @@ END
 $$;
 REVOKE ALL ON FUNCTION citus_internal.restore_sequences() FROM PUBLIC;
 
--- Holds back statements that want to go to other nodes until the end of this transaction. With
--- force, what still runs after lock_cooldown ms is terminated.
-CREATE FUNCTION citus_internal.pause_traffic(force boolean, lock_cooldown integer) RETURNS void
+-- Holds back statements that want to go to a node group until the end of this transaction. With force, transactions that
+-- have used it and still run after lock_cooldown ms fail.
+CREATE FUNCTION citus_internal.pause_group(node_group integer, force boolean, lock_cooldown integer) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_pause_group';
+REVOKE ALL ON FUNCTION citus_internal.pause_group(integer, boolean, integer) FROM PUBLIC;
+
+-- All nodes, as the coordinator knows them; nothing happens where a newer version was taken already. Placements of groups other
+-- than the given ones are gone.
+CREATE FUNCTION citus_internal.take_nodes(version bigint, nodes pg_dist_node[], groups_with_placements integer[]) RETURNS void
     LANGUAGE plpgsql STRICT VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    usual text := current_setting('lock_timeout');
 BEGIN
-    IF force THEN
-        BEGIN
-            PERFORM set_config('lock_timeout', greatest(lock_cooldown, 1)::text, true);
-            LOCK TABLE pg_dist_node IN EXCLUSIVE MODE;
-            PERFORM set_config('lock_timeout', usual, true);
-            RETURN;
-        EXCEPTION WHEN lock_not_available THEN
-            PERFORM pg_terminate_backend(l.pid) FROM pg_locks l
-            WHERE l.relation = 'pg_dist_node'::regclass AND l.granted AND l.pid <> pg_backend_pid()
-              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database());
-        END;
+    LOCK TABLE pg_dist_node IN SHARE UPDATE EXCLUSIVE MODE;
+    IF version <= (SELECT (metadata ->> 'nodes_version')::bigint FROM pg_dist_node_metadata) THEN
+        RETURN;
     END IF;
-    LOCK TABLE pg_dist_node IN EXCLUSIVE MODE;
+    DELETE FROM pg_dist_node;
+    INSERT INTO pg_dist_node SELECT (n).* FROM unnest(nodes) n;
+    IF EXISTS (SELECT FROM pg_dist_placement WHERE groupid <> ALL (groups_with_placements)) THEN
+        DELETE FROM pg_dist_placement WHERE groupid <> ALL (groups_with_placements);
+    END IF;
+    UPDATE pg_dist_node_metadata SET metadata = metadata || jsonb_build_object('nodes_version', version);
+    PERFORM citus_internal.nodes_taken();
 END
 $$;
-REVOKE ALL ON FUNCTION citus_internal.pause_traffic(boolean, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION citus_internal.take_nodes(bigint, pg_dist_node[], integer[]) FROM PUBLIC;
+
+-- After the commit, recovery looks at what was prepared at addresses that have changed.
+CREATE FUNCTION citus_internal.nodes_taken() RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_nodes_taken';
+REVOKE ALL ON FUNCTION citus_internal.nodes_taken() FROM PUBLIC;

@@ -327,8 +327,8 @@ char *authinfo(NodeId node_id, const char *role)
 
 void lock_nodes(NodeLock lock)
 {
-	static constexpr LOCKMODE modes[] = {RowShareLock, RowExclusiveLock, ShareRowExclusiveLock,
-										 ExclusiveLock};
+	static constexpr LOCKMODE modes[] = {RowExclusiveLock, ShareUpdateExclusiveLock,
+										 ShareRowExclusiveLock};
 	LockRelationOid(relation_oid(Catalog::Node), modes[static_cast<int>(lock)]);
 }
 

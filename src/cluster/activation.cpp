@@ -189,24 +189,6 @@ void hand_over_secret(const catalog::Node& node, remote::Session *session)
 
 } // namespace
 
-char *node_rows_sql()
-{
-	return pg::sql_text("SELECT format('DELETE FROM pg_catalog.pg_dist_node; INSERT INTO "
-						"pg_catalog.pg_dist_node SELECT (r).* FROM (VALUES %s) v(r)', "
-						"string_agg(format('(%L::pg_catalog.pg_dist_node)', n::text), ', ')) "
-						"FROM pg_dist_node n HAVING count(*) > 0 "
-						"UNION ALL SELECT 'DELETE FROM pg_catalog.pg_dist_node' WHERE NOT EXISTS "
-						"(SELECT FROM pg_dist_node)");
-}
-
-void send_node_rows(NodeId except)
-{
-	const char *sql = node_rows_sql();
-	for (const catalog::Node& node : catalog::other_metadata_nodes())
-		if (node.node_id != except)
-			txn::run_on_node(node, sql);
-}
-
 void check_joining_node(const catalog::Node& node)
 {
 	remote::Session *volatile session = nullptr;
@@ -229,10 +211,6 @@ void check_joining_node(const catalog::Node& node)
 void activate(const catalog::Node& node)
 {
 	List *tables = lock_tables();
-	const char *rows = node_rows_sql();
-	for (const catalog::Node& other : catalog::other_metadata_nodes())
-		if (other.node_id != node.node_id)
-			txn::run_on_node(other, rows);
 	if (node.group_id != catalog::local_group_id())
 		txn::run_on_node(node, joining_sql(node, tables));
 }

@@ -128,9 +128,7 @@ NodeId add_node(Node node, GroupId group, bool active)
 		if (woken.is_active)
 		{
 			/* Its address changed while it did not answer; it missed that and nothing else. */
-			woken.metadata_synced = true;
-			catalog::update_node(woken);
-			send_node_rows(0);
+			tell_nodes_at_commit();
 			return woken.node_id;
 		}
 		if (woken.role == NodeRole::Primary)
@@ -138,6 +136,7 @@ NodeId add_node(Node node, GroupId group, bool active)
 		woken.is_active = woken.has_metadata = woken.metadata_synced = true;
 		catalog::update_node(woken);
 		activate(woken);
+		tell_nodes_at_commit();
 		return woken.node_id;
 	}
 	if (group != COORDINATOR_GROUP)
@@ -166,8 +165,7 @@ NodeId add_node(Node node, GroupId group, bool active)
 	catalog::insert_node(node);
 	if (joins)
 		activate(node);
-	else
-		send_node_rows(active ? 0 : node.node_id);
+	tell_nodes_at_commit();
 	return node.node_id;
 }
 
@@ -184,7 +182,7 @@ Datum add_node_from_arguments(FunctionCallInfo fcinfo, bool active)
 
 } // namespace
 
-void begin_node_change()
+void begin_node_change(catalog::NodeLock lock)
 {
 	catalog::check_extension_version();
 	if (!superuser())
@@ -192,7 +190,7 @@ void begin_node_change()
 						errmsg("only superusers may change the nodes of the cluster")));
 	catalog::require_coordinator();
 	PreventCommandIfReadOnly("changing the nodes of the cluster");
-	catalog::lock_nodes(catalog::NodeLock::Change);
+	catalog::lock_nodes(lock);
 }
 
 void check_removable(const Node& node)
@@ -237,7 +235,7 @@ void drop_replicas(const Node& node)
 	const char *sql =
 		psprintf("DELETE FROM pg_catalog.pg_dist_placement WHERE groupid = %d", node.group_id);
 	for (const Node& other : catalog::other_metadata_nodes())
-		if (other.node_id != node.node_id)
+		if (other.node_id != node.node_id && has_link(other))
 			txn::run_on_node(other, sql);
 }
 
@@ -300,15 +298,8 @@ PGDLLEXPORT Datum citus_set_coordinator_host(PG_FUNCTION_ARGS)
 	const Node *primary = catalog::find_primary(COORDINATOR_GROUP);
 	if (role == NodeRole::Primary && primary != nullptr)
 	{
-		const Node *holder = catalog::find_node(name, port);
-		if (holder != nullptr && holder->node_id != primary->node_id)
-			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
-							errmsg("node at \"%s:%d\" is registered already", name, port)));
-		Node node = *primary;
-		node.name = name;
-		node.port = port;
-		catalog::update_node(node);
-		send_node_rows(0);
+		move_to_address(*primary, name, port);
+		tell_nodes_at_commit();
 		PG_RETURN_VOID();
 	}
 	Node node = {};
@@ -335,7 +326,7 @@ PGDLLEXPORT Datum citus_disable_node(PG_FUNCTION_ARGS)
 	}
 	node.is_active = node.has_metadata = node.metadata_synced = false;
 	catalog::update_node(node);
-	send_node_rows(node.node_id);
+	tell_nodes_at_commit();
 	PG_RETURN_VOID();
 }
 
@@ -368,7 +359,7 @@ PGDLLEXPORT Datum citus_remove_node(PG_FUNCTION_ARGS)
 		}
 	}
 	catalog::delete_node(node.node_id);
-	send_node_rows(node.node_id);
+	tell_nodes_at_commit();
 	PG_RETURN_VOID();
 }
 
@@ -384,7 +375,7 @@ PGDLLEXPORT Datum citus_set_node_property(PG_FUNCTION_ARGS)
 						errhint("The only property is shouldhaveshards.")));
 	node.should_have_shards = PG_GETARG_BOOL(3);
 	catalog::update_node(node);
-	send_node_rows(0);
+	tell_nodes_at_commit();
 	PG_RETURN_VOID();
 }
 

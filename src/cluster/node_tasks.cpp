@@ -15,6 +15,7 @@
 #include "civitas/txn/transaction.h"
 #include "cleanup.h"
 #include "disk_space.h"
+#include "node_changes.h"
 #include "progress.h"
 
 CIVITAS_PG_BEGIN
@@ -135,7 +136,9 @@ void start_reset(remote::Session *session)
 
 remote::Endpoint endpoint_of(const NodeTask& task)
 {
-	remote::Endpoint endpoint = txn::endpoint_of(task.node);
+	remote::Endpoint endpoint =
+		txn::endpoint_of(task.node, task.unknown || task.ignores_pauses ? txn::Pauses::Ignored
+																		: txn::Pauses::Heeded);
 	endpoint.user_text = task.users;
 	if (task.unknown)
 		endpoint.secret = nullptr;
@@ -332,6 +335,7 @@ void cluster_init()
 	reference_copies_init();
 	cleanup_init();
 	background_jobs_init();
+	node_links_init();
 }
 
 CIVITAS_PG_BEGIN

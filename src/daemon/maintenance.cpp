@@ -35,6 +35,7 @@ CIVITAS_PG_BEGIN
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/spin.h"
@@ -70,10 +71,14 @@ enum class Duty : char
 {
 	Recovery = 'r',
 	CleanUp = 'c',
+	Nodes = 'n',
 	Deadlocks = 'd'
 };
 
 constexpr int MAX_DATABASES = 128;
+/* Until nodes that could not be told of a change of the nodes are tried again, ms: longer each time. */
+constexpr int FIRST_RETRY = 500;
+constexpr int LAST_RETRY = 5000;
 /* How often the launcher looks for databases that are due, ms, unless the interval is shorter. */
 constexpr int CYCLE = 5000;
 
@@ -92,11 +97,17 @@ struct DatabaseEntry
 	TimestampTz last_run;
 	TimestampTz last_clean_up;
 	bool littered; /* there may be something to clean up */
+	bool recovery_wanted;
+	TimestampTz tell_nodes_at; /* 0: all know the nodes */
+	int retry;				   /* ms, until they are told again */
+	bool changed_again;		   /* since a worker went to tell them */
 };
 
 struct SharedMaintenance
 {
 	slock_t mutex;
+	Latch *launcher; /* null: it does not run */
+	bool urgent;	 /* an entry wants recovery, or has nodes to be told */
 	DatabaseEntry databases[MAX_DATABASES];
 };
 
@@ -131,7 +142,7 @@ DatabaseEntry *find_entry(Oid database)
 			unused = &entry;
 	}
 	if (unused != nullptr)
-		*unused = {database, Presence::Unknown, 0, 0, true};
+		*unused = {database, Presence::Unknown, 0, 0, true, false, 0, FIRST_RETRY, false};
 	return unused;
 }
 
@@ -169,9 +180,12 @@ bool take_run(Oid database, TimestampTz now)
 	{
 		const bool rested = entry->last_run == 0 ||
 							TimestampDifferenceExceeds(entry->last_run, now, recovery_interval);
-		due = rested && entry->presence != Presence::Absent;
+		due = (rested || entry->recovery_wanted) && entry->presence != Presence::Absent;
 		if (due)
+		{
 			entry->last_run = now;
+			entry->recovery_wanted = false;
+		}
 	}
 	SpinLockRelease(&shared->mutex);
 	return due;
@@ -209,6 +223,104 @@ bool take_clean_up(Oid database, TimestampTz now)
 	}
 	SpinLockRelease(&shared->mutex);
 	return due;
+}
+
+/* After a change of nodes: what was prepared at the old places is to be found at the new ones, and who could not be told is to
+ * be told. */
+void nodes_changed(bool someone_behind)
+{
+	SpinLockAcquire(&shared->mutex);
+	DatabaseEntry *entry = find_entry(MyDatabaseId);
+	if (entry != nullptr)
+	{
+		entry->presence = Presence::Installed;
+		entry->recovery_wanted = true;
+		if (someone_behind)
+		{
+			entry->tell_nodes_at = GetCurrentTimestamp();
+			entry->retry = FIRST_RETRY;
+			entry->changed_again = true;
+		}
+		shared->urgent = true;
+	}
+	Latch *launcher = shared->launcher;
+	SpinLockRelease(&shared->mutex);
+	if (launcher != nullptr)
+		SetLatch(launcher);
+}
+
+/* The result of a worker that told the nodes. */
+void note_told(Oid database, int behind)
+{
+	SpinLockAcquire(&shared->mutex);
+	DatabaseEntry *entry = find_entry(database);
+	/* What came meanwhile counts again. */
+	if (entry != nullptr && !entry->changed_again)
+	{
+		entry->tell_nodes_at =
+			behind > 0 ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), entry->retry) : 0;
+		shared->urgent = shared->urgent || behind > 0;
+	}
+	SpinLockRelease(&shared->mutex);
+}
+
+/* A database whose nodes are to be told now; that starts now. */
+Oid take_nodes_to_tell(TimestampTz now)
+{
+	Oid found = InvalidOid;
+	SpinLockAcquire(&shared->mutex);
+	for (DatabaseEntry& entry : shared->databases)
+		if (found == InvalidOid && entry.database != InvalidOid && entry.tell_nodes_at != 0 &&
+			entry.tell_nodes_at <= now)
+		{
+			found = entry.database;
+			/* Unless the worker comes to its end. */
+			entry.tell_nodes_at = TimestampTzPlusMilliseconds(now, entry.retry);
+			entry.retry = entry.retry * 2 > LAST_RETRY ? LAST_RETRY : entry.retry * 2;
+			entry.changed_again = false;
+		}
+	SpinLockRelease(&shared->mutex);
+	return found;
+}
+
+/* A database that wants recovery at once. */
+Oid take_wanted_recovery(TimestampTz now)
+{
+	Oid found = InvalidOid;
+	SpinLockAcquire(&shared->mutex);
+	for (DatabaseEntry& entry : shared->databases)
+		if (found == InvalidOid && entry.database != InvalidOid && entry.recovery_wanted)
+		{
+			found = entry.database;
+			entry.recovery_wanted = false;
+			entry.last_run = now;
+		}
+	SpinLockRelease(&shared->mutex);
+	return found;
+}
+
+/* Until somebody is to be told of nodes, ms; -1: nobody. */
+long time_until_nodes_are_told()
+{
+	if (!shared->urgent)
+		return -1;
+	TimestampTz first = 0;
+	bool wanted = false;
+	SpinLockAcquire(&shared->mutex);
+	for (const DatabaseEntry& entry : shared->databases)
+	{
+		if (entry.database == InvalidOid)
+			continue;
+		wanted = wanted || entry.recovery_wanted;
+		if (entry.tell_nodes_at != 0 && (first == 0 || entry.tell_nodes_at < first))
+			first = entry.tell_nodes_at;
+	}
+	shared->urgent = wanted || first != 0;
+	SpinLockRelease(&shared->mutex);
+	if (first == 0)
+		return -1;
+	const long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), first);
+	return left < 1 ? 1 : left;
 }
 
 /* Frees the entries of databases that are gone. */
@@ -293,13 +405,15 @@ long time_until_due()
 {
 	const long look = remaining(last_look, deadlock_interval());
 	const long jobs = job_queue_wait();
-	return jobs >= 0 && jobs < look ? jobs : look;
+	const long nodes = time_until_nodes_are_told();
+	const long least = jobs >= 0 && jobs < look ? jobs : look;
+	return nodes >= 0 && nodes < least ? nodes : least;
 }
 
 /* A recovery may wait long for a node that is lost; what else is due goes on meanwhile. */
 void wait_for_worker(BackgroundWorkerHandle *handle, Duty duty)
 {
-	if (duty == Duty::Deadlocks)
+	if (duty == Duty::Deadlocks || duty == Duty::Nodes)
 	{
 		WaitForBackgroundWorkerShutdown(handle);
 		return;
@@ -372,10 +486,41 @@ void look_for_deadlocks()
 
 void do_what_is_due()
 {
+	if (shared->urgent && !ShutdownRequestPending)
+	{
+		const Oid database = take_nodes_to_tell(GetCurrentTimestamp());
+		if (database != InvalidOid)
+			run_worker(database, Duty::Nodes);
+	}
 	if (passed(&last_look, deadlock_interval()))
 		look_for_deadlocks();
 	if (job_queue_wait() == 0)
 		start_job_queues(connectable_databases(launcher_context));
+}
+
+/* Recovery that somebody waits for; not while another one runs. */
+void recover_where_wanted()
+{
+	if (!shared->urgent || recovery_interval < 0 || ShutdownRequestPending)
+		return;
+	for (Oid database; (database = take_wanted_recovery(GetCurrentTimestamp())) != InvalidOid;)
+		run_worker(database, Duty::Recovery);
+}
+
+void leave_launcher(int code, Datum argument)
+{
+	SpinLockAcquire(&shared->mutex);
+	shared->launcher = nullptr;
+	SpinLockRelease(&shared->mutex);
+}
+
+/* From here on changes of nodes wake this process. */
+void join_as_launcher()
+{
+	SpinLockAcquire(&shared->mutex);
+	shared->launcher = MyLatch;
+	SpinLockRelease(&shared->mutex);
+	before_shmem_exit(leave_launcher, 0);
 }
 
 /* Time until the next cycle, ms. */
@@ -445,6 +590,14 @@ void do_duty(Oid database, Duty duty)
 		else
 			set_littered(database, false);
 	}
+	if (installed && duty == Duty::Recovery && recovery_interval >= 0)
+		note_told(database, cluster::sync_nodes());
+	if (duty == Duty::Nodes)
+	{
+		pgstat_report_activity(STATE_RUNNING, "telling nodes about the nodes");
+		if (installed)
+			note_told(database, cluster::sync_nodes());
+	}
 	if (installed && duty == Duty::Deadlocks)
 	{
 		pgstat_report_activity(STATE_RUNNING, "looking for deadlocks across nodes");
@@ -483,6 +636,7 @@ void maintenance_init()
 	pg::use_shared_memory(&memory);
 	txn::first_use_hook = note_distributed_use;
 	cluster::litter_hook = note_litter;
+	cluster::nodes_changed_hook = nodes_changed;
 	job_queue_init();
 	register_launcher();
 }
@@ -504,6 +658,7 @@ void civitas_maintenance_launcher(Datum argument)
 	daemon::last_look = GetCurrentTimestamp();
 	daemon::launcher_context = context;
 	daemon::join_job_queue();
+	daemon::join_as_launcher();
 	for (;;)
 	{
 		MemoryContextReset(context);
@@ -511,6 +666,7 @@ void civitas_maintenance_launcher(Datum argument)
 		if (daemon::passed(&last_cycle, daemon::cycle_time()))
 			daemon::launch_cycle(context);
 		daemon::do_what_is_due();
+		daemon::recover_where_wanted();
 		const long cycle = daemon::remaining(last_cycle, daemon::cycle_time());
 		const long look = daemon::time_until_due();
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -531,6 +687,7 @@ void civitas_maintenance_worker(Datum database)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
 	daemon::look_names_up_safely();
+	txn::ignore_pauses();
 	daemon::do_duty(DatumGetObjectId(database),
 					static_cast<daemon::Duty>(MyBgworkerEntry->bgw_extra[0]));
 }

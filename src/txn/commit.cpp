@@ -39,6 +39,7 @@ CIVITAS_PG_END
 namespace civitas::txn {
 
 void (*transaction_end_hook)(bool committed) = nullptr;
+void (*before_commit_hook)() = nullptr;
 
 namespace {
 
@@ -91,7 +92,7 @@ void settle_sessions()
 		remote::Session *session = participant->session;
 		if (!participant->begun)
 		{
-			if (remote::busy(session))
+			if (remote::busy(session) && !participant->beside)
 				remote::drain_quietly(session, true, ABORT_TIMEOUT);
 			return;
 		}
@@ -234,6 +235,7 @@ void commit_before_local()
 {
 	if (!current.used)
 		return;
+	check_group_left();
 	settle_sessions();
 	CIVITAS_DEBUG_POINT("before_commit");
 	if (current.writers == 0 || (current.writers == 1 && !local_end_can_fail()))
@@ -335,7 +337,7 @@ void abort_everywhere()
 	remote::for_each_session(
 		[](remote::Session *session, void *argument) {
 			const Participant *participant = existing_participant(session);
-			if (participant == nullptr || participant->step == Step::Open)
+			if (participant == nullptr || (participant->step == Step::Open && !participant->beside))
 				remote::send_cancel(session);
 		},
 		nullptr);
@@ -346,7 +348,7 @@ void abort_everywhere()
 			Participant *participant = existing_participant(session);
 			if (participant != nullptr && participant->begun)
 				send_rollback(participant, limit);
-			else
+			else if (participant == nullptr || !participant->beside)
 				remote::drain_quietly(session, false, limit.left());
 		},
 		&deadline);
@@ -425,7 +427,9 @@ void trim_cache()
 	kept.addresses = 0;
 	remote::for_each_session(
 		[](remote::Session *session, void *argument) {
-			keep_or_close(session, static_cast<Kept *>(argument));
+			const Participant *participant = existing_participant(session);
+			if (participant == nullptr || !participant->beside)
+				keep_or_close(session, static_cast<Kept *>(argument));
 		},
 		&kept);
 }
@@ -438,6 +442,7 @@ void end_transaction()
 	if (current.number != 0)
 		clear_transaction_number();
 	clear_distributed_id();
+	leave_groups();
 	current = {};
 }
 
@@ -449,6 +454,8 @@ void transaction_callback(XactEvent event, void *argument)
 	{
 	case XACT_EVENT_PRE_COMMIT:
 		stop_acting();
+		if (before_commit_hook != nullptr)
+			before_commit_hook();
 		release_held_snapshot();
 		commit_before_local();
 		break;

@@ -52,6 +52,7 @@ const char *why_this_one()
 /* In waits for other nodes. */
 void give_way()
 {
+	check_group_left();
 	if (!must_give_way(true))
 		return;
 	ereport(ERROR, (errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg(MESSAGE),
@@ -61,14 +62,22 @@ void give_way()
 /* The cancellation of a wait for a lock of this server gets its true reason. */
 void explain_cancellation(ErrorData *error)
 {
-	if (error->elevel == ERROR && error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
-		must_give_way(true))
+	if (error->elevel == ERROR && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 	{
 		MemoryContext old = MemoryContextSwitchTo(error->assoc_context);
-		error->sqlerrcode = ERRCODE_T_R_DEADLOCK_DETECTED;
-		error->message = pstrdup(MESSAGE);
-		error->detail = pstrdup(why_this_one());
-		error->hint = pstrdup(HINT);
+		if (must_give_way(true))
+		{
+			error->sqlerrcode = ERRCODE_T_R_DEADLOCK_DETECTED;
+			error->message = pstrdup(MESSAGE);
+			error->detail = pstrdup(why_this_one());
+			error->hint = pstrdup(HINT);
+		}
+		else if (must_leave_group())
+		{
+			error->sqlerrcode = ERRCODE_T_R_SERIALIZATION_FAILURE;
+			error->message = pstrdup(LEAVE_MESSAGE);
+			error->hint = pstrdup(LEAVE_HINT);
+		}
 		MemoryContextSwitchTo(old);
 	}
 	if (previous_emit_log_hook != nullptr)

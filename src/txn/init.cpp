@@ -49,6 +49,7 @@ void transaction_init()
 	shared_state_init();
 	distributed_id_init();
 	deadlock_init();
+	group_pause_init();
 	whole_statement_init();
 	commit_init();
 	local_settings_init();

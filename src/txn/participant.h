@@ -34,6 +34,7 @@ struct Participant
 	bool begun;	 /* in a transaction block there */
 	bool wrote;	 /* needs two-phase commit if it is not alone */
 	bool broken; /* its transaction cannot be committed any more */
+	bool beside; /* somebody's own session, see set_beside() */
 	Step step;
 
 	bool settings_known; /* what it was told is in force there */

@@ -30,6 +30,7 @@ namespace civitas::txn {
 
 void (*first_use_hook)();
 void (*session_wanted_hook)(remote::Session *);
+const char *(*untold_nodes_hook)();
 
 namespace {
 
@@ -234,6 +235,7 @@ template <typename Emit> static void tell_settings(Participant *participant, Emi
  */
 template <typename Emit> static void emit_preamble(Participant *participant, Emit&& emit)
 {
+	check_group_left();
 	if (participant->broken)
 		raise_session_lost(remote::host(participant->session), remote::port(participant->session));
 	if (participant->released < participant->savepoint_count)
@@ -376,10 +378,11 @@ const SessionNames& current_names()
 
 } // namespace
 
-remote::Endpoint address_of(const catalog::Node& node)
+remote::Endpoint address_of(const catalog::Node& node, Pauses pauses)
 {
 	/* A change of the node's address makes us wait here, and then counts. */
-	catalog::lock_nodes(catalog::NodeLock::Use);
+	if (node.node_id != 0 && pauses == Pauses::Heeded)
+		use_group(node.group_id);
 	const catalog::Node *now = node.node_id != 0 ? catalog::find_node(node.node_id) : nullptr;
 	const catalog::Node& target = now != nullptr ? *now : node;
 	remote::Endpoint endpoint;
@@ -393,9 +396,9 @@ remote::Endpoint address_of(const catalog::Node& node)
 	return endpoint;
 }
 
-remote::Endpoint endpoint_of(const catalog::Node& node)
+remote::Endpoint endpoint_of(const catalog::Node& node, Pauses pauses)
 {
-	remote::Endpoint endpoint = address_of(node);
+	remote::Endpoint endpoint = address_of(node, pauses);
 	endpoint.authinfo = catalog::authinfo(endpoint.node_id, endpoint.user);
 	endpoint.secret = catalog::cluster_secret();
 	return endpoint;
@@ -558,6 +561,11 @@ void note_write(remote::Session *session)
 	}
 }
 
+void set_beside(remote::Session *session, bool beside)
+{
+	participant_of(session)->beside = beside;
+}
+
 bool has_written(const remote::Session *session)
 {
 	const Participant *participant =
@@ -707,17 +715,22 @@ void run_on_nodes(std::span<const NodeCommand> commands)
 	for (int i = 0; waiting && i < sessions.size(); i++)
 		remote::drain(sessions[i]);
 
+	const char *nodes = untold_nodes_hook != nullptr ? untold_nodes_hook() : nullptr;
 	for (int i = 0; i < sessions.size(); i++)
 	{
 		note_write(sessions[i]);
 		char *preamble = transaction_preamble(participant_of(sessions[i]));
-		if (preamble == nullptr)
+		if (preamble == nullptr && nodes == nullptr)
 		{
 			remote::send_simple(sessions[i], commands[i].sql);
 			continue;
 		}
 		pg::Str sql;
-		sql.raw(preamble).raw(commands[i].sql);
+		if (preamble != nullptr)
+			sql.raw(preamble);
+		if (nodes != nullptr)
+			sql.raw(nodes).raw(";");
+		sql.raw(commands[i].sql);
 		remote::send_simple(sessions[i], sql.c_str());
 	}
 	for (int i = 0; i < sessions.size(); i++)

@@ -117,6 +117,20 @@ bool gives_way_first();
 /* Chooses a transaction of a backend of this server; false: it is over. */
 bool make_give_way(int pid, uint64 number);
 
+/* group_pause.cpp */
+void group_pause_init();
+/* This transaction uses a node of the group from here on: waits while it is paused. Cheap. */
+void use_group(GroupId group);
+/* At the end of the transaction. Must not raise. */
+void leave_groups();
+/* Whether a pause had no patience with this transaction. */
+bool must_leave_group();
+inline constexpr char LEAVE_MESSAGE[] =
+	"the transaction has used a node whose place another server takes";
+inline constexpr char LEAVE_HINT[] = "Run the transaction again.";
+/* Raises 40001 then. */
+void check_group_left();
+
 /* deadlock.cpp */
 void deadlock_init();
 

@@ -77,15 +77,14 @@ char *authinfo(NodeId node_id, const char *role);
 void require_coordinator();
 
 /*
- * The lock on pg_dist_node that orders traffic, metadata changes and changes of the node set. Kept
+ * The lock on pg_dist_node that orders metadata changes and changes of the nodes. Traffic needs none of it. Kept
  * to the end of the transaction; what it waited for is visible afterwards.
  */
 enum class NodeLock
 {
-	Use,	/* before a statement goes to other nodes; cheap (fast path) */
-	Define, /* before tables are added to the metadata: the set of nodes stands still */
-	Change, /* before nodes come or go: one at a time, traffic goes on */
-	Pause	/* before a node's address changes: traffic waits */
+	Define,	 /* before tables are added to the metadata: the set of nodes stands still */
+	Address, /* before rows of nodes change, and the set of nodes does not: one at a time */
+	Change	 /* before nodes come or go: one at a time */
 };
 void lock_nodes(NodeLock lock);
 

@@ -25,6 +25,7 @@ struct NodeTask
 	/* How the session is introduced: */
 	bool users = false;	  /* the text is a user's own */
 	bool unknown = false; /* not a node of the cluster, perhaps: it is told nothing */
+	bool ignores_pauses = false;
 };
 CIVITAS_SERVER_STATE(NodeTask);
 
@@ -47,6 +48,13 @@ bool clean_up_in_background();
 /* Called before something is made that will have to be cleaned up; set by the daemon, to be null
  * otherwise. */
 extern void (*litter_hook)();
+
+/* Called after a change of nodes was committed; `someone_behind`: a node could not be told of it. Set by the daemon, to be
+ * null otherwise. Must not raise. */
+extern void (*nodes_changed_hook)(bool someone_behind);
+/* Tells the nodes that do not have the newest rows of pg_dist_node. Returns how many still do not: they cannot be reached or
+ * written. In a transaction, on the coordinator, as superuser; gives way to other changes of nodes. */
+int sync_nodes();
 
 void cluster_init();
 

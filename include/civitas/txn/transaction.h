@@ -19,12 +19,18 @@ CIVITAS_PG_END
 
 namespace civitas::txn {
 
+/* Whether who wants to go to a node waits while another server takes its place (pause_group()). */
+enum class Pauses
+{
+	Heeded,
+	Ignored /* to look whether it answers */
+};
 /* The endpoint of a node for the current user and database, with its authinfo. In
  * CurrentMemoryContext. */
-remote::Endpoint endpoint_of(const catalog::Node& node);
+remote::Endpoint endpoint_of(const catalog::Node& node, Pauses pauses = Pauses::Heeded);
 /* Same without the authinfo, which costs a look into a catalog: enough to find a session that
  * exists. */
-remote::Endpoint address_of(const catalog::Node& node);
+remote::Endpoint address_of(const catalog::Node& node, Pauses pauses = Pauses::Heeded);
 
 /*
  * The session to use for a node, not inside a remote transaction yet: the session that this
@@ -144,6 +150,27 @@ void run_outside_transaction(const catalog::Node& node, const char *sql);
 
 /* Whether another node of the cluster opened this session. */
 bool is_internal_session();
+
+/* --- while a node changes --------------------------------------------------------------------- */
+
+/*
+ * Until the end of this transaction, nobody else on this server uses the group. Waits for the
+ * transactions that have used it already; with force for cooldown_ms, and then makes them fail (40001).
+ */
+void pause_group(GroupId group, bool force, int cooldown_ms);
+/* This process, which looks after the cluster, does not wait for pauses. */
+void ignore_pauses();
+/* From here on locks_released_hook is called in this process. */
+void watch_lock_release();
+/* A session that the caller alone uses, for as long as it says so: the transaction's end leaves it alone, and so must an
+ * error of the caller not: it closes it. */
+void set_beside(remote::Session *session, bool beside);
+/* Before the end of a transaction; may raise. Set by cluster. */
+extern void (*before_commit_hook)();
+/* What nodes must know before they are sent a command in this transaction; null: nothing. Set by cluster. */
+extern const char *(*untold_nodes_hook)();
+/* After a transaction has given back its locks, so that whoever waited goes on. Must not raise. */
+extern void (*locks_released_hook)(bool committed);
 
 /* --- for the background ---------------------------------------------------------------------- */
 
