@@ -192,14 +192,14 @@ SELECT DISTINCT result FROM run_command_on_all_nodes('CREATE ROLE copy_writer LO
 SELECT DISTINCT result FROM run_command_on_all_nodes('GRANT USAGE ON SCHEMA copy_tests TO copy_reader, copy_writer');
 GRANT SELECT ON items TO copy_reader;
 GRANT INSERT (id, name) ON items TO copy_writer;
+-- What psql does with the rows of a COPY that is refused depends on its minor release, so these have none.
 SET ROLE copy_reader;
 \set VERBOSITY sqlstate
 COPY items TO PROGRAM 'cat';
 COPY items TO '/tmp/never_written';
 \set VERBOSITY default
 COPY (SELECT count(*) FROM items) TO STDOUT;
-COPY items FROM STDIN;
-\.
+\copy items FROM '/dev/null'
 COPY many TO STDOUT;
 SET ROLE copy_writer;
 COPY items (name, id) FROM STDIN;
@@ -207,15 +207,12 @@ written by a role with rights on columns	500
 \.
 COPY items FROM '/dev/null';
 COPY items FROM PROGRAM 'cat';
-COPY items (id, price) FROM STDIN;
-\.
-COPY items (id, name) FROM STDIN WHERE price > 1;
-\.
+\copy items (id, price) FROM '/dev/null'
+\copy items (id, name) FROM '/dev/null' WHERE price > 1
 COPY items TO STDOUT;
 RESET ROLE;
 BEGIN READ ONLY;
-COPY items FROM STDIN;
-\.
+\copy items FROM '/dev/null'
 ROLLBACK;
 
 SET client_min_messages TO warning;

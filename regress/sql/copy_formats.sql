@@ -73,7 +73,7 @@ SELECT load($$printf ',a,b\n"",c,d\n'$$, 'FORMAT csv, FORCE_NOT_NULL (k)');
 SELECT load($$printf 'k,a,b\n1,x,y\n'$$, 'FORMAT csv, HEADER true');
 SELECT load($$printf '"k","a","b"\n1,x,y\n'$$, 'FORMAT csv, HEADER match');
 SELECT load($$printf 'k,b,a\n1,x,y\n'$$, 'FORMAT csv, HEADER match');
-SELECT load($$printf '1,a,b\n\\.\n2,c,d\n'$$, 'FORMAT csv');
+SELECT left(load($$printf '1,a,b\n\\.\n2,c,d\n'$$, 'FORMAT csv'), 5); -- is data since 18
 SELECT load($$printf '1,a,\\.\n\\.x,c,d\n'$$, 'FORMAT csv');
 SELECT load($$printf '1,"unterminated,b\n'$$, 'FORMAT csv');
 SELECT load($$printf '1,a\rb,c\n2,a,b\n'$$, 'FORMAT csv');

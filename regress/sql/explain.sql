@@ -21,6 +21,7 @@ BEGIN
 		line := regexp_replace(line, '_\d{5,}', '_N', 'g');
 		line := regexp_replace(line, '(Time|Bytes Received): [0-9.]+', '\1: N', 'g');
 		line := regexp_replace(line, 'Sessions Used: \d+', 'Sessions Used: N');
+		line := regexp_replace(line, 'rows=(\d+)\.00 ', 'rows=\1 '); -- newer servers count rows per loop so
 		RETURN NEXT line;
 	END LOOP;
 END $$;
@@ -32,8 +33,8 @@ SELECT show_plan('SELECT v FROM t WHERE k IN (1, 2)');
 SELECT show_plan('UPDATE t SET v = ''x'' WHERE k = 1');
 SELECT show_plan('DELETE FROM t');
 SELECT show_plan('INSERT INTO t VALUES (100, ''x'')');
-SELECT show_plan('SELECT count(*) FROM t', 'COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF');
-SELECT show_plan('UPDATE t SET v = ''y'' WHERE k = 1', 'COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF');
+SELECT show_plan('SELECT count(*) FROM t', 'COSTS OFF, ANALYZE, BUFFERS OFF, TIMING OFF, SUMMARY OFF');
+SELECT show_plan('UPDATE t SET v = ''y'' WHERE k = 1', 'COSTS OFF, ANALYZE, BUFFERS OFF, TIMING OFF, SUMMARY OFF');
 SELECT v FROM t WHERE k = 1;
 
 -- All tasks.

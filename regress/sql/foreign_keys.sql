@@ -34,7 +34,7 @@ ALTER TABLE plain ADD FOREIGN KEY (id) REFERENCES companies (id);
 ALTER TABLE kinds ADD FOREIGN KEY (id) REFERENCES companies (id);
 ALTER TABLE ads ADD FOREIGN KEY (company) REFERENCES companies (id) ON DELETE SET NULL;
 SELECT update_distributed_table_colocation('ads', 'none');
-SELECT conname, contype FROM pg_constraint WHERE conrelid = 'ads'::regclass ORDER BY 1;
+SELECT conname, contype FROM pg_constraint WHERE conrelid = 'ads'::regclass AND contype <> 'n' ORDER BY 1;
 -- distributed one after the other: meanwhile the key holds, and what would break it is refused
 CREATE TABLE owners (id int PRIMARY KEY, name text, code int UNIQUE);
 CREATE TABLE pets (owner int REFERENCES owners ON DELETE CASCADE, name text);
@@ -60,7 +60,7 @@ TRUNCATE companies;
 TRUNCATE companies CASCADE;
 SELECT count(*) FROM campaigns;
 DROP TABLE companies CASCADE;
-SELECT conname FROM pg_constraint WHERE conrelid = 'campaigns'::regclass ORDER BY 1;
+SELECT conname FROM pg_constraint WHERE conrelid = 'campaigns'::regclass AND contype <> 'n' ORDER BY 1;
 INSERT INTO campaigns VALUES (100, 99, 1);
 -- actions that name their columns
 CREATE TABLE named_columns (t int, id int, parent int, q int DEFAULT 0, PRIMARY KEY (t, id),

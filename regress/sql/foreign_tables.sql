@@ -173,6 +173,7 @@ SELECT * FROM r ORDER BY a;
 SELECT * FROM plain ORDER BY a;
 SELECT * FROM far_sink ORDER BY 1, 2;
 -- After an error in the middle of planning nothing is left of it.
+\set SHOW_CONTEXT never
 CREATE FUNCTION bad(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN (SELECT count(*) / ($1 - 1) FROM f JOIN d ON a = id); END $$;
 SELECT count(*) FROM d JOIN f ON a = id WHERE v < bad(1);
 SELECT count(*) FROM f JOIN plain USING (a) WHERE g < 2;

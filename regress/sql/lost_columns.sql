@@ -208,8 +208,7 @@ INSERT INTO no_shards VALUES (1, 1);
 INSERT INTO ref_no_shards VALUES (1);
 UPDATE column_gone SET v = 5;
 DELETE FROM gap WHERE k = 1;
-COPY no_column FROM stdin;
-\.
+\copy no_column FROM '/dev/null'
 COPY no_column TO '/dev/null';
 COPY column_gone TO '/dev/null';
 ALTER TABLE no_column ADD COLUMN x int;

@@ -120,8 +120,7 @@ z
 INSERT INTO "roles ""s".t (name) SELECT name FROM "roles ""s".t WHERE name = 'z';
 UPDATE "roles ""s".t SET n = n + 1 WHERE name = 'z';
 INSERT INTO "roles ""s".t (name, n) VALUES ('x', 1);
-COPY "roles ""s".t (name, n) FROM STDIN;
-\.
+\copy "roles ""s".t (name, n) FROM '/dev/null'
 UPDATE "roles ""s".t SET name = 'x';
 RESET ROLE;
 ALTER TABLE "roles ""s".t ADD COLUMN later date DEFAULT '2020-02-02', ADD COLUMN empty text;

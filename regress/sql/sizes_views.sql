@@ -44,7 +44,9 @@ SELECT count(*) FROM tables;
 ROLLBACK;
 
 -- Shards are not listed, unless asked for.
+\t on
 \dt
+\t off
 
 SELECT DISTINCT result FROM run_command_on_all_nodes('CREATE ROLE sizes_tester');
 GRANT USAGE ON SCHEMA sizes_tests TO sizes_tester;

@@ -8,8 +8,10 @@ CREATE TABLE plain_102008 (k int);
 -- Each node has a shard, this one too: look for it as nodes do, and as clients do.
 SELECT result AS tables_and_indexes FROM run_command_on_all_nodes(
 	$$SELECT count(*) FROM pg_class WHERE relnamespace = 'visibility'::regnamespace AND relname ~ '^r_' AND relkind IN ('r', 'i')$$);
+\t on
 \dt visibility.*
 \di visibility.*
+\t off
 SELECT relname FROM pg_class WHERE relnamespace = 'visibility'::regnamespace AND relkind IN ('r', 'i') ORDER BY 1;
 SELECT tablename FROM pg_tables WHERE schemaname = 'visibility' ORDER BY 1;
 SELECT table_name FROM information_schema.tables WHERE table_schema = 'visibility' ORDER BY 1;
