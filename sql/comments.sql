@@ -15,6 +15,8 @@ COMMENT ON FUNCTION pg_catalog.citus_remove_node(text,integer) IS
 	'Removes a node from the cluster. Refused while it holds the only placement of a shard.';
 COMMENT ON FUNCTION pg_catalog.citus_pause_node_within_txn(integer, boolean, integer) IS
     'Has traffic to a node''s group wait until the transaction ends; force and lock_cooldown as for citus_update_node().';
+COMMENT ON FUNCTION pg_catalog.master_add_secondary_node(text,integer,text,integer,name) IS
+    'The same as citus_add_secondary_node().';
 COMMENT ON FUNCTION pg_catalog.citus_update_node(integer, text, integer, boolean, integer) IS
     'Changes a node''s host name and port, as a failover does. Traffic to its group waits until the transaction ends; with force, transactions that have used it fail after lock_cooldown milliseconds. A secondary of the group that has the address takes the node''s old one.';
 COMMENT ON FUNCTION pg_catalog.citus_set_node_property(text,integer,text,boolean) IS

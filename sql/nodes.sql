@@ -17,6 +17,10 @@ CREATE FUNCTION pg_catalog.citus_add_secondary_node(nodename text, nodeport inte
         primaryname text, primaryport integer, nodecluster name DEFAULT 'default') RETURNS integer
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_add_secondary_node';
+CREATE FUNCTION pg_catalog.master_add_secondary_node(nodename text, nodeport integer,
+        primaryname text, primaryport integer, nodecluster name DEFAULT 'default') RETURNS integer
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_add_secondary_node';
 CREATE FUNCTION pg_catalog.citus_activate_node(nodename text, nodeport integer) RETURNS integer
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_activate_node';
@@ -51,6 +55,7 @@ REVOKE ALL ON FUNCTION
     pg_catalog.citus_add_node(text, integer, integer, noderole, name),
     pg_catalog.citus_add_inactive_node(text, integer, integer, noderole, name),
     pg_catalog.citus_add_secondary_node(text, integer, text, integer, name),
+    pg_catalog.master_add_secondary_node(text, integer, text, integer, name),
     pg_catalog.citus_activate_node(text, integer),
     pg_catalog.citus_disable_node(text, integer, boolean),
     pg_catalog.citus_remove_node(text, integer),
@@ -245,3 +250,14 @@ CREATE FUNCTION citus_internal.nodes_taken() RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_nodes_taken';
 REVOKE ALL ON FUNCTION citus_internal.nodes_taken() FROM PUBLIC;
+
+-- How far this server is behind its primary, ms: 0 on a primary, NULL where it is not known because no WAL comes.
+CREATE FUNCTION citus_internal.replay_lag() RETURNS bigint
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE
+        WHEN NOT pg_is_in_recovery() THEN 0
+        WHEN NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') THEN NULL
+        WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+        ELSE greatest(0, extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint END
+$$;

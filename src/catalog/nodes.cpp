@@ -54,7 +54,7 @@ Oid authinfo_relid = InvalidOid;
 /* pg_dist_authinfo has no rows, as in most clusters: nothing to look up for each session. */
 bool authinfo_empty = false;
 bool authinfo_changed = false;
-char *cluster_name = nullptr;
+char *cluster_name_setting = nullptr;
 char *api_version = nullptr;
 
 void forget_nodes(Datum, Oid relid)
@@ -256,6 +256,11 @@ const Node& get_primary(GroupId group_id)
 	return *node;
 }
 
+const char *cluster_name()
+{
+	return cluster_name_setting;
+}
+
 std::span<const Node> other_metadata_nodes()
 {
 	return current().others;
@@ -351,7 +356,7 @@ void nodes_init()
 	DefineCustomStringVariable(
 		"citus.cluster_name", "Which cluster of pg_dist_node this server reads from.",
 		"Secondaries may be registered under a cluster name of their own, for read-only copies.",
-		&cluster_name, "default", PGC_SU_BACKEND, 0, nullptr, nullptr, nullptr);
+		&cluster_name_setting, "default", PGC_SU_BACKEND, 0, nullptr, nullptr, nullptr);
 	DefineCustomStringVariable("citus.version", "The version of the API that this library follows.",
 							   "Read-only; clients ask it to learn what they may call.",
 							   &api_version, "13.2.2", PGC_INTERNAL,

@@ -68,7 +68,6 @@ constexpr Absent absent[] = {
 	 "citus_stat_statements counts by values of distribution columns."},
 	{"citus.superuser", "",
 	 "Background work runs as the superuser that the server was set up with."},
-	{"citus.use_secondary_nodes", "never", "Queries go to primaries."},
 	{"citus.values_materialization_threshold", "-1", "VALUES travel with the statement."},
 	{"citus.writable_standby_coordinator", "off", "Write on a primary."},
 };

@@ -46,7 +46,7 @@ remote::Session *bind_session(const Execution *execution, const Task& task,
 		if (reader.group == group)
 			session = reader.session;
 	if (session == nullptr)
-		session = txn::session_for(catalog::get_primary(group));
+		session = txn::session_for(txn::node_for(group, execution->purpose));
 	txn::set_affinity(group, key.colocation, key.key, session);
 	return session;
 }

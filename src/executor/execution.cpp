@@ -174,6 +174,8 @@ void start_tasks(Execution *execution)
 		return;
 	}
 	execution->alone = txn::statement_is_whole_transaction();
+	execution->purpose = execution->query->read_only ? txn::purpose_of_reading(execution->alone)
+													 : txn::Purpose::Write;
 	if (XactIsoLevel != XACT_READ_COMMITTED)
 		execution->snapshot_number = 0;
 	execution->in_transaction =

@@ -20,6 +20,7 @@
 #include "civitas/pg/vec.h"
 #include "civitas/plan/remote_query.h"
 #include "civitas/remote/session.h"
+#include "civitas/txn/transaction.h"
 #include "values.h"
 
 CIVITAS_PG_BEGIN
@@ -119,9 +120,10 @@ struct Execution
 	TupleDesc row_type;
 	Decoder *decoder;
 	Values *parameters;
-	bool alone;			 /* the statement is the whole transaction */
-	bool in_transaction; /* remote statements run inside remote transaction blocks */
-	bool sole_node;		 /* the plan is nothing but this node */
+	txn::Purpose purpose; /* which server of a group serves it */
+	bool alone;			  /* the statement is the whole transaction */
+	bool in_transaction;  /* remote statements run inside remote transaction blocks */
+	bool sole_node;		  /* the plan is nothing but this node */
 	bool write;
 	bool stoppable; /* each flush has a savepoint, so that a read can be cancelled in a transaction
 					 */

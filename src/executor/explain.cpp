@@ -17,6 +17,7 @@
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
+#include "access/xact.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
@@ -129,9 +130,18 @@ void append_rows(pg::Str& text, const PGresult *result)
 	}
 }
 
-char *remote_plan(const Statement& statement, GroupId group, const char *sql)
+/* As the statement has run, or would run if it came by itself. */
+txn::Purpose purpose_of(const ScanState *state, bool executed)
 {
-	remote::Session *session = txn::session_for(catalog::get_primary(group));
+	if (!state->query->read_only)
+		return txn::Purpose::Write;
+	return txn::purpose_of_reading(executed ? txn::statement_is_whole_transaction()
+											: !IsTransactionBlock());
+}
+
+char *remote_plan(const Statement& statement, const catalog::Node& node, const char *sql)
+{
+	remote::Session *session = txn::session_for(node);
 	if (remote::claimed(session))
 		yield_session(session);
 	const bool in_transaction = !txn::statement_is_whole_transaction();
@@ -243,10 +253,15 @@ const char *without_indent(const char *sql)
 	return sql + strspn(sql, " \n");
 }
 
-char *node_name(GroupId group)
+char *node_name(GroupId group, txn::Purpose purpose)
 {
 	if (group == catalog::local_group_id())
 		return pstrdup("this node");
+	if (purpose == txn::Purpose::Read)
+	{
+		const catalog::Node& chosen = txn::node_for(group, purpose);
+		return psprintf("%s:%d", chosen.name, chosen.port);
+	}
 	const catalog::Node *node = catalog::find_primary(group);
 	return node ? psprintf("%s:%d", node->name, node->port) : psprintf("group %d", group);
 }
@@ -263,7 +278,7 @@ void explain_task(ScanState *state, Task& task, bool executed, ExplainState *es)
 		appendStringInfoString(es->str, "->  Task\n");
 		es->indent += 3;
 	}
-	ExplainPropertyText("Node", node_name(group), es);
+	ExplainPropertyText("Node", node_name(group, purpose_of(state, executed)), es);
 	if (es->verbose)
 		for (int index = 0; index < task.statement_count; index++)
 			ExplainPropertyText("Remote SQL", without_indent(task.statements[index].sql), es);
@@ -282,7 +297,8 @@ void explain_task(ScanState *state, Task& task, bool executed, ExplainState *es)
 	const char *plan =
 		group == catalog::local_group_id()
 			? local_plan(statement, es, analyze_there)
-			: remote_plan(statement, group, explain_sql(es, statement.sql, analyze_there));
+			: remote_plan(statement, txn::node_for(group, purpose_of(state, executed)),
+						  explain_sql(es, statement.sql, analyze_there));
 	back(before);
 	print_plan(es, plan);
 	if (es->format == EXPLAIN_FORMAT_TEXT)

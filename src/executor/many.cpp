@@ -47,14 +47,16 @@ QueuedTask& last_of(Worker& worker)
 
 /* --- set-up ---------------------------------------------------------------------------------- */
 
-int node_index(Many *many, GroupId group)
+int node_index(Execution *execution, GroupId group)
 {
+	Many *many = execution->many;
 	for (int index = 0; index < many->nodes.size(); index++)
 		if (many->nodes[index].group == group)
 			return index;
 	ManyNode node = {};
 	node.group = group;
-	node.node = catalog::find_primary(group);
+	node.node = execution->purpose == txn::Purpose::Read ? &txn::node_for(group, execution->purpose)
+														 : catalog::find_primary(group);
 	if (node.node)
 		node.endpoint = txn::address_of(*node.node);
 	many->nodes.push(node);
@@ -242,8 +244,8 @@ void begin_phase(Execution *execution)
 		if (task.local)
 			continue;
 		for (int candidate = 0; candidate < task.group_count; candidate++)
-			node_index(many, task.groups[candidate]);
-		task_nodes[index] = node_index(many, task.groups[0]);
+			node_index(execution, task.groups[candidate]);
+		task_nodes[index] = node_index(execution, task.groups[0]);
 	}
 	pg::call_core([&] {
 		for (const ManyNode& node : many->nodes)
@@ -268,7 +270,7 @@ void begin_phase(Execution *execution)
 			continue;
 		int *nodes = static_cast<int *>(palloc(sizeof(int) * task.group_count));
 		for (int candidate = 0; candidate < task.group_count; candidate++)
-			nodes[candidate] = node_index(many, task.groups[candidate]);
+			nodes[candidate] = node_index(execution, task.groups[candidate]);
 		pg::call_core(
 			[&] { flow::add_task(many->flow, nodes, task.group_count, bound[index], retry); });
 		many->task_numbers.push(many->phase_begin + index);

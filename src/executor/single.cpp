@@ -26,7 +26,7 @@ remote::Session *session_of(Execution *execution, Task& task, GroupId group)
 		session = txn::affinity(group, key.colocation, key.key);
 	}
 	if (session == nullptr)
-		session = txn::session_for(catalog::get_primary(group));
+		session = txn::session_for(txn::node_for(group, execution->purpose));
 	if (remote::claimed(session))
 		yield_session(session);
 	CIVITAS_DEBUG_POINT("session_found");

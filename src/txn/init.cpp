@@ -50,6 +50,7 @@ void transaction_init()
 	distributed_id_init();
 	deadlock_init();
 	group_pause_init();
+	node_choice_init();
 	whole_statement_init();
 	commit_init();
 	local_settings_init();

@@ -146,10 +146,10 @@ const char *isolation_name()
 	}
 }
 
-void append_begin(pg::Str *sql)
+void append_begin(pg::Str *sql, const remote::Session *session)
 {
 	sql->raw("BEGIN TRANSACTION ISOLATION LEVEL ").raw(isolation_name());
-	sql->raw(XactReadOnly ? " READ ONLY" : " READ WRITE");
+	sql->raw(only_reads(session) ? " READ ONLY" : " READ WRITE");
 	if (XactDeferrable)
 		sql->raw(" DEFERRABLE");
 }
@@ -256,7 +256,7 @@ template <typename Emit> static void emit_preamble(Participant *participant, Emi
 	if (!participant->begun)
 	{
 		pg::Str begin;
-		append_begin(&begin);
+		append_begin(&begin, participant->session);
 		emit(Part::Begin, begin.c_str());
 		emit(Part::Id, nullptr);
 		participant->savepoint_count = 0;
@@ -556,6 +556,7 @@ void note_write(remote::Session *session)
 	Participant *participant = participant_of(session);
 	if (!participant->wrote)
 	{
+		check_may_write();
 		participant->wrote = true;
 		current.writers++;
 	}

@@ -117,6 +117,13 @@ bool gives_way_first();
 /* Chooses a transaction of a backend of this server; false: it is over. */
 bool make_give_way(int pid, uint64 number);
 
+/* node_choice.cpp */
+void node_choice_init();
+/* 25006 in a session that never uses primaries. */
+void check_may_write();
+/* Whether remote transactions on that session are READ ONLY: ours is, or it leads to a standby. */
+bool only_reads(const remote::Session *session);
+
 /* group_pause.cpp */
 void group_pause_init();
 /* This transaction uses a node of the group from here on: waits while it is paused. Cheap. */

@@ -9,16 +9,16 @@ my $cluster = CivitasCluster->new(workers => 0, add_nodes => 0, conf => 'citus.s
 my $node = $cluster->node(0);
 $cluster->sql('CREATE ROLE reader LOGIN');
 
-$node->append_conf('postgresql.conf', "citus.no_such_setting = 1\ncitus.use_secondary_nodes = 'always'\ncitus.shard_count = 8");
+$node->append_conf('postgresql.conf', "citus.no_such_setting = 1\ncitus.writable_standby_coordinator = 'on'\ncitus.shard_count = 8");
 $node->reload;
 ok($cluster->wait_until('the file is read', sub { $cluster->sql('SHOW citus.shard_count') eq '8' }), 'what is known is read again');
 my $position = $cluster->log_position(0);
 $node->restart;
 is($cluster->sql('SHOW citus.shard_count'), '8', 'the server starts');
-is($cluster->sql('SHOW citus.use_secondary_nodes'), 'never', 'what it does not have keeps the value that is true');
+is($cluster->sql('SHOW citus.writable_standby_coordinator'), 'off', 'what it does not have keeps the value that is true');
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile, $position);
 like($log, qr/WARNING:  .*citus\.no_such_setting/, 'the log warns of a name that nobody knows');
-like($log, qr/WARNING:  setting "citus\.use_secondary_nodes" is not there in this version/, '... and of one that is not there');
+like($log, qr/WARNING:  setting "citus\.writable_standby_coordinator" is not there in this version/, '... and of one that is not there');
 
 my ($code, $out, $err) = $cluster->try(0, q{SET citus.no_such_setting = 1});
 like($err, qr/ERROR:  42602: invalid configuration parameter name "citus.no_such_setting"/, 'SET refuses it');

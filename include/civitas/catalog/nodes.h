@@ -59,6 +59,9 @@ const Node *find_primary(GroupId group_id);
 /* Like find_primary(); 55000 naming the group where there is none. */
 const Node& get_primary(GroupId group_id);
 
+/* citus.cluster_name: the cluster whose secondaries this server reads from. */
+const char *cluster_name();
+
 /* Active primaries other than this server, by group: where metadata changes and DDL must go. */
 std::span<const Node> other_metadata_nodes();
 /* Active primaries with shouldhaveshards, by group: where new shards go. Falls back to the

@@ -32,6 +32,17 @@ remote::Endpoint endpoint_of(const catalog::Node& node, Pauses pauses = Pauses::
  * exists. */
 remote::Endpoint address_of(const catalog::Node& node, Pauses pauses = Pauses::Heeded);
 
+/* What a server of a group is wanted for. */
+enum class Purpose
+{
+	Write, /* and everything that must see the newest rows, or stay with what was written */
+	Read
+};
+/* What a statement that only reads asks node_for() for; `alone`: it is the whole transaction. */
+Purpose purpose_of_reading(bool alone);
+/* The server of the group for it; 55000 where there is none. */
+const catalog::Node& node_for(GroupId group, Purpose purpose);
+
 /*
  * The session to use for a node, not inside a remote transaction yet: the session that this
  * transaction already uses on that node, else a cached idle one, else a new connection (waits for
