@@ -307,3 +307,11 @@ COMMENT ON FUNCTION citus_internal.act_as(name,bigint,bytea) IS
 	'Has the rest of the transaction run in the name of a role, in a session that has proven itself, until the next call.';
 COMMENT ON FUNCTION citus_internal.node_sessions() IS
 	'Sessions of this server that other nodes have opened, with the global pids of the backends that they work for.';
+COMMENT ON FUNCTION pg_catalog.citus_prepare_pg_upgrade() IS
+	'Copies the metadata to where pg_upgrade keeps it, with names where that changes oids. From then on statements on distributed tables are refused in this database, until citus_finish_pg_upgrade(). By superusers, on every node, before its server is stopped for pg_upgrade.';
+COMMENT ON FUNCTION pg_catalog.citus_finish_pg_upgrade() IS
+	'Brings the metadata back that citus_prepare_pg_upgrade() has copied. On the server that the copy was made on, where pg_upgrade did not happen, it only ends the preparation.';
+COMMENT ON TABLE citus_internal.metadata_copy IS
+	'The metadata between citus_prepare_pg_upgrade() and citus_finish_pg_upgrade(); empty otherwise. Only superusers see it.';
+COMMENT ON FUNCTION citus_internal.metadata_catalogs() IS
+	'The tables and sequences of the extension that pg_upgrade does not keep the contents of.';

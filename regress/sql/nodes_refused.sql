@@ -31,7 +31,7 @@ UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'citus';
 \c - - - :coordinator
 SELECT * FROM nodes_refused.try_add();
 \c - - - :worker2
-UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'citus';
+UPDATE pg_extension SET extversion = '1.1' WHERE extname = 'citus';
 SELECT citus_set_coordinator_host('localhost', :worker2);
 \c - - - :coordinator
 -- A coordinator of its own.

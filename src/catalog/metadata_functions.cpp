@@ -81,8 +81,8 @@ CIVITAS_PG_BEGIN
 PG_FUNCTION_INFO_V1(citus_version);
 PGDLLEXPORT Datum citus_version(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(
-		cstring_to_text("Civitas 1.0, compatible with Citus 13.2.2, on PostgreSQL " PG_VERSION));
+	PG_RETURN_TEXT_P(cstring_to_text("Civitas " EXTENSION_VERSION
+									 ", compatible with Citus 13.2.2, on PostgreSQL " PG_VERSION));
 }
 
 PG_FUNCTION_INFO_V1(column_name_to_column);

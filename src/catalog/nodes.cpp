@@ -119,7 +119,7 @@ int compare_nodes(const void *left, const void *right)
 
 void read_nodes(pg::Vec<Node>& nodes)
 {
-	Relation relation = table_open(relation_oid(Catalog::Node), AccessShareLock);
+	Relation relation = table_open(readable_relation_oid(Catalog::Node), AccessShareLock);
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
 	for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple);
 		 tuple = systable_getnext(scan))
@@ -133,7 +133,7 @@ void read_nodes(pg::Vec<Node>& nodes)
 GroupId read_local_group()
 {
 	GroupId group = COORDINATOR_GROUP;
-	Relation relation = table_open(relation_oid(Catalog::LocalGroup), AccessShareLock);
+	Relation relation = table_open(readable_relation_oid(Catalog::LocalGroup), AccessShareLock);
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
 	HeapTuple tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
@@ -158,8 +158,8 @@ Snapshot *build_snapshot()
 	do
 	{
 		changed_while_building = false;
-		node_relid = relation_oid(Catalog::Node);
-		local_group_relid = relation_oid(Catalog::LocalGroup);
+		node_relid = readable_relation_oid(Catalog::Node);
+		local_group_relid = readable_relation_oid(Catalog::LocalGroup);
 		nodes.clear();
 		read_nodes(nodes);
 		auto *fresh = static_cast<Snapshot *>(palloc0(sizeof(Snapshot)));
@@ -335,6 +335,8 @@ void lock_nodes(NodeLock lock)
 	static constexpr LOCKMODE modes[] = {RowExclusiveLock, ShareUpdateExclusiveLock,
 										 ShareRowExclusiveLock};
 	LockRelationOid(relation_oid(Catalog::Node), modes[static_cast<int>(lock)]);
+	/* It may have waited for citus_prepare_pg_upgrade(). */
+	check_extension_version();
 }
 
 void require_coordinator()

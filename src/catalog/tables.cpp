@@ -187,11 +187,11 @@ TableKind kind_of(char partmethod, char repmodel, ColocationId colocation)
 /* Reads the table's row of pg_dist_partition; false where there is none. */
 bool read_partition(Oid relid, Table *table)
 {
-	Relation relation = table_open(relation_oid(Catalog::Partition), AccessShareLock);
+	Relation relation = table_open(readable_relation_oid(Catalog::Partition), AccessShareLock);
 	ScanKeyData key;
 	ScanKeyInit(&key, PARTITION_RELID, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	SysScanDesc scan = systable_beginscan(relation, relation_oid(Catalog::PartitionRelidIndex),
-										  true, nullptr, 1, &key);
+	SysScanDesc scan = systable_beginscan(
+		relation, readable_relation_oid(Catalog::PartitionRelidIndex), true, nullptr, 1, &key);
 	HeapTuple tuple = systable_getnext(scan);
 	const bool found = HeapTupleIsValid(tuple);
 	if (found)
@@ -250,11 +250,11 @@ int compare_placements(const void *left, const void *right)
 /* All shards of the table in order, without placements. */
 void read_shards(Table& table, pg::Vec<Shard>& shards)
 {
-	Relation relation = table_open(relation_oid(Catalog::Shard), AccessShareLock);
+	Relation relation = table_open(readable_relation_oid(Catalog::Shard), AccessShareLock);
 	ScanKeyData key;
 	ScanKeyInit(&key, SHARD_RELID, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table.relid));
-	SysScanDesc scan = systable_beginscan(relation, relation_oid(Catalog::ShardRelidIndex), true,
-										  nullptr, 1, &key);
+	SysScanDesc scan = systable_beginscan(relation, readable_relation_oid(Catalog::ShardRelidIndex),
+										  true, nullptr, 1, &key);
 	for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple);
 		 tuple = systable_getnext(scan))
 	{
@@ -284,8 +284,8 @@ void read_placement_range(Relation relation, ShardId first, ShardId last,
 				Int64GetDatum(first));
 	ScanKeyInit(&keys[1], PLACEMENT_SHARD, BTLessEqualStrategyNumber, F_INT8LE,
 				Int64GetDatum(last));
-	SysScanDesc scan = systable_beginscan(relation, relation_oid(Catalog::PlacementShardIndex),
-										  true, nullptr, 2, keys);
+	SysScanDesc scan = systable_beginscan(
+		relation, readable_relation_oid(Catalog::PlacementShardIndex), true, nullptr, 2, keys);
 	for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple);
 		 tuple = systable_getnext(scan))
 	{
@@ -314,7 +314,7 @@ void read_placements(const pg::Vec<Shard>& shards, pg::Vec<PlacementRow>& rows)
 		lowest = shard.shard_id < lowest ? shard.shard_id : lowest;
 		highest = shard.shard_id > highest ? shard.shard_id : highest;
 	}
-	Relation relation = table_open(relation_oid(Catalog::Placement), AccessShareLock);
+	Relation relation = table_open(readable_relation_oid(Catalog::Placement), AccessShareLock);
 	if (highest - lowest < 2 * static_cast<int64>(shards.size()))
 		read_placement_range(relation, lowest, highest, rows);
 	else
@@ -462,7 +462,7 @@ const Table *build_entry(Oid relid)
 		return nullptr;
 	free_retired();
 	free_stale();
-	partition_relid = relation_oid(Catalog::Partition);
+	partition_relid = readable_relation_oid(Catalog::Partition);
 
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext work =
@@ -480,6 +480,8 @@ const Table *build_entry(Oid relid)
 		building = InvalidOid;
 	} while (building_changed);
 	MemoryContextSwitchTo(caller);
+	if (table == nullptr)
+		check_not_copied(relid);
 
 	if (table_cache == nullptr)
 		create_caches();
@@ -504,8 +506,8 @@ const Table *build_entry(Oid relid)
 List *read_table_oids(Catalog index, ScanKey key)
 {
 	List *oids = NIL;
-	Relation relation = table_open(relation_oid(Catalog::Partition), AccessShareLock);
-	SysScanDesc scan = systable_beginscan(relation, relation_oid(index), true, nullptr,
+	Relation relation = table_open(readable_relation_oid(Catalog::Partition), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, readable_relation_oid(index), true, nullptr,
 										  key != nullptr ? 1 : 0, key);
 	for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple);
 		 tuple = systable_getnext(scan))
@@ -526,11 +528,11 @@ List *read_table_oids(Catalog index, ScanKey key)
 Oid read_shard_owner(ShardId shard_id)
 {
 	Oid owner = InvalidOid;
-	Relation relation = table_open(relation_oid(Catalog::Shard), AccessShareLock);
+	Relation relation = table_open(readable_relation_oid(Catalog::Shard), AccessShareLock);
 	ScanKeyData key;
 	ScanKeyInit(&key, SHARD_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(shard_id));
-	SysScanDesc scan =
-		systable_beginscan(relation, relation_oid(Catalog::ShardIdIndex), true, nullptr, 1, &key);
+	SysScanDesc scan = systable_beginscan(relation, readable_relation_oid(Catalog::ShardIdIndex),
+										  true, nullptr, 1, &key);
 	HeapTuple tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
@@ -730,7 +732,7 @@ const Table *any_reference_table()
 	if (!extension_installed())
 		return nullptr;
 	const Table *found = nullptr;
-	Relation relation = table_open(relation_oid(Catalog::Partition), AccessShareLock);
+	Relation relation = table_open(readable_relation_oid(Catalog::Partition), AccessShareLock);
 	ScanKeyData key;
 	ScanKeyInit(&key, PARTITION_REPMODEL, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum('t'));
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 1, &key);

@@ -349,10 +349,10 @@ bool object_is_distributed(Oid class_id, Oid object_id)
 {
 	if (!extension_installed())
 		return false;
-	Relation relation = table_open(relation_oid(Catalog::Object), AccessShareLock);
+	Relation relation = table_open(readable_relation_oid(Catalog::Object), AccessShareLock);
 	ScanKeyData keys[2] = {equals_oid(OBJECT_CLASS, class_id), equals_oid(OBJECT_ID, object_id)};
-	SysScanDesc scan =
-		systable_beginscan(relation, relation_oid(Catalog::ObjectPkey), true, nullptr, 2, keys);
+	SysScanDesc scan = systable_beginscan(relation, readable_relation_oid(Catalog::ObjectPkey),
+										  true, nullptr, 2, keys);
 	const bool found = HeapTupleIsValid(systable_getnext(scan));
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);

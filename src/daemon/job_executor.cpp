@@ -58,7 +58,7 @@ char *take_task(int64 task_id, MemoryContext context)
 {
 	begin_transaction();
 	char *command = nullptr;
-	if (catalog::extension_installed())
+	if (catalog::extension_usable())
 	{
 		List *texts = cluster::job_sql(
 			psprintf("UPDATE pg_dist_background_task SET pid = %d WHERE task_id = " INT64_FORMAT

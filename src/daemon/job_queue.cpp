@@ -346,7 +346,7 @@ bool look(Queue& queue, MemoryContext context)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	const bool usable =
-		catalog::extension_installed() && catalog::is_coordinator() && queue_interval >= 0;
+		catalog::extension_usable() && catalog::is_coordinator() && queue_interval >= 0;
 	pg::Vec<Assignment> picks(context);
 	bool open = false;
 	if (usable)

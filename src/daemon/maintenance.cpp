@@ -571,9 +571,10 @@ void do_duty(Oid database, Duty duty)
 {
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	const bool installed = catalog::extension_installed();
+	const bool installed = catalog::extension_usable();
 	if (duty == Duty::Recovery)
-		set_presence(database, installed ? Presence::Installed : Presence::Absent);
+		set_presence(database,
+					 catalog::extension_installed() ? Presence::Installed : Presence::Absent);
 	if (installed && duty == Duty::Recovery && recovery_interval >= 0)
 	{
 		pgstat_report_activity(STATE_RUNNING, "recovering prepared transactions");
@@ -638,7 +639,9 @@ void maintenance_init()
 	cluster::litter_hook = note_litter;
 	cluster::nodes_changed_hook = nodes_changed;
 	job_queue_init();
-	register_launcher();
+	/* What pg_upgrade does to databases bears no other sessions in them. */
+	if (!IsBinaryUpgrade)
+		register_launcher();
 }
 
 } // namespace civitas::daemon

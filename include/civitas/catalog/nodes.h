@@ -41,9 +41,12 @@ CIVITAS_SERVER_STATE(Node);
 /* Whether the extension is installed in this database (and not just being created or dropped). */
 bool extension_installed();
 
-/* Raises 42501/55000-style errors unless the extension's SQL objects match this library: the
- * message names both versions and the hint says ALTER EXTENSION citus UPDATE. */
+/* Raises 55000 unless the extension's SQL objects are those of this library (the message names both versions, the hint says
+ * ALTER EXTENSION citus UPDATE), and between citus_prepare_pg_upgrade() and citus_finish_pg_upgrade(). One comparison
+ * most of the time. */
 void check_extension_version();
+/* Whether the extension is installed and check_extension_version() would pass: for processes that come back later. */
+bool extension_usable();
 
 /* The group of the server we run on: pg_dist_local_group; 0 on a coordinator or a lone server. */
 GroupId local_group_id();

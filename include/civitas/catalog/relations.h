@@ -10,6 +10,9 @@
 
 namespace civitas::catalog {
 
+/* What SQL objects this library is for: default_version of citus.control (scripts/lint compares them). */
+#define EXTENSION_VERSION "1.1"
+
 /* The catalogs and indexes that the library reads or writes itself. */
 enum class Catalog : int
 {
@@ -38,6 +41,7 @@ enum class Catalog : int
 	Schema,
 	IsolatedColocation,
 	ClusterSecret,
+	MetadataCopy,
 	ShardIdSequence,
 	PlacementIdSequence,
 	ColocationIdSequence,
@@ -46,8 +50,11 @@ enum class Catalog : int
 	Count
 };
 
-/* The oid; 55000 where the extension is not installed. */
+/* The oid; 55000 where the extension is not installed, or not to be used: check_extension_version(). */
 Oid relation_oid(Catalog relation);
+/* The same for who only asks what is distributed, and where: plain tables must go on whatever the version. Whoever finds
+ * something calls check_extension_version() before going on. */
+Oid readable_relation_oid(Catalog relation);
 
 /* Columns of the catalogs, as attribute numbers. */
 inline constexpr int PARTITION_RELID = 1;
@@ -103,6 +110,12 @@ inline constexpr int OBJECT_CLASS = 1;
 inline constexpr int OBJECT_ID = 2;
 inline constexpr int OBJECT_SUBID = 3;
 inline constexpr int OBJECT_COLUMNS = 9;
+
+inline constexpr int METADATA_COPY_RELATION = 3;
+
+/* Raises 55000 where pg_upgrade has left a table's metadata behind and it is not back yet: the table must not be taken for a
+ * plain one meanwhile. */
+void check_not_copied(Oid relid);
 
 void relations_init();
 

@@ -187,6 +187,7 @@ PGDLLEXPORT Datum truncate_local_data_after_distributing_table(PG_FUNCTION_ARGS)
 {
 	require_argument(fcinfo, 0, "function_name");
 	const Oid relid = PG_GETARG_OID(0);
+	catalog::check_extension_version();
 	catalog::require_coordinator();
 	open_for_distribution(relid);
 	catalog::get_table(relid);
