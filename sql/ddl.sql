@@ -105,6 +105,16 @@ CREATE FUNCTION citus_internal.bring_objects(
 CREATE FUNCTION citus_internal.adjust_local_sequence(sequence regclass) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_adjust_local_sequence';
+-- On shards, whose owners need it to have triggers there; it does nothing anywhere else.
+CREATE FUNCTION citus_internal.shard_trigger() RETURNS trigger
+    LANGUAGE C VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_shard_trigger';
+CREATE FUNCTION citus_internal.take_fired_rows() RETURNS text[]
+    LANGUAGE C VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_take_fired_rows';
+CREATE FUNCTION citus_internal.rows_move(moving boolean) RETURNS void
+    LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_rows_move';
 -- In column defaults of the nodes, where every user who may insert needs it; the coordinator checks the right.
 CREATE FUNCTION citus_internal.coordinator_nextval(sequence regclass) RETURNS bigint
     LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE

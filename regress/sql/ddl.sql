@@ -96,11 +96,6 @@ SELECT * FROM t;
 SELECT DISTINCT result FROM run_command_on_shards('t', 'SELECT count(*) FROM pg_attribute WHERE attrelid = ''%s''::regclass AND attname = ''gone''');
 
 -- not possible
-CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
-CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION nothing();
-CREATE RULE ru AS ON DELETE TO t DO INSTEAD NOTHING;
-CREATE POLICY po ON t;
-ALTER TABLE t ENABLE ROW LEVEL SECURITY;
 CREATE TABLE heir () INHERITS (t);
 SELECT * FROM t;
 

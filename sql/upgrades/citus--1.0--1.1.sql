@@ -183,3 +183,14 @@ COMMENT ON TABLE citus_internal.metadata_copy IS
 	'The metadata between citus_prepare_pg_upgrade() and citus_finish_pg_upgrade(); empty otherwise. Only superusers see it.';
 COMMENT ON FUNCTION citus_internal.metadata_catalogs() IS
 	'The tables and sequences of the extension that pg_upgrade does not keep the contents of.';
+
+-- Triggers on the shards of distributed tables.
+CREATE FUNCTION citus_internal.shard_trigger() RETURNS trigger
+    LANGUAGE C VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_shard_trigger';
+CREATE FUNCTION citus_internal.take_fired_rows() RETURNS text[]
+    LANGUAGE C VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_take_fired_rows';
+CREATE FUNCTION citus_internal.rows_move(moving boolean) RETURNS void
+    LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'citus_internal_rows_move';

@@ -3,6 +3,7 @@
  * distributed change.
  */
 #include "civitas/catalog/propagation.h"
+#include "civitas/pg/compat.h"
 
 namespace civitas::catalog {
 
@@ -21,6 +22,22 @@ void run_suspended(void (*body)(void *), void *argument)
 		propagation_suspended = before;
 	}
 	PG_END_TRY();
+}
+
+namespace {
+
+LocalTransactionId moving_in = InvalidLocalTransactionId;
+
+} // namespace
+
+void set_moving_rows(bool moving)
+{
+	moving_in = moving ? pg::local_transaction_id() : InvalidLocalTransactionId;
+}
+
+bool moving_rows()
+{
+	return moving_in != InvalidLocalTransactionId && moving_in == pg::local_transaction_id();
 }
 
 } // namespace civitas::catalog

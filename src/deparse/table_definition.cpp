@@ -212,6 +212,42 @@ constexpr const char *DEFAULT_COLUMN_GRANTS = R"(
 	WHERE columns IS NOT NULL AND grantees IS NOT NULL
 )";
 
+/* A shard has those that rows fire; partitions have their parent's from being attached. */
+constexpr const char *TRIGGERS = R"(
+	SELECT x.command FROM pg_trigger t CROSS JOIN LATERAL (
+		SELECT 1 AS step, pg_get_triggerdef(t.oid) AS command
+		UNION ALL SELECT 2, format('ALTER TABLE {table} %s TRIGGER %I', CASE t.tgenabled WHEN 'D' THEN 'DISABLE'
+			WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE REPLICA' END, t.tgname) WHERE t.tgenabled <> 'O') x
+	WHERE t.tgrelid = {rel} AND NOT t.tgisinternal AND t.tgparentid = 0 AND (NOT {shard} OR t.tgtype & 1 = 1 OR t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL)
+	ORDER BY t.oid, x.step
+)";
+
+/* Policies, which are the same for all that have the rights; what they are for is in force last. */
+constexpr const char *POLICIES = R"(
+	SELECT command FROM (
+	SELECT 1 AS step, p.oid, format('CREATE POLICY %I ON {table} AS %s FOR %s TO %s%s%s', p.polname,
+		CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+		CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+		(SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r)) END, ', ') FROM unnest(p.polroles) r),
+		' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')') AS command
+	FROM pg_policy p WHERE p.polrelid = {rel}
+	UNION ALL SELECT 2, oid, 'ALTER TABLE {table} ENABLE ROW LEVEL SECURITY' FROM pg_class WHERE oid = {rel} AND relrowsecurity
+	) commands ORDER BY step, oid
+)";
+
+/* The owner, in whose name rows come into a new shard, is subject to the policies only then. */
+constexpr const char *FORCED_POLICIES = R"(
+	SELECT 'ALTER TABLE {table} FORCE ROW LEVEL SECURITY' FROM pg_class WHERE oid = {rel} AND relforcerowsecurity
+)";
+
+constexpr const char *RULES = R"(
+	SELECT x.command FROM pg_rewrite r CROSS JOIN LATERAL (
+		SELECT 1 AS step, pg_get_ruledef(r.oid) AS command
+		UNION ALL SELECT 2, format('ALTER TABLE {table} %s RULE %I', CASE r.ev_enabled WHEN 'D' THEN 'DISABLE'
+			WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE REPLICA' END, r.rulename) WHERE r.ev_enabled <> 'O') x
+	WHERE r.ev_class = {rel} ORDER BY r.oid, x.step
+)";
+
 constexpr const char *FOREIGN_KEYS = R"(
 	SELECT format('ALTER TABLE {table} ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid))
 	FROM pg_constraint WHERE conrelid = {rel} AND contype = 'f' AND conparentid = 0 ORDER BY oid
@@ -291,26 +327,39 @@ List *definition(Oid relid, std::span<const char *const> queries, bool shard)
 
 List *shell_commands(Oid relid)
 {
-	static constexpr const char *parts[] = {CREATE_SEQUENCES,	CREATE_TABLE,		OWN_SEQUENCES,
-											ALTER_COLUMNS,		UNVALIDATED_CHECKS, INDEXES,
-											INDEX_SETTINGS,		REPLICA_IDENTITY,	OWNER,
-											STATISTICS_OBJECTS, COMMENTS,			GRANTS};
+	static constexpr const char *parts[] = {CREATE_SEQUENCES,
+											CREATE_TABLE,
+											OWN_SEQUENCES,
+											ALTER_COLUMNS,
+											UNVALIDATED_CHECKS,
+											INDEXES,
+											INDEX_SETTINGS,
+											REPLICA_IDENTITY,
+											OWNER,
+											STATISTICS_OBJECTS,
+											COMMENTS,
+											GRANTS,
+											TRIGGERS,
+											POLICIES,
+											FORCED_POLICIES,
+											RULES};
 	return definition(relid, parts, false);
 }
 
 List *shard_commands(Oid relid)
 {
 	static constexpr const char *parts[] = {
-		CREATE_TABLE,	ALTER_COLUMNS,		  UNVALIDATED_CHECKS, INDEXES,
-		INDEX_SETTINGS, REPLICA_IDENTITY,	  STATISTICS_OBJECTS, OWNER,
-		GRANTS,			DEFAULT_COLUMN_GRANTS};
+		CREATE_TABLE,	ALTER_COLUMNS,		   UNVALIDATED_CHECKS, INDEXES,
+		INDEX_SETTINGS, REPLICA_IDENTITY,	   STATISTICS_OBJECTS, OWNER,
+		GRANTS,			DEFAULT_COLUMN_GRANTS, POLICIES,		   TRIGGERS,
+		FORCED_POLICIES};
 	return definition(relid, parts, true);
 }
 
 List *shard_table_commands(Oid relid)
 {
-	static constexpr const char *parts[] = {CREATE_TABLE, ALTER_COLUMNS, OWNER, GRANTS,
-											DEFAULT_COLUMN_GRANTS};
+	static constexpr const char *parts[] = {CREATE_TABLE, ALTER_COLUMNS,		 OWNER,
+											GRANTS,		  DEFAULT_COLUMN_GRANTS, POLICIES};
 	return definition(relid, parts, true);
 }
 
@@ -325,6 +374,12 @@ char *default_column_grant(Oid relid)
 {
 	List *texts = commands(DEFAULT_COLUMN_GRANTS, relid, true);
 	return texts == NIL ? nullptr : static_cast<char *>(linitial(texts));
+}
+
+List *shard_guard_commands(Oid relid)
+{
+	static constexpr const char *parts[] = {TRIGGERS, FORCED_POLICIES};
+	return definition(relid, parts, true);
 }
 
 List *foreign_key_commands(Oid relid)

@@ -10,6 +10,7 @@
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/compat.h"
 #include "copy_internal.h"
+#include "execution.h"
 
 CIVITAS_PG_BEGIN
 #include "access/htup_details.h"
@@ -119,6 +120,23 @@ Node *analyze_where(ParseState *state, ParseNamespaceItem *item, Node *clause)
 	return reinterpret_cast<Node *>(make_ands_implicit(reinterpret_cast<Expr *>(where)));
 }
 
+struct Copied
+{
+	ParseState *state;
+	CopyStmt *statement;
+	Relation relation;
+	List *attributes;
+	Node *where;
+};
+
+uint64 copy_rows(void *argument)
+{
+	const auto *copied = static_cast<const Copied *>(argument);
+	return copy_rows_from(copied->state, copied->statement, copied->relation,
+						  catalog::get_table(RelationGetRelid(copied->relation)),
+						  copied->attributes, copied->where);
+}
+
 uint64 copy_from(ParseState *state, CopyStmt *statement)
 {
 	check_source_rights(statement);
@@ -142,8 +160,8 @@ uint64 copy_from(ParseState *state, CopyStmt *statement)
 						errmsg("COPY FROM is not supported for tables with row-level security"),
 						errhint("Use INSERT statements instead.")));
 
-	const uint64 processed =
-		copy_rows_from(state, statement, relation, catalog::get_table(relid), attributes, where);
+	Copied copied = {state, statement, relation, attributes, where};
+	const uint64 processed = copy_with_triggers(state, relation, copy_rows, &copied);
 	table_close(relation, NoLock);
 	return processed;
 }

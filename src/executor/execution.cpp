@@ -173,7 +173,8 @@ void start_tasks(Execution *execution)
 		execution->materialized = true;
 		return;
 	}
-	execution->alone = txn::statement_is_whole_transaction();
+	/* What follows in triggers must be able to fail. */
+	execution->alone = !execution->fires_triggers && txn::statement_is_whole_transaction();
 	execution->purpose = execution->query->read_only ? txn::purpose_of_reading(execution->alone)
 													 : txn::Purpose::Write;
 	if (XactIsoLevel != XACT_READ_COMMITTED)
@@ -243,6 +244,7 @@ Execution *begin_execution(ScanState *state)
 	execution->query = state->query;
 	execution->expected_rows = state->css.ss.ps.plan->plan_rows;
 	execution->row_type = state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+	execution->fires_triggers = state->triggers.fire();
 	execution->write = !state->query->read_only && state->query->command != CMD_SELECT;
 	execution->sole_node = estate->es_plannedstmt->planTree == state->css.ss.ps.plan &&
 						   estate->es_plannedstmt->subplans == NIL;

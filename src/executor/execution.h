@@ -100,6 +100,29 @@ struct Worker
 };
 CIVITAS_SERVER_STATE(Worker);
 
+/* Statement-level triggers of a change (statement_triggers.cpp). */
+struct StatementTriggers
+{
+	ResultRelInfo *target; /* null: there are none for the statement */
+	AclMode changes;	   /* ACL_INSERT, ACL_UPDATE, ACL_DELETE: what the statement may do */
+	bool rows;			   /* the nodes may have rows that fired something (fired_rows.h) */
+
+	bool fire() const { return target != nullptr || rows; }
+};
+CIVITAS_SERVER_STATE(StatementTriggers);
+
+/* Fires those for before the statement. To be called before anything of it is sent. */
+StatementTriggers before_statement(EState *estate, const plan::RemoteQuery *query);
+/* Queues those for after it. */
+void after_statement(EState *estate, const StatementTriggers& triggers);
+/* Runs copy(argument), which puts rows into the relation's shards, between the triggers for INSERT. */
+uint64 copy_with_triggers(ParseState *state, Relation relation, uint64 (*copy)(void *),
+						  void *argument);
+/* The same for a target that the caller has opened; null where it has no such triggers. */
+ResultRelInfo *trigger_target(Relation relation, Index number);
+void fire_before_statement(EState *estate, ResultRelInfo *target, AclMode changes);
+void fire_after_statement(EState *estate, ResultRelInfo *target, AclMode changes);
+
 struct Many;  /* many.cpp's own state */
 struct Merge; /* merge.cpp's */
 
@@ -122,6 +145,7 @@ struct Execution
 	Values *parameters;
 	txn::Purpose purpose; /* which server of a group serves it */
 	bool alone;			  /* the statement is the whole transaction */
+	bool fires_triggers;  /* here, after it */
 	bool in_transaction;  /* remote statements run inside remote transaction blocks */
 	bool sole_node;		  /* the plan is nothing but this node */
 	bool write;
@@ -198,7 +222,8 @@ struct ScanState
 	Bitmapset *plan_parameters; /* PARAM_EXEC ids that the remote SQL depends on */
 	StatementScans *scans;		/* null: the plan is nothing but this scan */
 	Execution *execution;
-	int64 shards_pruned; /* for EXPLAIN */
+	StatementTriggers triggers; /* to fire after the change */
+	int64 shards_pruned;		/* for EXPLAIN */
 };
 
 /* What a statement may carry: parameters are counted in 16 bits. */

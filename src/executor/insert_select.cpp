@@ -23,6 +23,7 @@ CIVITAS_PG_BEGIN
 #include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 CIVITAS_PG_END
@@ -392,7 +393,8 @@ void begin_insert(CustomScanState *node, EState *estate, int eflags)
 /* Whether the statement ends with its rows: no ON CONFLICT, no RETURNING. */
 bool is_plain_insert(const plan::RemoteQuery *query)
 {
-	if (query->returns_rows || query->command != CMD_INSERT || OidIsValid(query->run_as))
+	if (query->returns_rows || query->command != CMD_INSERT || OidIsValid(query->run_as) ||
+		check_enable_rls(linitial_oid(query->relations), InvalidOid, true) == RLS_ENABLED)
 		return false;
 	for (const char *rest = strVal(llast(query->pieces)); *rest; rest++)
 		if (*rest != ' ' && *rest != '\n')
@@ -407,8 +409,10 @@ void run_insert(InsertSelectState *state)
 	if (state->scan.query->command == CMD_INSERT)
 		count_insert_select(estate);
 	MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
+	state->scan.triggers = before_statement(estate, state->scan.query);
 	const uint64 affected =
 		is_plain_insert(state->scan.query) ? insert_by_copy(state) : insert_by_values(state);
+	after_statement(estate, state->scan.triggers);
 	MemoryContextSwitchTo(caller_context);
 	state->done = true;
 	/* In a WITH the command tag counts something else. */

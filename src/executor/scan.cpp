@@ -191,7 +191,10 @@ TupleTableSlot *next_slot(::ScanState *node)
 	ScanState *state = reinterpret_cast<ScanState *>(node);
 	TupleTableSlot *slot = node->ss_ScanTupleSlot;
 	if (state->execution == nullptr)
+	{
+		state->triggers = before_statement(node->ps.state, state->query);
 		begin_execution(state);
+	}
 	if (!state->execution->asked)
 	{
 		Execution *execution = state->execution;
@@ -201,6 +204,7 @@ TupleTableSlot *next_slot(::ScanState *node)
 		{
 			materialize(execution);
 			count_processed(state);
+			after_statement(node->ps.state, state->triggers);
 		}
 	}
 	if (!next_row(state->execution, slot, ScanDirectionIsForward(node->ps.state->es_direction)))

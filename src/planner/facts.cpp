@@ -314,6 +314,16 @@ bool has_triggers(Oid relid)
 	return found;
 }
 
+bool has_policies(Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	const bool has = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relrowsecurity;
+	ReleaseSysCache(tuple);
+	return has;
+}
+
 Oid owner_of(Oid relid)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
@@ -322,6 +332,29 @@ Oid owner_of(Oid relid)
 	const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
+}
+
+} // namespace
+
+namespace {
+
+/* The role that tables with policies are asked as; InvalidOid: there are none. */
+Oid role_for_policies(List *rights)
+{
+	Oid role = InvalidOid;
+	ListCell *cell;
+	foreach (cell, rights)
+	{
+		const auto *asked = static_cast<const pg::Rights *>(lfirst(cell));
+		if (!asks_for_shards(asked) || !has_policies(asked->relid))
+			continue;
+		const Oid own = OidIsValid(asked->checkAsUser) ? asked->checkAsUser : GetUserId();
+		if (OidIsValid(role) && role != own)
+			raise_unsupported("Tables with row-level security are read in the names of several "
+							  "roles, because of views.");
+		role = own;
+	}
+	return role;
 }
 
 } // namespace
@@ -339,7 +372,7 @@ Oid role_for_places(List *rights, Node *node)
 		if (!asks_for_shards(asked) || OidIsValid(asked->checkAsUser) ||
 			pg_class_aclcheck(asked->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
 			continue;
-		if (has_triggers(asked->relid))
+		if (has_triggers(asked->relid) || has_policies(asked->relid))
 			return InvalidOid;
 		owner = owner_of(asked->relid);
 	}
@@ -365,7 +398,8 @@ bool through_views(List *rights)
 
 Oid role_for_shards(List *rights, Node *node)
 {
-	Oid role = InvalidOid;
+	const Oid subject = role_for_policies(rights);
+	Oid role = OidIsValid(subject) && subject != GetUserId() ? subject : InvalidOid;
 	ListCell *cell;
 	foreach (cell, rights)
 	{
@@ -376,6 +410,10 @@ Oid role_for_shards(List *rights, Node *node)
 		if (!has_rights(GetUserId(), asked))
 			role = asked->checkAsUser;
 	}
+	if (OidIsValid(subject) && OidIsValid(role) &&
+		(role != subject || own_function_walker(node, nullptr) || !has_all_rights(role, rights)))
+		raise_unsupported("A table with row-level security is read in the name of a view's owner, "
+						  "beside what others ask for.");
 	if (!OidIsValid(role) || own_function_walker(node, nullptr) || !has_all_rights(role, rights))
 		return InvalidOid;
 	return role;

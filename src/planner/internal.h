@@ -341,6 +341,9 @@ PlannedStmt *plan_with_cache(Query *query, int options, ParamListInfo params,
 
 /* In a client's query of pg_class, shards are not visible. Changes the query. */
 void hide_shards(Query *query);
+/* Takes the policies of tables of the metadata out of the query, for their shards have them
+ * (row_security.cpp). What is planned depends on the role then. */
+void leave_policies_to_shards(Query *query, PlanDependencies *dependencies);
 
 /* modify.cpp: why the nodes cannot run a statement themselves; null where they can. Volatile
  * functions are not looked at. */

@@ -61,6 +61,7 @@ PlannedStmt *plan_sharded(Query *query, const char *text, int options, ParamList
 {
 	PlanDependencies dependencies = {};
 	inline_functions(query, params, &dependencies);
+	leave_policies_to_shards(query, &dependencies);
 	inline_ctes(query);
 	PlannedStmt *statement = plan_command(query, text, options, params);
 	add_dependencies(statement, dependencies);
@@ -85,6 +86,7 @@ PlannedStmt *plan_client(Query *query, const char *text, int options, ParamListI
 	PlanDependencies dependencies = {};
 	if (!is_sharded(query, params, &dependencies))
 		return plan_locally(query, text, options, params);
+	leave_policies_to_shards(query, &dependencies);
 	PlannedStmt *statement =
 		plan_with_cache(query, scrolling(query, options), params, plan_sharded, text);
 	if (dependencies.items != NIL || dependencies.role)
@@ -111,6 +113,7 @@ PlannedStmt *plan_any(Query *query, const char *text, int options, ParamListInfo
 	PlanDependencies dependencies = {};
 	if (!is_sharded(query, params, &dependencies))
 		return plan_locally(query, text, options, params);
+	leave_policies_to_shards(query, &dependencies);
 	PlannedStmt *statement = plan_sharded(query, text, options, params);
 	add_dependencies(statement, dependencies);
 	return statement;

@@ -40,6 +40,7 @@ namespace civitas::txn {
 
 void (*transaction_end_hook)(bool committed) = nullptr;
 void (*before_commit_hook)() = nullptr;
+void (*before_end_hook)() = nullptr;
 
 namespace {
 
@@ -453,6 +454,8 @@ void transaction_callback(XactEvent event, void *argument)
 	switch (event)
 	{
 	case XACT_EVENT_PRE_COMMIT:
+		if (before_end_hook != nullptr)
+			before_end_hook();
 		stop_acting();
 		if (before_commit_hook != nullptr)
 			before_commit_hook();
@@ -471,9 +474,12 @@ void transaction_callback(XactEvent event, void *argument)
 		end_transaction();
 		break;
 	case XACT_EVENT_PRE_PREPARE:
+		if (before_end_hook != nullptr)
+			before_end_hook();
 		stop_acting();
 		release_held_snapshot();
-		if (current.used)
+		/* Of a node that was asked by another: its triggers and policies may have read others. */
+		if (current.used && !(is_internal_session() && end_readers()))
 			ereport(
 				ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -76,6 +76,9 @@ struct TransactionState
 };
 extern TransactionState current;
 
+/* Ends the parts of this transaction that only read; false, and nothing has ended, where one wrote. */
+bool end_readers();
+
 /* The session's part; made where it has none yet. */
 Participant *participant_of(remote::Session *session);
 /* ... or null. */

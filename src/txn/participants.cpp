@@ -551,6 +551,24 @@ void note_constraints(const ConstraintsSetStmt *statement)
 	});
 }
 
+void each_writer(void (*visit)(remote::Session *, void *), void *argument)
+{
+	if (!current.used)
+		return;
+	pg::Vec<remote::Session *> writers;
+	for_each_participant([&](Participant *participant) {
+		if (participant->begun && participant->wrote && !participant->broken)
+			writers.push(participant->session);
+	});
+	for (remote::Session *session : writers)
+	{
+		if (remote::claimed(session) && session_wanted_hook != nullptr)
+			session_wanted_hook(session);
+		begin_remote(session);
+		visit(session, argument);
+	}
+}
+
 void note_write(remote::Session *session)
 {
 	Participant *participant = participant_of(session);
@@ -688,6 +706,28 @@ void end_other_readers(GroupId group, const remote::Session *keep)
 }
 
 } // namespace
+
+bool end_readers()
+{
+	free_claimed_sessions();
+	pg::Vec<Participant *> readers;
+	bool wrote = current.local_write && !is_internal_session();
+	for_each_participant([&](Participant *participant) {
+		if (!participant->begun)
+			return;
+		wrote = wrote || participant->wrote || participant->broken ||
+				remote::failed(participant->session) || remote::claimed(participant->session);
+		readers.push(participant);
+	});
+	if (wrote)
+		return false;
+	for (Participant *reader : readers)
+	{
+		remote::execute(reader->session, "COMMIT");
+		end_participant(reader);
+	}
+	return true;
+}
 
 /* Sends every command after what must precede it, then waits for all of them. The sessions are
  * claimed meanwhile. */

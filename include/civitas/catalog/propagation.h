@@ -23,4 +23,11 @@ template <typename Body> void with_propagation_suspended(Body&& body)
 	run_suspended([](void *argument) { (*static_cast<Body *>(argument))(); }, &body);
 }
 
+/*
+ * Rows are on their way into shards where they are not new: a table is being distributed, or gets
+ * other shards. Their triggers are not to fire. Holds in this transaction, until it is said again.
+ */
+void set_moving_rows(bool moving);
+bool moving_rows();
+
 } // namespace civitas::catalog

@@ -377,6 +377,28 @@ inline bool walk_plan_state(PlanState *state, bool (*walker)(PlanState *, void *
 #define CIVITAS_RUN_ARGUMENTS query, direction, count, once
 #endif
 
+/* The rights that a plan which runs asks for with an entry of its range table; null: none. */
+inline const Rights *rights_in(const EState *estate, const RangeTblEntry *rte)
+{
+#if PG_VERSION_NUM >= 160000
+	return rights_of(estate->es_rteperminfos, rte);
+#else
+	return rte;
+#endif
+}
+
+/* An executor's range table is what was parsed. */
+inline void init_range_table(EState *estate, ParseState *state)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecInitRangeTable(estate, state->p_rtable, state->p_rteperminfos, bms_make_singleton(1));
+#elif PG_VERSION_NUM >= 160000
+	ExecInitRangeTable(estate, state->p_rtable, state->p_rteperminfos);
+#else
+	ExecInitRangeTable(estate, state->p_rtable);
+#endif
+}
+
 /* Opens a relation of the range table by its number, not as one that is written; 18 asks. */
 inline Relation open_range_table_relation(EState *estate, Index number)
 {

@@ -197,6 +197,13 @@ int end_deadlocks(bool anywhere);
 /* Called when a transaction first uses another node; set by the daemon, to be null otherwise. */
 extern void (*first_use_hook)();
 
+/* visit(session, argument) for every session that this transaction writes through; idle, and inside of
+ * its part of the transaction. */
+void each_writer(void (*visit)(remote::Session *, void *), void *argument);
+
+/* Called before a transaction commits or is prepared; may raise. Set by executor; null: nothing. */
+extern void (*before_end_hook)();
+
 /* Called at the very end of every transaction; may not raise. Set by cluster. */
 extern void (*transaction_end_hook)(bool committed);
 

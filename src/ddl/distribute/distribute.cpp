@@ -22,6 +22,7 @@
 #include "civitas/catalog/relations.h"
 #include "civitas/deparse/table_definition.h"
 #include "civitas/pg/core_call.h"
+#include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
 #include "civitas/shard/hash_range.h"
@@ -338,20 +339,44 @@ void note_tablespace(Oid relid)
 						 errdetail("They are in the default tablespace of each node.")));
 }
 
+bool fires_for_rows(Oid relid)
+{
+	return pg::sql_text(
+			   psprintf("SELECT 1 FROM pg_trigger WHERE tgrelid = %u AND tgtype & 1 = 1 AND "
+						"NOT tgisinternal",
+						relid)) != nullptr;
+}
+
+/* Rows that the table has already fire no triggers on their way. */
+void say_rows_move(bool moving)
+{
+	catalog::set_moving_rows(moving);
+	txn::run_on_other_nodes(
+		psprintf("SELECT citus_internal.rows_move(%s)", moving ? "true" : "false"));
+}
+
 void distribute_one(Oid relid, const Distribution& distribution)
 {
 	note_tablespace(relid);
+	check_triggers(relid, distribution.kind == TableKind::Reference ||
+							  distribution.replication_factor > 1);
 	txn::require_one_session_per_node();
 	insert_metadata(relid, distribution, plan_shards(distribution).span());
 	pg::Str sql;
 	sql.raw(definition_sql(relid)).raw(call_on_table("citus_internal.create_shards", relid));
 	txn::run_on_other_nodes(sql.c_str());
 	create_own_shards(relid);
-	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
-		move_rows_to_shards(relid);
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		return;
+	if (fires_for_rows(relid))
+		say_rows_move(true);
+	move_rows_to_shards(relid);
+	if (fires_for_rows(relid))
+		say_rows_move(false);
 }
 
-/* A part of the shards of all the tables, on every node. */
+} // namespace
+
 void create_part_of_shards(List *tables, ShardPart part)
 {
 	ListCell *cell;
@@ -365,6 +390,8 @@ void create_part_of_shards(List *tables, ShardPart part)
 		create_part_of_own_shards(relid, part);
 	}
 }
+
+namespace {
 
 /* The metadata of a table goes, on all nodes; shells and shards stay. */
 void forget_distribution(Oid relid)

@@ -5,6 +5,7 @@
 
 #include "civitas/catalog/writes.h"
 #include "civitas/ddl/online.h"
+#include "civitas/ddl/shard_ddl.h"
 #include "civitas/pg/vec.h"
 
 namespace civitas::ddl {
@@ -54,6 +55,9 @@ void choose_colocation(Oid relid, Distribution *distribution, const char *with, 
 
 /* The group of all reference tables, made when there is none. */
 void choose_reference_colocation(Distribution *distribution);
+
+/* A part of the shards of all the tables, on every node. */
+void create_part_of_shards(List *tables, ShardPart part);
 
 /* Turns a plain table (or partition) into one colocated with `parent`, as its partition. */
 void distribute_partition(Oid partition, Oid parent);

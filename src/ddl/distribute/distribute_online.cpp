@@ -187,6 +187,8 @@ void switch_online(const OnlinePlan& plan, std::span<const ShardId> ids)
 	foreach (cell, plan.tables)
 		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
 			empty_shell(lfirst_oid(cell));
+	/* Foreign keys there are none; triggers and policies that bind the owner, once the rows are there. */
+	create_part_of_shards(plan.tables, ShardPart::ForeignKeys);
 }
 
 } // namespace civitas::ddl

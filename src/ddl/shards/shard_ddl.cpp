@@ -132,7 +132,8 @@ void create_part_of_own_shards(Oid relid, ShardPart part)
 		commands = attach != nullptr ? list_make1(attach) : NIL;
 		break;
 	case ShardPart::ForeignKeys:
-		commands = deparse::foreign_key_commands(relid);
+		commands =
+			list_concat(deparse::foreign_key_commands(relid), deparse::shard_guard_commands(relid));
 		break;
 	}
 	run_on_shards(relid, own_shard_ids(relid).span(), commands);

@@ -21,6 +21,7 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_statistic_ext.h"
+#include "commands/trigger.h"
 #include "nodes/makefuncs.h"
 #include "nodes/plannodes.h"
 #include "parser/parser.h"
@@ -233,6 +234,8 @@ void rename_alter_table_cmd(AlterTableCmd *cmd, const RangeVar *relation, ShardI
 	case AT_ValidateConstraint:
 		cmd->name = existing_constraint_name(relation, cmd->name, shard);
 		break;
+	case AT_DropCluster:
+		break;
 	case AT_ClusterOn:
 		cmd->name = catalog::shard_relation_name(cmd->name, shard);
 		break;
@@ -252,6 +255,28 @@ void rename_alter_table_cmd(AlterTableCmd *cmd, const RangeVar *relation, ShardI
 	}
 }
 
+/* Shards have no rules, and of the triggers those that are fired by rows. */
+bool is_for_table_alone(const AlterTableCmd *cmd, const RangeVar *shard)
+{
+	switch (cmd->subtype)
+	{
+	case AT_EnableRule:
+	case AT_EnableAlwaysRule:
+	case AT_EnableReplicaRule:
+	case AT_DisableRule:
+		return true;
+	case AT_EnableTrig:
+	case AT_EnableAlwaysTrig:
+	case AT_EnableReplicaTrig:
+	case AT_DisableTrig: {
+		const Oid relid = RangeVarGetRelid(shard, NoLock, true);
+		return OidIsValid(relid) && !OidIsValid(get_trigger_oid(relid, cmd->name, true));
+	}
+	default:
+		return false;
+	}
+}
+
 void rename_alter_table(Node *node, int index)
 {
 	auto *statement = castNode(AlterTableStmt, node);
@@ -260,8 +285,13 @@ void rename_alter_table(Node *node, int index)
 	table.shard_name = statement->relation->relname;
 	ListCell *cell;
 	foreach (cell, statement->cmds)
-		rename_alter_table_cmd(lfirst_node(AlterTableCmd, cell), statement->relation, shard, index,
-							   &table);
+	{
+		auto *cmd = lfirst_node(AlterTableCmd, cell);
+		if (is_for_table_alone(cmd, statement->relation))
+			statement->cmds = foreach_delete_current(statement->cmds, cell);
+		else
+			rename_alter_table_cmd(cmd, statement->relation, shard, index, &table);
+	}
 }
 
 void rename_create(Node *node, int index)
@@ -377,13 +407,19 @@ void rename_set_schema(Node *node, int index)
 void rename_drop(Node *node, int index)
 {
 	auto *statement = castNode(DropStmt, node);
+	/* A trigger or policy follows the name of its table. */
+	const bool part =
+		statement->removeType != OBJECT_INDEX && statement->removeType != OBJECT_TABLE;
 	ListCell *cell;
 	foreach (cell, statement->objects)
 	{
-		RangeVar *relation = makeRangeVarFromNameList(lfirst_node(List, cell));
+		List *names = lfirst_node(List, cell);
+		const int count = list_length(names) - (part ? 1 : 0);
+		RangeVar *relation = makeRangeVarFromNameList(list_truncate(list_copy(names), count));
 		if (rename_range_var(relation, index) != INVALID_SHARD_ID)
-			lfirst(cell) =
-				list_make2(makeString(relation->schemaname), makeString(relation->relname));
+			lfirst(cell) = list_concat(
+				list_make2(makeString(relation->schemaname), makeString(relation->relname)),
+				list_copy_tail(names, count));
 	}
 	/* A shard that another session dropped meanwhile is gone, which is what is wanted. */
 	statement->missing_ok = true;
@@ -418,6 +454,89 @@ void rename_vacuum(Node *node, int index)
 
 } // namespace
 
+namespace {
+
+/* --- triggers and policies --- */
+
+/* The function of the table's trigger is called by the shard's (executor/shard_trigger.cpp). */
+void rename_create_trigger(Node *node, int index)
+{
+	auto *statement = castNode(CreateTrigStmt, node);
+	rename_range_var(statement->relation, index);
+	rename_range_var(statement->constrrel, index);
+	statement->funcname =
+		list_make2(makeString(pstrdup("citus_internal")), makeString(pstrdup("shard_trigger")));
+	statement->args = NIL;
+	/* Rows for transition tables are gathered one by one. */
+	if (statement->transitionRels != NIL)
+		statement->row = true;
+	statement->transitionRels = NIL;
+}
+
+/* A policy's expression may hold subqueries. Reference tables in them are read where the shard is;
+ * others are asked for as tables. */
+struct PolicyNames
+{
+	NamedTable *table;
+	int index;
+};
+
+void rename_policy_expression(Node *expression, PolicyNames *names);
+
+bool rename_policy_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	auto *names = static_cast<PolicyNames *>(context);
+	if (IsA(node, ColumnRef))
+	{
+		rename_column(castNode(ColumnRef, node), *names->table);
+		return false;
+	}
+	if (IsA(node, RangeVar))
+	{
+		auto *relation = castNode(RangeVar, node);
+		const Oid relid = RangeVarGetRelid(relation, NoLock, true);
+		const catalog::Table *table = OidIsValid(relid) ? catalog::find_table(relid) : nullptr;
+		if (table == nullptr || table->kind != catalog::TableKind::Reference)
+			return false;
+		if (relation->alias == nullptr)
+			relation->alias = makeAlias(relation->relname, NIL);
+		rename_range_var(relation, names->index);
+		return false;
+	}
+	return pg::walk_raw_children(node, rename_policy_walker, context);
+}
+
+void rename_policy_expression(Node *expression, PolicyNames *names)
+{
+	rename_policy_walker(expression, names);
+}
+
+void rename_policy(RangeVar *relation, Node *using_clause, Node *check, int index)
+{
+	NamedTable table = named_table(relation);
+	rename_range_var(relation, index);
+	table.shard_name = relation->relname;
+	PolicyNames names = {&table, index};
+	rename_policy_expression(using_clause, &names);
+	rename_policy_expression(check, &names);
+}
+
+void rename_create_policy(Node *node, int index)
+{
+	auto *statement = castNode(CreatePolicyStmt, node);
+	rename_policy(statement->table, statement->qual, statement->with_check, index);
+}
+
+void rename_alter_policy(Node *node, int index)
+{
+	auto *statement = castNode(AlterPolicyStmt, node);
+	rename_policy(statement->table, statement->qual, statement->with_check, index);
+}
+
+} // namespace
+
 struct Renamer
 {
 	NodeTag tag;
@@ -433,6 +552,9 @@ constexpr Renamer RENAMERS[] = {
 	{T_CreateStatsStmt, rename_create_statistics},
 	{T_AlterStatsStmt, rename_alter_statistics},
 	{T_AlterOwnerStmt, rename_alter_owner},
+	{T_AlterPolicyStmt, rename_alter_policy},
+	{T_CreatePolicyStmt, rename_create_policy},
+	{T_CreateTrigStmt, rename_create_trigger},
 	{T_ClusterStmt, rename_cluster},
 	{T_RenameStmt, rename_rename},
 	{T_AlterObjectSchemaStmt, rename_set_schema},

@@ -43,7 +43,8 @@ List *part_commands(Oid relid, ShardPart part)
 		return attach != nullptr ? list_make1(attach) : NIL;
 	}
 	case ShardPart::ForeignKeys:
-		return deparse::foreign_key_commands(relid);
+		return list_concat(deparse::foreign_key_commands(relid),
+						   deparse::shard_guard_commands(relid));
 	}
 	return NIL;
 }

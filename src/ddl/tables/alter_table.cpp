@@ -28,15 +28,17 @@ namespace civitas::ddl {
 namespace {
 
 constexpr AlterTableType POSSIBLE[] = {
-	AT_AddColumn,		 AT_DropColumn,		   AT_AlterColumnType,	  AT_ColumnDefault,
-	AT_SetNotNull,		 AT_DropNotNull,	   AT_DropExpression,	  AT_SetStatistics,
-	AT_SetStorage,		 AT_SetCompression,	   AT_SetOptions,		  AT_ResetOptions,
-	AT_AddConstraint,	 AT_DropConstraint,	   AT_ValidateConstraint, AT_AlterConstraint,
-	AT_ChangeOwner,		 AT_SetRelOptions,	   AT_ResetRelOptions,	  AT_ReplicaIdentity,
-	AT_AttachPartition,	 AT_DetachPartition,   AT_SetAccessMethod,	  AT_EnableTrig,
-	AT_EnableAlwaysTrig, AT_EnableReplicaTrig, AT_DisableTrig,		  AT_EnableTrigAll,
-	AT_DisableTrigAll,	 AT_EnableTrigUser,	   AT_DisableTrigUser,	  AT_ClusterOn,
-	AT_DropCluster,		 AT_SetLogged,		   AT_SetUnLogged,		  AT_SetTableSpace};
+	AT_AddColumn,		  AT_DropColumn,		 AT_AlterColumnType,	AT_ColumnDefault,
+	AT_SetNotNull,		  AT_DropNotNull,		 AT_DropExpression,		AT_SetStatistics,
+	AT_SetStorage,		  AT_SetCompression,	 AT_SetOptions,			AT_ResetOptions,
+	AT_AddConstraint,	  AT_DropConstraint,	 AT_ValidateConstraint, AT_AlterConstraint,
+	AT_ChangeOwner,		  AT_SetRelOptions,		 AT_ResetRelOptions,	AT_ReplicaIdentity,
+	AT_AttachPartition,	  AT_DetachPartition,	 AT_SetAccessMethod,	AT_EnableTrig,
+	AT_EnableAlwaysTrig,  AT_EnableReplicaTrig,	 AT_DisableTrig,		AT_EnableTrigAll,
+	AT_DisableTrigAll,	  AT_EnableTrigUser,	 AT_DisableTrigUser,	AT_ClusterOn,
+	AT_DropCluster,		  AT_SetLogged,			 AT_SetUnLogged,		AT_SetTableSpace,
+	AT_EnableRowSecurity, AT_DisableRowSecurity, AT_ForceRowSecurity,	AT_NoForceRowSecurity,
+	AT_EnableRule,		  AT_EnableAlwaysRule,	 AT_EnableReplicaRule,	AT_DisableRule};
 
 } // namespace
 
@@ -183,6 +185,7 @@ void check_altered(Oid relid)
 {
 	const catalog::Table& table = catalog::get_table(relid);
 	check_expressions(relid);
+	check_triggers(relid, table.kind == catalog::TableKind::Reference || has_replicas(table));
 	if (table.kind == catalog::TableKind::Hash)
 		check_unique_indexes(relid, table.distribution_attno);
 	check_foreign_keys(relid, table.kind, table.colocation_id, table.distribution_attno);

@@ -88,17 +88,34 @@ void open_for_distribution(Oid relid, LOCKMODE lock)
 
 namespace {
 
-/* A trigger of the user's own; 'name' of the first. */
-const char *first_user_trigger(Relation relation)
+[[noreturn]] void refuse_trigger(Oid relid, const Trigger& trigger, const char *detail,
+								 const char *hint)
 {
-	const TriggerDesc *triggers = relation->trigdesc;
-	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++)
-		if (!triggers->triggers[i].tgisinternal)
-			return pstrdup(triggers->triggers[i].tgname);
-	return nullptr;
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("trigger \"%s\" is not supported on distributed table \"%s\"",
+						   trigger.tgname, get_rel_name(relid)),
+					errdetail_internal("%s", detail), errhint("%s", hint)));
 }
 
 } // namespace
+
+void check_triggers(Oid relid, bool has_replicas)
+{
+	Relation relation = table_open(relid, NoLock);
+	const TriggerDesc *triggers = relation->trigdesc;
+	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++)
+	{
+		const Trigger& trigger = triggers->triggers[i];
+		if (trigger.tgisinternal)
+			continue;
+		if (has_replicas && TRIGGER_FOR_ROW(trigger.tgtype) && TRIGGER_FOR_BEFORE(trigger.tgtype))
+			refuse_trigger(
+				relid, trigger,
+				"It would run on every copy of the row, and could make them differ.",
+				"Use a trigger that fires after the row, a default, or a generated column.");
+	}
+	table_close(relation, NoLock);
+}
 
 [[noreturn]] static void refuse(const char *name, const char *detail)
 {
@@ -154,13 +171,6 @@ void check_distributable(Oid relid, bool is_partition)
 		refuse(name, "Other tables inherit from the table.");
 	if (OidIsValid(form->reloftype))
 		refuse(name, "The table is of a composite type.");
-	if (form->relrowsecurity)
-		refuse(name, "The table has row-level security.");
-	if (form->relhasrules && relation->rd_rules != nullptr)
-		refuse(name, "The table has rules.");
-	const char *trigger = first_user_trigger(relation);
-	if (trigger != nullptr)
-		refuse(name, psprintf("The table has a trigger, \"%s\".", trigger));
 	if (OidIsValid(getExtensionOfObject(RelationRelationId, relid)))
 		refuse(name, "The table belongs to an extension.");
 	check_not_replicated(relid);

@@ -62,4 +62,8 @@ void check_foreign_keys(Oid relid, catalog::TableKind kind, ColocationId colocat
 /* Tables that the table's foreign keys point at (oid list; itself too). */
 List *referenced_tables(Oid relid);
 
+/* Whether triggers of the table can fire as they are meant to. has_replicas: rows have several
+ * placements. */
+void check_triggers(Oid relid, bool has_replicas);
+
 } // namespace civitas::ddl
