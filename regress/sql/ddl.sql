@@ -23,7 +23,6 @@ ALTER TABLE t DROP COLUMN kind;
 SELECT * FROM t WHERE id = 1;
 ALTER TABLE t DROP COLUMN id;
 ALTER TABLE t ALTER COLUMN id TYPE bigint;
-ALTER TABLE t ADD COLUMN s serial;
 
 -- constraints and indexes, named and not
 ALTER TABLE t ADD PRIMARY KEY (id);

@@ -52,9 +52,6 @@ SELECT count(DISTINCT chance) > 40 FROM p;
 -- not possible
 ALTER TABLE r ADD COLUMN id uuid DEFAULT gen_random_uuid();
 CREATE SEQUENCE s;
-ALTER TABLE t ADD COLUMN number bigint DEFAULT nextval('s');
-ALTER TABLE t ADD COLUMN number bigserial;
-ALTER TABLE t ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY;
 ALTER TABLE t ADD COLUMN odd nosuchtype DEFAULT now();
 ALTER TABLE t ADD COLUMN odd timestamptz DEFAULT nosuchfunction();
 ALTER TABLE t ADD COLUMN odd int DEFAULT now();

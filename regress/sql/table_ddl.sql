@@ -99,5 +99,27 @@ CREATE TABLE l (k int PRIMARY KEY);
 SELECT citus_add_local_table_to_metadata('l');
 SELECT citus_add_local_table_to_metadata('l');
 SELECT partmethod, autoconverted FROM pg_dist_partition WHERE logicalrelid = 'l'::regclass;
+CREATE TABLE looked_up (k int PRIMARY KEY);
+SELECT create_reference_table('looked_up');
+INSERT INTO looked_up VALUES (1);
+-- a foreign key brings tables into the metadata, its end takes them out again
+CREATE TABLE pointing (k int PRIMARY KEY, r int REFERENCES looked_up);
+CREATE TABLE pointing_later (k int PRIMARY KEY, r int, p int REFERENCES pointing);
+ALTER TABLE pointing_later ADD FOREIGN KEY (r) REFERENCES looked_up;
+CREATE TABLE asked_for (k int PRIMARY KEY, r int REFERENCES looked_up);
+SELECT citus_add_local_table_to_metadata('asked_for');
+INSERT INTO pointing VALUES (1, 1);
+INSERT INTO pointing VALUES (2, 2);
+CREATE VIEW local_tables AS SELECT logicalrelid, autoconverted FROM pg_dist_partition JOIN pg_class c ON c.oid = logicalrelid
+	WHERE partmethod = 'n' AND repmodel = 's' AND relnamespace = 'table_ddl_two'::regnamespace ORDER BY relname;
+SELECT * FROM local_tables;
+DROP TABLE pointing_later;
+ALTER TABLE pointing DROP CONSTRAINT pointing_r_fkey;
+ALTER TABLE asked_for DROP COLUMN r;
+SELECT * FROM local_tables;
+SELECT * FROM pointing;
+CREATE TABLE again (k int PRIMARY KEY, r int REFERENCES looked_up);
+DROP TABLE looked_up CASCADE;
+SELECT * FROM local_tables;
 DROP SCHEMA table_ddl, table_ddl_two CASCADE;
 DROP ROLE table_ddl_owner;

@@ -20,6 +20,7 @@
 #include "shards/shard_reach.h"
 #include "statement_kinds.h"
 #include "tables/partition_indexes.h"
+#include "tables/sequence_columns.h"
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
@@ -146,6 +147,12 @@ void create_trigger_on_shards(CreateTrigStmt *statement, const char *sql, Oid re
 	apply_tree_to_shards(reinterpret_cast<Node *>(statement), sql, relid);
 }
 
+/* All that it was about were sequences. */
+bool does_nothing(Node *tree)
+{
+	return IsA(tree, AlterTableStmt) && castNode(AlterTableStmt, tree)->cmds == NIL;
+}
+
 bool is_trigger_for_statements(Oid relid, const char *name)
 {
 	return pg::sql_text(psprintf("SELECT 1 FROM pg_trigger WHERE tgrelid = %u AND tgname = %s AND "
@@ -185,6 +192,8 @@ void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, Lis
 	if (IsA(tree, RenameStmt) && castNode(RenameStmt, tree)->renameType == OBJECT_TRIGGER &&
 		is_trigger_for_statements(linitial_oid(tables), castNode(RenameStmt, tree)->subname))
 		return;
+	if (does_nothing(tree))
+		return;
 	auto *copy = static_cast<Node *>(copyObjectImpl(tree));
 	if (IsA(copy, TruncateStmt))
 		truncate_shards(castNode(TruncateStmt, copy), sql, tables);
@@ -209,13 +218,21 @@ void apply_statement(const char *sql, List *chosen)
 		return;
 	const StatementKind *kind = statement_kind(tree);
 	List *tables = kind == nullptr ? NIL : metadata_tables(*kind, tree);
-	const int names = fill_names(tree, chosen);
-	fill_defaults(tree, list_copy_tail(chosen, names));
 	auto *shell = static_cast<Node *>(copyObjectImpl(tree));
+	if (tables != NIL)
+	{
+		strip_sequences(tree, linitial_oid(tables), Stripped::Shards);
+		strip_sequences(shell, linitial_oid(tables), Stripped::Shell);
+	}
+	for (Node *statement : {tree, shell})
+	{
+		const int names = fill_names(statement, chosen);
+		fill_defaults(statement, list_copy_tail(chosen, names));
+	}
 	if (tables != NIL && kind->reach == Reach::ShardsThenShell)
 		apply_to_shards(*kind, tree, sql, tables);
 	/* Shells have no rows, and triggers for TRUNCATE were fired where it was asked. */
-	if (tables == NIL || !IsA(shell, TruncateStmt))
+	if (tables == NIL || (!IsA(shell, TruncateStmt) && !does_nothing(shell)))
 		execute_tree(shell, sql);
 	if (tables != NIL && kind->reach != Reach::ShardsThenShell)
 		apply_to_shards(*kind, tree, sql, tables);

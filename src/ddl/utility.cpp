@@ -35,6 +35,7 @@
 #include "tables/key_types.h"
 #include "tables/local_tables.h"
 #include "tables/maintenance.h"
+#include "tables/sequence_columns.h"
 #include "tables/table_checks.h"
 #include "utility_call.h"
 
@@ -255,6 +256,9 @@ void run_on_metadata_tables(const UtilityCall& call, const StatementKind& kind, 
 	if (IsA(tree, TruncateStmt))
 		text = truncate_text(castNode(TruncateStmt, tree), tables);
 
+	List *added = one_table ? new_sequence_columns(tree, linitial_oid(tables)) : NIL;
+	List *sequences =
+		one_table ? strip_sequences(tree, linitial_oid(tables), Stripped::Shards) : NIL;
 	List *existing = one_table ? existing_object_ids(linitial_oid(tables)) : NIL;
 	List *chosen = one_table ? default_values(tree, linitial_oid(tables)) : NIL;
 	if (kind.reach == Reach::ShardsThenShell)
@@ -284,6 +288,8 @@ void run_on_metadata_tables(const UtilityCall& call, const StatementKind& kind, 
 	if (may_need_types(tree))
 		send_new_dependencies(tables);
 	txn::run_on_other_nodes(apply_call(text, chosen));
+	if (sequences != NIL)
+		finish_sequence_columns(linitial_oid(tables), sequences, added);
 }
 
 /* --- statements that are about tables of the metadata by their effect
@@ -324,7 +330,7 @@ void after_create_table(const CreateStmt *statement)
 	const bool references = enable_local_reference_table_foreign_keys && references_metadata(relid);
 	if (!managed && !references)
 		return;
-	add_local_tables(relid, true, true);
+	add_local_tables(relid, true, !managed);
 }
 
 void after_create_schema(const CreateSchemaStmt *statement)
@@ -529,6 +535,27 @@ void run_ddl(const UtilityCall& call)
 		run_on_metadata_tables(call, *kind, tables);
 }
 
+/* After which tables may be known for a foreign key that is no more. */
+bool may_end_foreign_keys(Node *statement)
+{
+	ListCell *cell;
+	switch (nodeTag(statement))
+	{
+	case T_DropStmt: {
+		const ObjectType type = castNode(DropStmt, statement)->removeType;
+		return type == OBJECT_TABLE || type == OBJECT_SCHEMA;
+	}
+	case T_AlterTableStmt:
+		foreach (cell, castNode(AlterTableStmt, statement)->cmds)
+			if (lfirst_node(AlterTableCmd, cell)->subtype == AT_DropConstraint ||
+				lfirst_node(AlterTableCmd, cell)->subtype == AT_DropColumn)
+				return true;
+		return false;
+	default:
+		return false;
+	}
+}
+
 void utility_hook(PlannedStmt *statement, const char *sql, bool read_only_tree,
 				  ProcessUtilityContext context, ParamListInfo parameters,
 				  QueryEnvironment *environment, DestReceiver *destination,
@@ -582,7 +609,10 @@ void utility_hook(PlannedStmt *statement, const char *sql, bool read_only_tree,
 		run_plain(call);
 		return;
 	}
+	const bool ends = may_end_foreign_keys(utility);
 	run_ddl(call);
+	if (ends && catalog::extension_installed())
+		remove_unneeded_local_tables();
 }
 
 } // namespace

@@ -68,6 +68,29 @@ constexpr const char *OWN_SEQUENCES = R"(
 	) commands ORDER BY step, oid, command
 )";
 
+/* Of the columns {columns}, which have neither default nor identity there yet. */
+constexpr const char *SEQUENCE_COLUMNS = R"(
+	SELECT format('ALTER TABLE {table} ALTER COLUMN %I %s', a.attname, x.what)
+	FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+	LEFT JOIN LATERAL (SELECT bool_or(q.seqtypid <> 'int8'::regtype) AS narrow FROM pg_depend p JOIN pg_sequence q ON q.seqrelid = p.refobjid
+		WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass) uses ON true
+	LEFT JOIN LATERAL (SELECT format('%I.%I', sn.nspname, sc.relname) AS name, q.*
+		FROM pg_depend p JOIN pg_sequence q ON q.seqrelid = p.objid
+		JOIN pg_class sc ON sc.oid = q.seqrelid JOIN pg_namespace sn ON sn.oid = sc.relnamespace
+		WHERE p.classid = 'pg_class'::regclass AND p.refclassid = 'pg_class'::regclass
+		AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.deptype = 'i') own ON true
+	CROSS JOIN LATERAL (
+		SELECT 1 AS step, 'SET NOT NULL' AS what WHERE a.attnotnull
+		UNION ALL SELECT 2, format('ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %s INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s)',
+			CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, own.name, own.seqincrement, own.seqmin, own.seqmax,
+			own.seqstart, own.seqcache, CASE WHEN own.seqcycle THEN ' CYCLE' ELSE '' END) WHERE a.attidentity <> '' AND a.atttypid = 'int8'::regtype
+		UNION ALL SELECT 2, format('SET DEFAULT citus_internal.coordinator_nextval(%L::regclass)', own.name)
+			WHERE a.attidentity <> '' AND a.atttypid <> 'int8'::regtype
+		UNION ALL SELECT 2, 'SET DEFAULT ' || CASE WHEN uses.narrow THEN replace(pg_get_expr(d.adbin, d.adrelid),
+			'nextval(', 'citus_internal.coordinator_nextval(') ELSE pg_get_expr(d.adbin, d.adrelid) END WHERE a.attidentity = '' AND d.adbin IS NOT NULL) x
+	WHERE a.attrelid = {rel} AND a.attname = ANY (ARRAY[{columns}]::name[]) ORDER BY a.attnum, x.step
+)";
+
 constexpr const char *CREATE_TABLE = R"(
 	SELECT format('CREATE %sTABLE {table} (%s)%s%s%s',
 		CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END,
@@ -374,6 +397,21 @@ char *default_column_grant(Oid relid)
 {
 	List *texts = commands(DEFAULT_COLUMN_GRANTS, relid, true);
 	return texts == NIL ? nullptr : static_cast<char *>(linitial(texts));
+}
+
+List *sequence_column_commands(Oid relid, List *columns)
+{
+	pg::Str names;
+	ListCell *cell;
+	foreach (cell, columns)
+		names.raw(names.empty() ? "" : ", ").literal(static_cast<const char *>(lfirst(cell)));
+	pg::Str query;
+	const char *hole = strstr(SEQUENCE_COLUMNS, "{columns}");
+	query.raw(SEQUENCE_COLUMNS, static_cast<int>(hole - SEQUENCE_COLUMNS)).raw(names.c_str());
+	query.raw(hole + strlen("{columns}"));
+	List *all = commands(CREATE_SEQUENCES, relid, false);
+	all = list_concat(all, commands(query.c_str(), relid, false));
+	return list_concat(all, commands(OWN_SEQUENCES, relid, false));
 }
 
 List *shard_guard_commands(Oid relid)

@@ -5,6 +5,7 @@
  * triggers that are for the statement stand on the table alone and are fired by whoever carries it
  * out: before the first change is sent, and, queued as PostgreSQL queues them, after the last.
  */
+#include "civitas/catalog/propagation.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/compat.h"
 #include "execution.h"
@@ -141,7 +142,8 @@ uint64 copy_with_triggers(ParseState *state, Relation relation, uint64 (*copy)(v
 StatementTriggers before_statement(EState *estate, const plan::RemoteQuery *query)
 {
 	StatementTriggers triggers = {nullptr, 0, false};
-	const Index number = query->command == CMD_SELECT ? 0 : target_of(estate, query);
+	const bool fires = query->command != CMD_SELECT && !catalog::moving_rows();
+	const Index number = fires ? target_of(estate, query) : 0;
 	if (number == 0)
 		return triggers;
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);

@@ -30,6 +30,9 @@ List *shard_index_commands(Oid relid);
 char *default_column_grant(Oid relid);
 /* ALTER TABLE .. ADD CONSTRAINT for the table's own foreign keys; run when all tables exist. */
 List *foreign_key_commands(Oid relid);
+/* What another node's shell lacks of columns (C strings) that take their values from sequences: these, and
+ * the defaults. */
+List *sequence_column_commands(Oid relid, List *columns);
 /* What of a shard takes effect when its rows are there: triggers, policies that bind the owner. */
 List *shard_guard_commands(Oid relid);
 /* ALTER TABLE parent ATTACH PARTITION relid ..; null for a table that is no partition. */

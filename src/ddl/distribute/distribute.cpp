@@ -347,13 +347,16 @@ bool fires_for_rows(Oid relid)
 						relid)) != nullptr;
 }
 
-/* Rows that the table has already fire no triggers on their way. */
+} // namespace
+
 void say_rows_move(bool moving)
 {
 	catalog::set_moving_rows(moving);
 	txn::run_on_other_nodes(
 		psprintf("SELECT citus_internal.rows_move(%s)", moving ? "true" : "false"));
 }
+
+namespace {
 
 void distribute_one(Oid relid, const Distribution& distribution)
 {

@@ -56,6 +56,10 @@ void choose_colocation(Oid relid, Distribution *distribution, const char *with, 
 /* The group of all reference tables, made when there is none. */
 void choose_reference_colocation(Distribution *distribution);
 
+/* From here on rows that come into shards, on any node, are old ones and fire no triggers; or they
+ * are new again. */
+void say_rows_move(bool moving);
+
 /* A part of the shards of all the tables, on every node. */
 void create_part_of_shards(List *tables, ShardPart part);
 

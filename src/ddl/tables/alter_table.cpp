@@ -11,6 +11,7 @@
 #include "../shards/shard_names.h"
 #include "civitas/catalog/tables.h"
 #include "civitas/pg/compat.h"
+#include "sequence_columns.h"
 #include "table_checks.h"
 
 CIVITAS_PG_BEGIN
@@ -38,7 +39,8 @@ constexpr AlterTableType POSSIBLE[] = {
 	AT_DisableTrigAll,	  AT_EnableTrigUser,	 AT_DisableTrigUser,	AT_ClusterOn,
 	AT_DropCluster,		  AT_SetLogged,			 AT_SetUnLogged,		AT_SetTableSpace,
 	AT_EnableRowSecurity, AT_DisableRowSecurity, AT_ForceRowSecurity,	AT_NoForceRowSecurity,
-	AT_EnableRule,		  AT_EnableAlwaysRule,	 AT_EnableReplicaRule,	AT_DisableRule};
+	AT_EnableRule,		  AT_EnableAlwaysRule,	 AT_EnableReplicaRule,	AT_DisableRule,
+	AT_AddIdentity,		  AT_SetIdentity,		 AT_DropIdentity};
 
 } // namespace
 
@@ -52,19 +54,6 @@ constexpr AlterTableType POSSIBLE[] = {
 
 namespace {
 
-bool calls_nextval(Node *node, void *)
-{
-	if (node == nullptr)
-		return false;
-	if (IsA(node, FuncCall))
-	{
-		const List *name = castNode(FuncCall, node)->funcname;
-		if (strcmp(strVal(llast(name)), "nextval") == 0)
-			return true;
-	}
-	return pg::walk_raw_children(node, calls_nextval, nullptr);
-}
-
 bool has_replicas(const catalog::Table& table)
 {
 	for (int index = 0; index < table.shard_count; index++)
@@ -76,9 +65,9 @@ bool has_replicas(const catalog::Table& table)
 /* The raw default of a new column. Column references cannot be in it. */
 void check_default(const catalog::Table& table, Node *raw)
 {
-	if (calls_nextval(raw, nullptr))
-		refuse(table.relid, "adding a column with a default from a sequence",
-			   "Add the column without a default, and UPDATE the rows.");
+	/* Values of a sequence are given to the rows one by one, by an UPDATE. */
+	if (calls_nextval(raw))
+		return;
 	ParseState *state = make_parsestate(nullptr);
 	Node *expression =
 		transformExpr(state, static_cast<Node *>(copyObjectImpl(raw)), EXPR_KIND_COLUMN_DEFAULT);
@@ -89,34 +78,25 @@ void check_default(const catalog::Table& table, Node *raw)
 	free_parsestate(state);
 }
 
-bool is_serial(const TypeName *type)
-{
-	static constexpr const char *names[] = {"smallserial", "serial2",	"serial",
-											"serial4",	   "bigserial", "serial8"};
-	if (list_length(type->names) != 1)
-		return false;
-	for (const char *name : names)
-		if (strcmp(strVal(linitial(type->names)), name) == 0)
-			return true;
-	return false;
-}
-
 void check_add_column(const catalog::Table& table, const ColumnDef *column)
 {
 	const Oid relid = table.relid;
-	if (column->typeName != nullptr && is_serial(column->typeName))
-		refuse(relid, "adding a serial column",
-			   "Add a column without a default, and a sequence to it before the table is "
-			   "distributed.");
+	bool sequence = is_serial_column(column);
+	bool primary = false;
 	ListCell *cell;
 	foreach (cell, column->constraints)
 	{
 		const auto *constraint = lfirst_node(Constraint, cell);
-		if (constraint->contype == CONSTR_IDENTITY)
-			refuse(relid, "adding an identity column", nullptr);
+		sequence = sequence || constraint->contype == CONSTR_IDENTITY ||
+				   (constraint->contype == CONSTR_DEFAULT && calls_nextval(constraint->raw_expr));
+		primary = primary || constraint->contype == CONSTR_PRIMARY;
 		if (constraint->contype == CONSTR_DEFAULT)
 			check_default(table, constraint->raw_expr);
 	}
+	/* The rows get their values after the column has been added. */
+	if (sequence && primary)
+		refuse(relid, "adding a column from a sequence as PRIMARY KEY",
+			   "Add the column first, then the key.");
 }
 
 /* Also of an index, which brings nothing to check. */
@@ -146,17 +126,13 @@ void check_action(const catalog::Table& table, const AlterTableCmd *cmd)
 	case AT_DropColumn:
 		if (on_distribution_column)
 			refuse(table.relid, "dropping the distribution column",
-				   "Use undistribute_table() first.");
+				   "Distribute the table by another column first, with alter_distributed_table(), "
+				   "or use undistribute_table().");
 		break;
 	case AT_AlterColumnType:
 		if (on_distribution_column)
 			refuse(table.relid, "changing the type of the distribution column",
 				   "Use undistribute_table() first.");
-		break;
-	case AT_ColumnDefault:
-		if (calls_nextval(cmd->def, nullptr))
-			refuse(table.relid, "a new default from a sequence",
-				   "Set it before the table is distributed.");
 		break;
 	case AT_AttachPartition:
 		check_attach(table, castNode(PartitionCmd, cmd->def));

@@ -7,10 +7,12 @@
  */
 #include "local_tables.h"
 #include "../distribute/distribute.h"
+#include "civitas/pg/compat.h"
 #include "civitas/pg/sql_text.h"
 #include "table_checks.h"
 
 CIVITAS_PG_BEGIN
+#include "catalog/pg_class.h"
 #include "utils/lsyscache.h"
 CIVITAS_PG_END
 
@@ -112,6 +114,25 @@ void add_tables_referencing(Oid relid)
 	}
 }
 
+void remove_unneeded_local_tables()
+{
+	if (!catalog::is_coordinator() ||
+		pg::sql_text("SELECT 1 FROM pg_dist_partition WHERE autoconverted LIMIT 1") == nullptr)
+		return;
+	List *tables = catalog::sound_table_oids();
+	ListCell *cell;
+	foreach (cell, tables)
+	{
+		const catalog::Table *table = catalog::find_table(lfirst_oid(cell));
+		if (table == nullptr || table->kind != TableKind::Local || !table->autoconverted ||
+			!pg::owns(RelationRelationId, table->relid) || get_rel_relispartition(table->relid) ||
+			is_connected_by_foreign_keys(table->relid))
+			continue;
+		open_for_distribution(lfirst_oid(cell));
+		undistribute(lfirst_oid(cell), false, false);
+	}
+}
+
 CIVITAS_PG_BEGIN
 
 PG_FUNCTION_INFO_V1(citus_add_local_table_to_metadata);
@@ -140,17 +161,7 @@ PGDLLEXPORT Datum remove_local_tables_from_metadata(PG_FUNCTION_ARGS)
 {
 	catalog::check_extension_version();
 	catalog::require_coordinator();
-	List *tables = catalog::sound_table_oids();
-	ListCell *cell;
-	foreach (cell, tables)
-	{
-		const catalog::Table *table = catalog::find_table(lfirst_oid(cell));
-		if (table == nullptr || table->kind != TableKind::Local || !table->autoconverted ||
-			is_connected_by_foreign_keys(table->relid))
-			continue;
-		open_for_distribution(lfirst_oid(cell));
-		undistribute(lfirst_oid(cell), false, false);
-	}
+	remove_unneeded_local_tables();
 	PG_RETURN_VOID();
 }
 

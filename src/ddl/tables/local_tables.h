@@ -18,4 +18,7 @@ void add_tables_referencing(Oid relid);
 /* Plain tables with a foreign key to this one (oid list). */
 List *plain_tables_referencing(Oid relid);
 
+/* Local tables that are known for foreign keys which are no more, of the current user, become plain. */
+void remove_unneeded_local_tables();
+
 } // namespace civitas::ddl
