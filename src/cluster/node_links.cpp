@@ -257,10 +257,13 @@ void close_links_of_others()
 }
 
 /* Before the commit. */
-void prepare_to_tell()
+void prepare_to_tell(bool prepare)
 {
 	if (!rows_changed)
 		return;
+	if (prepare)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a transaction that changes nodes cannot be prepared")));
 	this_change();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	close_links_of_others();

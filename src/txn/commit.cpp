@@ -39,7 +39,7 @@ CIVITAS_PG_END
 namespace civitas::txn {
 
 void (*transaction_end_hook)(bool committed) = nullptr;
-void (*before_commit_hook)() = nullptr;
+void (*before_commit_hook)(bool prepare) = nullptr;
 void (*before_end_hook)() = nullptr;
 
 namespace {
@@ -458,7 +458,7 @@ void transaction_callback(XactEvent event, void *argument)
 			before_end_hook();
 		stop_acting();
 		if (before_commit_hook != nullptr)
-			before_commit_hook();
+			before_commit_hook(false);
 		release_held_snapshot();
 		commit_before_local();
 		break;
@@ -477,6 +477,8 @@ void transaction_callback(XactEvent event, void *argument)
 		if (before_end_hook != nullptr)
 			before_end_hook();
 		stop_acting();
+		if (before_commit_hook != nullptr)
+			before_commit_hook(true);
 		release_held_snapshot();
 		/* Of a node that was asked by another: its triggers and policies may have read others. */
 		if (current.used && !(is_internal_session() && end_readers()))

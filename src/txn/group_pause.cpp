@@ -178,6 +178,24 @@ void wait_for_end_of_pause(GroupId group)
 	AcceptInvalidationMessages();
 }
 
+/* Kept sessions to places where no node is any more. */
+void close_sessions_to_old_places()
+{
+	remote::for_each_session(
+		[](remote::Session *session, void *) {
+			const Participant *participant = existing_participant(session);
+			if (remote::busy(session) || remote::claimed(session) ||
+				remote::node_id(session) == 0 ||
+				(participant != nullptr && (participant->begun || participant->beside)))
+				return;
+			const catalog::Node *node = catalog::find_node(remote::node_id(session));
+			if (node == nullptr || node->port != remote::port(session) ||
+				strcmp(node->name, remote::host(session)) != 0)
+				remote::close(session);
+		},
+		nullptr);
+}
+
 /* --- the pauser --- */
 
 bool in_same_database(int i)
@@ -318,6 +336,7 @@ void use_group(GroupId group)
 	{
 		seen_generation = generation;
 		AcceptInvalidationMessages();
+		close_sessions_to_old_places();
 	}
 }
 

@@ -91,6 +91,12 @@ $changes->run('COMMIT');
 $block->run('COMMIT');
 $_->run('SELECT 1') for $kept, $from_worker, $new;
 is($_->{err}, '', 'no error') for $kept, $block, $from_worker, $new;
+my ($gpid) = $kept->run('SELECT citus_backend_gpid()') =~ /(\d+)/;
+is($cluster->node(1)->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'citus_internal gpid=$gpid'"), 1,
+	'the session to the old place is closed');
+$changes->run('BEGIN; ' . renamed(1, '127.0.0.1') . q{; PREPARE TRANSACTION 'x'});
+like($changes->{err}, qr/0A000/, 'a change of nodes cannot be prepared');
+$changes->run('ROLLBACK');
 is($cluster->sql("SELECT v FROM t WHERE k = $key{1}"), 3, 'all went on, and nothing was lost');
 is(address($_, 1), "localhost:" . $port{1}, "node $_ knows the new address") for 0 .. 3;
 $cluster->sql(renamed(1, '127.0.0.1'));

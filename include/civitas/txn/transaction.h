@@ -177,7 +177,7 @@ void watch_lock_release();
  * error of the caller not: it closes it. */
 void set_beside(remote::Session *session, bool beside);
 /* Before the end of a transaction; may raise. Set by cluster. */
-extern void (*before_commit_hook)();
+extern void (*before_commit_hook)(bool prepare);
 /* What nodes must know before they are sent a command in this transaction; null: nothing. Set by cluster. */
 extern const char *(*untold_nodes_hook)();
 /* After a transaction has given back its locks, so that whoever waited goes on. Must not raise. */
