@@ -77,7 +77,8 @@ bool needs_execution(Node *node, void *context)
 bool can_evaluate(ScanState *state)
 {
 	const CustomScan *scan = reinterpret_cast<const CustomScan *>(state->css.ss.ps.plan);
-	Node *expressions = reinterpret_cast<Node *>(plan::expressions_of(scan));
+	Node *expressions =
+		reinterpret_cast<Node *>(list_make2(plan::expressions_of(scan), scan->custom_exprs));
 	return !needs_execution(expressions, state->css.ss.ps.ps_ExprContext) &&
 		   !contain_volatile_functions(expressions);
 }

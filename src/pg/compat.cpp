@@ -4,6 +4,9 @@
 #include "civitas/pg/compat.h"
 
 CIVITAS_PG_BEGIN
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/guc_tables.h"
 CIVITAS_PG_END
 
@@ -37,6 +40,46 @@ GucSource setting_source(const char *name)
 {
 	const config_generic *setting = find_setting(name);
 	return setting != nullptr ? setting->source : PGC_S_DEFAULT;
+}
+
+#if PG_VERSION_NUM >= 170000
+namespace {
+
+bool run_conditions_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (!IsA(node, WindowFunc))
+		return walk_children(node, run_conditions_walker, context);
+	List **conditions = static_cast<List **>(context);
+	WindowFunc *function = castNode(WindowFunc, node);
+	ListCell *cell;
+	foreach (cell, function->runCondition)
+	{
+		const WindowFuncRunCondition *condition = lfirst_node(WindowFuncRunCondition, cell);
+		Expr *left = condition->wfunc_left ? reinterpret_cast<Expr *>(function) : condition->arg;
+		Expr *right = condition->wfunc_left ? condition->arg : reinterpret_cast<Expr *>(function);
+		*conditions =
+			lappend(*conditions, make_opclause(condition->opno, BOOLOID, false, left, right,
+											   InvalidOid, condition->inputcollid));
+	}
+	return false;
+}
+
+} // namespace
+#endif
+
+List *window_run_conditions([[maybe_unused]] const Query *query, [[maybe_unused]] List *target_list)
+{
+	List *conditions = NIL;
+#if PG_VERSION_NUM >= 170000
+	run_conditions_walker(reinterpret_cast<Node *>(target_list), &conditions);
+#else
+	ListCell *cell;
+	foreach (cell, query->windowClause)
+		conditions = list_concat(conditions, lfirst_node(WindowClause, cell)->runCondition);
+#endif
+	return conditions;
 }
 
 } // namespace civitas::pg

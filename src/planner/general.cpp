@@ -124,25 +124,51 @@ RemoteRel *make_leaf(PlannerInfo *root, RelOptInfo *rel, Index index, const Rang
 
 /* The clauses over the relation, if all of them can be shipped, become part of it: then it can be
  * joined remotely. */
-bool all_clauses_shippable(RelOptInfo *rel)
+bool all_clauses_shippable(const PlannerInfo *root, RelOptInfo *rel)
 {
 	ListCell *cell;
 	foreach (cell, rel->baserestrictinfo)
 	{
 		const RestrictInfo *info = lfirst_node(RestrictInfo, cell);
 		if (info->pseudoconstant || info->security_level > 0 ||
-			!is_shippable(reinterpret_cast<Node *>(info->clause)))
+			!is_shippable(reinterpret_cast<Node *>(info->clause), root))
 			return false;
 	}
 	return true;
+}
+
+/* For joins and upper relations the clauses are part of the relation. */
+void set_whole_rel(const RelOptInfo *rel, const RemoteRel *remote)
+{
+	RemoteRel *whole = static_cast<RemoteRel *>(palloc(sizeof(RemoteRel)));
+	*whole = *remote;
+	whole->quals =
+		list_concat_copy(remote->quals, extract_actual_clauses(rel->baserestrictinfo, false));
+	set_remote_rel(rel, whole);
+}
+
+void subquery_paths(PlannerInfo *root, RelOptInfo *rel, Index index, const RangeTblEntry *rte)
+{
+	RemoteRel *remote = subquery_rel(root, rel, rte, index);
+	if (remote == nullptr || !all_clauses_shippable(root, rel))
+		return;
+	set_whole_rel(rel, remote);
+	add_path(rel, reinterpret_cast<Path *>(
+					  make_remote_path(root, rel, remote, rel->reltarget, rel->rows)));
 }
 
 void rel_paths(PlannerInfo *root, RelOptInfo *rel, Index index, RangeTblEntry *rte)
 {
 	if (next_rel_paths)
 		next_rel_paths(root, rel, index, rte);
-	if (!general_planning() || rte->rtekind != RTE_RELATION || !deparse::is_sharded_rte(rte) ||
-		IS_DUMMY_REL(rel))
+	if (!general_planning() || IS_DUMMY_REL(rel))
+		return;
+	if (rte->rtekind == RTE_SUBQUERY)
+	{
+		subquery_paths(root, rel, index, rte);
+		return;
+	}
+	if (rte->rtekind != RTE_RELATION || !deparse::is_sharded_rte(rte))
 		return;
 	RemoteRel *remote = make_leaf(root, rel, index, rte);
 	rel->pathlist = NIL;
@@ -151,14 +177,9 @@ void rel_paths(PlannerInfo *root, RelOptInfo *rel, Index index, RangeTblEntry *r
 	add_path(rel, reinterpret_cast<Path *>(
 					  make_remote_path(root, rel, remote, rel->reltarget, rel->rows)));
 
-	if (remote->lock == nullptr && bms_is_empty(rel->lateral_relids) && all_clauses_shippable(rel))
-	{
-		/* For joins and upper relations the clauses are part of the relation. */
-		RemoteRel *whole = static_cast<RemoteRel *>(palloc(sizeof(RemoteRel)));
-		*whole = *remote;
-		whole->quals = extract_actual_clauses(rel->baserestrictinfo, false);
-		set_remote_rel(rel, whole);
-	}
+	if (remote->lock == nullptr && bms_is_empty(rel->lateral_relids) &&
+		all_clauses_shippable(root, rel))
+		set_whole_rel(rel, remote);
 }
 
 void join_hook(PlannerInfo *root, RelOptInfo *join, RelOptInfo *outer, RelOptInfo *inner,
@@ -189,7 +210,12 @@ PlannedStmt *plan_general(Query *query, const Facts& facts, const char *text, in
 	decorrelate(copy);
 	prepare_walker(reinterpret_cast<Node *>(copy), nullptr);
 
-	return plan_prepared(copy, locks, text, options & ~CURSOR_OPT_PARALLEL_OK, params);
+	bool hidden_tables;
+	PlannedStmt *statement =
+		plan_prepared(copy, locks, text, options & ~CURSOR_OPT_PARALLEL_OK, params, &hidden_tables);
+	if (hidden_tables)
+		add_range_tables(statement, query, facts);
+	return statement;
 }
 
 void general_init()

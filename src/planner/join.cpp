@@ -65,14 +65,15 @@ bool has_placeholders(PlannerInfo *root, Relids relids)
 }
 
 /* The join's own conditions, and those that apply to its result. False where one must stay here. */
-bool split_conditions(List *restrictlist, JoinType type, Relids relids, List **on, List **above)
+bool split_conditions(const PlannerInfo *root, List *restrictlist, JoinType type, Relids relids,
+					  List **on, List **above)
 {
 	ListCell *cell;
 	foreach (cell, restrictlist)
 	{
 		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
 		if (info->pseudoconstant || info->security_level > 0 ||
-			!is_shippable(reinterpret_cast<Node *>(info->clause)))
+			!is_shippable(reinterpret_cast<Node *>(info->clause), root))
 			return false;
 		const bool outer = type == JOIN_LEFT || type == JOIN_FULL || type == JOIN_ANTI;
 		if (outer && RINFO_IS_PUSHED_DOWN(info, relids))
@@ -215,7 +216,7 @@ void join_paths(PlannerInfo *root, RelOptInfo *join, RelOptInfo *outer_rel, RelO
 		return;
 	List *on = NIL;
 	List *above = NIL;
-	if (!split_conditions(extra->restrictlist, type, join->relids, &on, &above))
+	if (!split_conditions(root, extra->restrictlist, type, join->relids, &on, &above))
 		return;
 	const bool on_keys = joined_on_keys(outer, inner, on);
 	bool local = false;

@@ -61,7 +61,8 @@ bool becomes_parameter(Node *node)
 	switch (nodeTag(node))
 	{
 	case T_Param:
-		return castNode(Param, node)->paramkind == PARAM_EXTERN;
+		return castNode(Param, node)->paramkind == PARAM_EXTERN ||
+			   castNode(Param, node)->paramkind == PARAM_EXEC;
 	case T_FuncExpr:
 	case T_OpExpr:
 	case T_DistinctExpr:

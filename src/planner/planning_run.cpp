@@ -43,6 +43,7 @@ struct Run
 	const List *row_locks;
 	MemoryContext context; /* the planner's, in which relations usually are */
 	HTAB *entries;		   /* null until there is one */
+	bool hidden_tables;
 };
 CIVITAS_SERVER_STATE(Run);
 
@@ -77,9 +78,9 @@ void watch(const RelOptInfo *rel, MemoryContext context)
 }
 
 PlannedStmt *run_planner(bool ours, const List *row_locks, Query *query, const char *text,
-						 int options, ParamListInfo params)
+						 int options, ParamListInfo params, bool *hidden_tables)
 {
-	Run run = {current, ++runs_begun, ours, row_locks, CurrentMemoryContext, nullptr};
+	Run run = {current, ++runs_begun, ours, row_locks, CurrentMemoryContext, nullptr, false};
 	PlannedStmt *statement = nullptr;
 	current = &run;
 	PG_TRY();
@@ -91,6 +92,7 @@ PlannedStmt *run_planner(bool ours, const List *row_locks, Query *query, const c
 		current = run.outer;
 	}
 	PG_END_TRY();
+	*hidden_tables = run.hidden_tables;
 	return statement;
 }
 
@@ -137,10 +139,16 @@ RowMarkClause *row_lock(const PlannerInfo *root, Index index)
 	return row_lock_of(current->row_locks, root, index);
 }
 
-PlannedStmt *plan_prepared(Query *query, const List *row_locks, const char *text, int options,
-						   ParamListInfo params)
+void note_hidden_tables()
 {
-	return run_planner(true, row_locks, query, text, options, params);
+	Assert(general_planning());
+	current->hidden_tables = true;
+}
+
+PlannedStmt *plan_prepared(Query *query, const List *row_locks, const char *text, int options,
+						   ParamListInfo params, bool *hidden_tables)
+{
+	return run_planner(true, row_locks, query, text, options, params, hidden_tables);
 }
 
 PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamListInfo params)
@@ -148,7 +156,8 @@ PlannedStmt *plan_locally(Query *query, const char *text, int options, ParamList
 	/* Nothing to hide, as nearly always. */
 	if (current == nullptr)
 		return plan_below(query, text, options, params);
-	return run_planner(false, NIL, query, text, options, params);
+	bool hidden_tables;
+	return run_planner(false, NIL, query, text, options, params, &hidden_tables);
 }
 
 } // namespace civitas::planner

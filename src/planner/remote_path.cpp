@@ -103,6 +103,18 @@ Node *query_expression(Node *node)
 	return forget_syntax(node, nullptr);
 }
 
+Query *build_query(PlannerInfo *root, RemoteRel *remote, List *clauses, List *target_list);
+
+/* The query of a subquery that shard groups compute; null for one that is as it was written. */
+Query *inner_query(PlannerInfo *root, int index)
+{
+	const RemoteRel *remote = remote_rel_of(find_base_rel(root, index));
+	if (remote == nullptr || remote->inside == nullptr)
+		return nullptr;
+	return build_query(remote->subroot, remote->inside, NIL,
+					   static_cast<List *>(copyObjectImpl(remote->subroot->processed_tlist)));
+}
+
 List *query_range_table(PlannerInfo *root, Relids relids)
 {
 	List *rtable = NIL;
@@ -118,6 +130,8 @@ List *query_range_table(PlannerInfo *root, Relids relids)
 			/* The rows of a partitioned table's shard are in its partitions. */
 			if (copy->rtekind == RTE_RELATION)
 				copy->inh = get_rel_relkind(copy->relid) == RELKIND_PARTITIONED_TABLE;
+			else if (copy->rtekind == RTE_SUBQUERY)
+				copy->subquery = inner_query(root, i);
 		}
 		else
 		{
@@ -170,6 +184,37 @@ Node *exists_clause(PlannerInfo *root, const SemiJoin *semi)
 					  : reinterpret_cast<Node *>(link);
 }
 
+/* What the query groups, partitions or sorts by and does not return. */
+void add_referred_columns(PlannerInfo *root, Query *query)
+{
+	List *clauses = list_copy(query->groupClause);
+	ListCell *cell;
+	foreach (cell, query->windowClause)
+	{
+		const WindowClause *window = lfirst_node(WindowClause, cell);
+		clauses = list_concat(clauses, window->partitionClause);
+		clauses = list_concat(clauses, window->orderClause);
+	}
+	foreach (cell, clauses)
+	{
+		const Index ref = lfirst_node(SortGroupClause, cell)->tleSortGroupRef;
+		ListCell *column;
+		bool found = false;
+		foreach (column, query->targetList)
+			found |= lfirst_node(TargetEntry, column)->ressortgroupref == ref;
+		if (found)
+			continue;
+		TargetEntry *entry = static_cast<TargetEntry *>(
+			copyObjectImpl(get_sortgroupref_tle(ref, root->processed_tlist)));
+		entry->expr =
+			reinterpret_cast<Expr *>(query_expression(reinterpret_cast<Node *>(entry->expr)));
+		entry->resno = static_cast<AttrNumber>(list_length(query->targetList) + 1);
+		entry->resname = nullptr;
+		entry->resjunk = true;
+		query->targetList = lappend(query->targetList, entry);
+	}
+}
+
 Query *build_query(PlannerInfo *root, RemoteRel *remote, List *clauses, List *target_list)
 {
 	Query *query = makeNode(Query);
@@ -197,8 +242,15 @@ Query *build_query(PlannerInfo *root, RemoteRel *remote, List *clauses, List *ta
 	else if (remote->grouped && remote->group_clause == NIL)
 		query->havingQual = makeBoolConst(true, false);
 	query->hasAggs = remote->grouped;
+	if (remote->windowed)
+	{
+		query->hasWindowFuncs = true;
+		query->windowClause =
+			castNode(List, query_expression(reinterpret_cast<Node *>(root->parse->windowClause)));
+	}
 	query->distinctClause = remote->distinct_clause;
 	query->sortClause = remote->sort_clause;
+	add_referred_columns(root, query);
 	query->limitCount = remote->limit;
 	query->limitOption = LIMIT_OPTION_COUNT;
 	if (remote->lock)
@@ -270,7 +322,8 @@ List *target_columns(PathTarget *target)
 
 /* --- the plan --------------------------------------------------------------------------------- */
 
-void split_clauses(const RelOptInfo *rel, List *clauses, List **shipped, List **local)
+void split_clauses(const PlannerInfo *root, const RelOptInfo *rel, List *clauses, List **shipped,
+				   List **local)
 {
 	*shipped = *local = NIL;
 	ListCell *cell;
@@ -281,7 +334,7 @@ void split_clauses(const RelOptInfo *rel, List *clauses, List **shipped, List **
 			continue; /* a gating Result above us checks it */
 		/* What may leak rows that a security barrier hides runs after the barrier: here. */
 		if (info->security_level == 0 && bms_is_subset(info->clause_relids, rel->relids) &&
-			is_shippable(reinterpret_cast<Node *>(info->clause)))
+			is_shippable(reinterpret_cast<Node *>(info->clause), root))
 			*shipped = lappend(*shipped, info->clause);
 		else
 			*local = lappend(*local, info->clause);
@@ -350,7 +403,7 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	RemoteRel *relation = static_cast<RemoteRel *>(linitial(path->custom_private));
 	List *shipped;
 	List *local;
-	split_clauses(rel, clauses, &shipped, &local);
+	split_clauses(root, rel, clauses, &shipped, &local);
 
 	List *columns = relation->target ? target_columns(relation->target)
 									 : needed_columns(rel, path->path.pathtarget, local);
@@ -379,9 +432,10 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	plan::set_remote_query(scan, remote, parameters.exprs,
 						   static_cast<List *>(copyObjectImpl(relation->prune_keys)), NIL);
 
-	remote->tier = relation->target || bms_membership(relation->all_relids) == BMS_MULTIPLE
-					   ? plan::Tier::Pushdown
-					   : plan::Tier::General;
+	remote->tier =
+		relation->target || relation->inside || bms_membership(relation->all_relids) == BMS_MULTIPLE
+			? plan::Tier::Pushdown
+			: plan::Tier::General;
 	remote->target = relation->spread == route::Spread::Replicated ? plan::Target::AnyReplica
 																   : plan::Target::ShardGroups;
 	if (relation->lock)
@@ -401,20 +455,14 @@ Plan *plan_remote_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 	if (relation->merged)
 		set_merge_order(remote, relation, columns);
 	remote->binary_results = binary_capable(columns);
-	List *rights = NIL;
-	int index = -1;
-	while ((index = bms_next_member(relation->all_relids, index)) >= 0)
-	{
-		RangeTblEntry *rte = planner_rt_fetch(index, root);
-		rights = lappend(rights, pg::rights_of(root->parse, rte));
-		if (rte->rtekind == RTE_RELATION)
-			remote->relations = list_append_unique_oid(remote->relations, rte->relid);
-	}
+	TablesRead tables = {};
+	tables_read(root, relation->all_relids, &tables);
+	remote->relations = tables.relids;
 	const bool by_place =
 		relation->lock != nullptr && reads_places(reinterpret_cast<Node *>(columns));
-	root->glob->dependsOnRole |= by_place || through_views(rights);
-	remote->run_as =
-		(by_place ? role_for_places : role_for_shards)(rights, reinterpret_cast<Node *>(query));
+	root->glob->dependsOnRole |= by_place || through_views(tables.rights);
+	remote->run_as = (by_place ? role_for_places
+							   : role_for_shards)(tables.rights, reinterpret_cast<Node *>(query));
 	return &scan->scan.plan;
 }
 

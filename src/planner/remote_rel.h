@@ -52,6 +52,12 @@ struct RemoteRel
 	bool merged;		 /* the rows of all shard groups come as sort_clause says */
 	RowMarkClause *lock; /* FOR UPDATE and the like of a leaf; null for none */
 	bool grouped;		 /* GROUP BY or aggregates are in the remote query */
+	bool windowed;		 /* window functions are, too */
+
+	/* Of a subquery in FROM that each shard group computes alone: the planner's query of it, and
+	 * what it says of its rows; null for others. */
+	PlannerInfo *subroot;
+	RemoteRel *inside;
 };
 
 /* --- planning_run.cpp: only within hooks of a run over a statement that we prepared ----------- */
@@ -64,10 +70,12 @@ RemoteRel *remote_rel_of(const RelOptInfo *rel);
 void set_remote_rel(const RelOptInfo *rel, RemoteRel *remote);
 /* The row lock that the statement wants of a sharded table; null for none. */
 RowMarkClause *row_lock(const PlannerInfo *root, Index index);
+/* Remote queries read tables of subqueries that the plan has no node for. */
+void note_hidden_tables();
 /* PostgreSQL's planner over a statement that we prepared for our hooks; `row_locks`: what was taken
- * out of it. */
+ * out of it. `hidden_tables`: see above. */
 PlannedStmt *plan_prepared(Query *query, const List *row_locks, const char *text, int options,
-						   ParamListInfo params);
+						   ParamListInfo params, bool *hidden_tables);
 
 /* --- row_locks.cpp ---------------------------------------------------------------------------- */
 
@@ -84,13 +92,29 @@ Var *key_of(const RemoteRel *remote, Node *node);
 /* Whether values of the distribution column that this equality takes for equal are in one shard. */
 bool tells_shards_apart(const catalog::Table& table, Oid equality, Oid collation);
 
-/* shippable.cpp: whether the nodes give the same answer for an expression, and can. */
-bool is_shippable(Node *node);
+/* shippable.cpp: whether the nodes give the same answer for an expression, and can. With `root`: values of
+ * subqueries that run once, before its scans, may be in it. */
+bool is_shippable(Node *node, const PlannerInfo *root = nullptr);
 
 /* remote_path.cpp */
 /* A path that delivers `target` (of rel) through the remote relation. */
 CustomPath *make_remote_path(PlannerInfo *root, RelOptInfo *rel, RemoteRel *remote,
 							 PathTarget *target, double rows);
+
+/* subquery.cpp */
+/* Whether shard groups compute all window functions of the query alone, over these rows. */
+bool windows_are_local(PlannerInfo *root, const RemoteRel *input);
+/* The last relation of a subquery: remote where nothing of its work is left to do here. */
+void close_subquery(PlannerInfo *root, const RemoteRel *input, RelOptInfo *output);
+/* A subquery in FROM that was closed, as a remote relation; null for others. */
+RemoteRel *subquery_rel(PlannerInfo *root, RelOptInfo *rel, const RangeTblEntry *rte, Index index);
+/* What a remote query over relations of `root` reads, at all levels. */
+struct TablesRead
+{
+	List *relids; /* oids, each once */
+	List *rights;
+};
+void tables_read(PlannerInfo *root, Relids relids, TablesRead *tables);
 
 /* upper.cpp */
 /* Partial aggregates of an expression as SQL that computes them on a node; the expression's type

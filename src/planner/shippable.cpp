@@ -6,7 +6,7 @@
  * nothing but their arguments and the session's settings, which the nodes have too (time zone, date
  * style, text search configuration): asking_node.cpp lists those that do not. Whatever depends on
  * this node's catalogs or on the transaction stays here, and so do subplans and columns of other
- * query levels.
+ * query levels. The value of a subplan that runs once goes as a parameter.
  */
 #include "remote_rel.h"
 
@@ -31,6 +31,21 @@ bool unsafe_function(Oid function, void *)
 		   (kind == PROVOLATILE_STABLE && (function >= FirstNormalObjectId || runs_here(function)));
 }
 
+/* The value of a subquery that does not depend on rows, of this level or those around it. */
+bool is_computed_before(const PlannerInfo *root, const Param *param)
+{
+	if (param->paramkind != PARAM_EXEC)
+		return false;
+	for (; root != nullptr; root = root->parent_root)
+	{
+		ListCell *cell;
+		foreach (cell, root->init_plans)
+			if (list_member_int(lfirst_node(SubPlan, cell)->setParam, param->paramid))
+				return true;
+	}
+	return false;
+}
+
 bool unshippable_walker(Node *node, void *context)
 {
 	if (node == nullptr)
@@ -42,7 +57,6 @@ bool unshippable_walker(Node *node, void *context)
 	case T_AlternativeSubPlan:
 	case T_SubLink:
 	case T_GroupingFunc:
-	case T_WindowFunc:
 	case T_CurrentOfExpr:
 	case T_NextValueExpr:
 	case T_Query:
@@ -56,7 +70,9 @@ bool unshippable_walker(Node *node, void *context)
 		return castNode(Var, node)->varlevelsup != 0 ||
 			   castNode(Var, node)->varattno == TableOidAttributeNumber;
 	case T_Param:
-		return castNode(Param, node)->paramkind != PARAM_EXTERN ||
+		return (castNode(Param, node)->paramkind != PARAM_EXTERN &&
+				!is_computed_before(static_cast<const PlannerInfo *>(context),
+									castNode(Param, node))) ||
 			   is_nameless_row(castNode(Param, node)->paramtype);
 	case T_RowExpr:
 		if (deparse::has_column_names(node))
@@ -82,10 +98,10 @@ bool unshippable_walker(Node *node, void *context)
 
 } // namespace
 
-bool is_shippable(Node *node)
+bool is_shippable(Node *node, const PlannerInfo *root)
 {
-	return !unshippable_walker(node, nullptr) && !expression_returns_set(node) &&
-		   !has_local_objects(node);
+	return !unshippable_walker(node, const_cast<PlannerInfo *>(root)) &&
+		   !expression_returns_set(node) && !has_local_objects(node);
 }
 
 } // namespace civitas::planner

@@ -6,7 +6,9 @@
  *   other aggregation              two phases: the nodes compute transition states, PostgreSQL's
  *                                  own Agg node combines and finishes them; needs a combine
  *                                  function
- *   DISTINCT                       there, and again here
+ *   windows, all partitioned by    there: see subquery.cpp
+ *   a shard key
+ *   DISTINCT                       there, and again here where no shard key is among the columns
  *   ORDER BY with LIMIT, LIMIT     the first rows of each shard group, cut again here
  *
  * What a node computes for a partial Aggref: the same aggregate where its result is the transition
@@ -14,8 +16,8 @@
  * it, see partial_state.cpp. In PostgreSQL's plan the column is the partial Aggref, so that the Agg
  * node above finds it.
  *
- * Nothing is done for grouping sets, set-returning targets, windows and DISTINCT ON: PostgreSQL
- * does them on the rows.
+ * Nothing is done for grouping sets, set-returning targets, other windows and DISTINCT ON: PostgreSQL
+ * does them on the rows. What windows are computed of may be grouped there.
  */
 #include "remote_rel.h"
 
@@ -376,7 +378,8 @@ void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_re
 
 	List *keys = grouped_keys(input, output->reltarget, parse->groupClause);
 	if ((keys != NIL || input->spread == route::Spread::Replicated) &&
-		target_shippable(output->reltarget) && is_shippable(reinterpret_cast<Node *>(having)) &&
+		target_shippable(output->reltarget) &&
+		is_shippable(reinterpret_cast<Node *>(having), root) &&
 		can_be_grouped(root, output->reltarget, reinterpret_cast<Node *>(having)))
 	{
 		RemoteRel *whole = derive(input);
@@ -410,15 +413,32 @@ void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_re
 	add_final_aggregate(root, output, states, having, groups);
 }
 
+void window_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_rel,
+				  RelOptInfo *output)
+{
+	PathTarget *target = root->upper_targets[UPPERREL_WINDOW];
+	if (root->parse->hasTargetSRFs || target == nullptr || !target_shippable(target) ||
+		!windows_are_local(root, input))
+		return;
+	RemoteRel *whole = derive(input);
+	whole->target = copy_pathtarget(target);
+	whole->windowed = true;
+	set_remote_rel(output, whole);
+	add_path(output, reinterpret_cast<Path *>(
+						 make_remote_path(root, output, whole, whole->target, input_rel->rows)));
+}
+
 void distinct_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_rel,
 					RelOptInfo *output)
 {
 	Query *parse = root->parse;
 	PathTarget *target = root->upper_targets[UPPERREL_DISTINCT];
-	if (parse->hasDistinctOn || parse->hasTargetSRFs || parse->hasWindowFuncs || input->limit ||
-		target == nullptr || !target_shippable(target))
+	if (parse->hasDistinctOn || parse->hasTargetSRFs ||
+		(parse->hasWindowFuncs && !input->windowed) || input->limit || target == nullptr ||
+		!target_shippable(target))
 		return;
 	RemoteRel *remote = derive(input);
+	remote->keys = grouped_keys(input, target, parse->distinctClause);
 	remote->target = copy_pathtarget(target);
 	remote->distinct_clause = parse->distinctClause;
 	const double rows =
@@ -426,6 +446,12 @@ void distinct_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input
 							input_rel->rows, nullptr, nullptr);
 	Path *path =
 		reinterpret_cast<Path *>(make_remote_path(root, output, remote, remote->target, rows));
+	if (remote->keys != NIL || input->spread == route::Spread::Replicated)
+	{
+		set_remote_rel(output, remote);
+		add_path(output, path);
+		return;
+	}
 	if (grouping_is_hashable(parse->distinctClause))
 		add_path(output, reinterpret_cast<Path *>(create_agg_path(
 							 root, output, path, target, AGG_HASHED, AGGSPLIT_SIMPLE,
@@ -504,8 +530,9 @@ Path *limited_path(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_
 	Query *parse = root->parse;
 	double rows = input_rel->rows;
 	Node *limit = remote_limit(parse, &rows);
-	if ((limit == nullptr && !sorted) || parse->hasTargetSRFs || parse->hasWindowFuncs ||
-		parse->distinctClause || parse->rowMarks || target == nullptr || !target_shippable(target))
+	if ((limit == nullptr && !sorted) || parse->hasTargetSRFs ||
+		(parse->hasWindowFuncs && !input->windowed) || parse->distinctClause || parse->rowMarks ||
+		target == nullptr || !target_shippable(target))
 		return nullptr;
 	RemoteRel *remote = derive(input);
 	remote->target = copy_pathtarget(target);
@@ -543,6 +570,9 @@ void upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_r
 	case UPPERREL_GROUP_AGG:
 		group_paths(root, input, input_rel, output, static_cast<const GroupPathExtraData *>(extra));
 		break;
+	case UPPERREL_WINDOW:
+		window_paths(root, input, input_rel, output);
+		break;
 	case UPPERREL_DISTINCT:
 		distinct_paths(root, input, input_rel, output);
 		break;
@@ -557,6 +587,7 @@ void upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_r
 	}
 	case UPPERREL_FINAL: {
 		const FinalPathExtraData *final_extra = static_cast<const FinalPathExtraData *>(extra);
+		close_subquery(root, input, output);
 		if (!final_extra->limit_needed || root->parse->sortClause)
 			break;
 		Path *path = limited_path(root, input, input_rel, output,

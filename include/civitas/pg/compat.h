@@ -447,6 +447,12 @@ inline bool is_comparison(Oid op)
 #endif
 }
 
+/*
+ * Conditions on window functions that the planner took from the query around, as clauses over them:
+ * who computes the windows filters by them. 17 moved them from the window to the function.
+ */
+List *window_run_conditions(const Query *query, List *target_list);
+
 /* Whether an action of MERGE is for rows of the target; 17 added those that only the target has. */
 inline bool acts_on_matched(const MergeAction *action)
 {
