@@ -60,9 +60,11 @@ TupleDesc row_type_of(const plan::Step& step)
 	return type;
 }
 
-/* An empty store that later steps find by its name. */
+/* The store that later steps find by its name; steps may share one. */
 Tuplestorestate *add_store(StepsState *state, const plan::Step& step)
 {
+	if (EphemeralNamedRelation present = get_ENR(state->environment, step.store))
+		return static_cast<Tuplestorestate *>(present->reldata);
 	Tuplestorestate *store = tuplestore_begin_heap(true, false, work_mem);
 	state->stores = lappend(state->stores, store);
 	auto *relation =

@@ -318,6 +318,7 @@ PlannedStmt *plan_steps(Query *query, const Facts& facts, const char *text, int 
 /* For other statements of steps (merge.cpp): a new store's name, a step (plan/steps.h), the reads
  * that `part` needs before `change` runs, and the statement around the steps. */
 const char *new_store();
+/* Steps with one store's name fill it one after the other. */
 List *make_plan_step(PlannedStmt *statement, const char *store, const char *label,
 					 List *target_list, bool counts);
 List *reads_before(Query *part, Query *change, const char *text, int options, ParamListInfo params);
@@ -327,6 +328,11 @@ bool returning_stays_here(const Query *query);
 /* The change returns columns to a step that computes RETURNING. */
 PlannedStmt *plan_returning_here(Query *query, const Facts& facts, const char *text, int options,
 								 ParamListInfo params);
+/*
+ * SELECT of RETURNING's expressions from the rows in a store, which has `columns`: the target's and
+ * other tables', and merge_action().
+ */
+Query *select_returning(Query *query, const char *store, List **columns);
 /* Makes a range table entry read the rows of a store, with the columns of a target list. */
 void name_store(RangeTblEntry *rte, const char *store, List *target_list);
 

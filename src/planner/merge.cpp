@@ -9,7 +9,8 @@
  * target, for every source row the target row, if any, and the number of the action to take; its
  * rows are the target's columns, ctid and tableoid, the columns of the source that actions use, and
  * that number. The second makes sure that no target row is changed twice. Then each action is an
- * UPDATE, DELETE or INSERT of its rows: deletions before updates before insertions.
+ * UPDATE, DELETE or INSERT of its rows: deletions before updates before insertions. What RETURNING
+ * is computed from they leave in one more store.
  */
 #include "internal.h"
 
@@ -18,6 +19,8 @@
 CIVITAS_PG_BEGIN
 #include "access/sysattr.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -26,6 +29,8 @@ CIVITAS_PG_BEGIN
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/typcache.h"
 CIVITAS_PG_END
 
@@ -35,13 +40,36 @@ namespace {
 
 constexpr const char *FOUND = "found";
 
-bool inserts(const Query *query)
+/* Whether there is an action for rows of this kind. */
+bool acts_on(const Query *query, MergeMatchKind kind)
 {
 	ListCell *cell;
 	foreach (cell, query->mergeActionList)
-		if (lfirst_node(MergeAction, cell)->commandType == CMD_INSERT)
+		if (pg::match_kind(lfirst_node(MergeAction, cell)) == kind)
 			return true;
 	return false;
+}
+
+/*
+ * Where the target is a view, its condition says which rows of the table below are the target's:
+ * no other row is matched, nor is it one that the source does not have.
+ */
+Query *without_target_condition(Query *query)
+{
+	Node *view = pg::merge_target_condition(query);
+	if (view == nullptr)
+		return query;
+	query = static_cast<Query *>(copyObjectImpl(query));
+	view = pg::merge_target_condition(query);
+	ListCell *cell;
+	foreach (cell, query->mergeActionList)
+	{
+		MergeAction *action = lfirst_node(MergeAction, cell);
+		if (pg::match_kind(action) == MERGE_WHEN_NOT_MATCHED_BY_SOURCE)
+			action->qual = make_and_qual(static_cast<Node *>(copyObjectImpl(view)), action->qual);
+	}
+	pg::set_merge_condition(query, make_and_qual(view, pg::merge_condition(query)));
+	return query;
 }
 
 /* --- by shard groups ------------------------------------------------------------------------- */
@@ -74,6 +102,8 @@ const char *why_not_alone(const Query *query, const Facts& facts, const catalog:
 		return reason;
 	if (facts.volatile_functions)
 		return "it uses volatile functions";
+	if (returning_stays_here(query))
+		return "its RETURNING is nothing that shards can compute";
 	if (facts.locks || facts.sharded_writes)
 		return "it locks or changes other rows";
 	if (target.kind != catalog::TableKind::Hash)
@@ -119,7 +149,7 @@ PlannedStmt *plan_merge_shards(Query *query, const Facts& facts, const catalog::
 	remote->pieces = text.pieces;
 	remote->holes = text.holes;
 	remote->parameter_types = parameters.types;
-	return make_statement(query, remote, NIL, parameters.exprs, NIL, NIL, facts);
+	return make_statement(query, remote, query->returningList, parameters.exprs, NIL, NIL, facts);
 }
 
 /* --- as steps -------------------------------------------------------------------------------- */
@@ -135,7 +165,11 @@ struct Merge
 	List *columns; /* its target list */
 	int target;	   /* range table index of the target */
 	int target_columns;
-	AttrNumber action; /* column with the number of the action */
+	AttrNumber action;	  /* column with the number of the action */
+	int marker;			  /* range table index of what tells the source's rows; 0: all are there */
+	int join;			  /* range table index of an outer join; 0: it is an inner one */
+	const char *returned; /* the store that RETURNING is computed from; null: there is none */
+	List *returned_columns; /* what it holds */
 };
 
 /* Column of the store that holds a column of the statement. */
@@ -214,6 +248,16 @@ void collect_columns(Merge *merge)
 		const MergeAction *action = lfirst_node(MergeAction, cell);
 		(void) to_store(merge, reinterpret_cast<Node *>(action->targetList), 1);
 	}
+	(void) to_store(merge, reinterpret_cast<Node *>(merge->query->returningList), 1);
+}
+
+NullTest *is_there(Var *column, bool there)
+{
+	NullTest *test = makeNode(NullTest);
+	test->arg = reinterpret_cast<Expr *>(column);
+	test->nulltesttype = there ? IS_NOT_NULL : IS_NULL;
+	test->location = -1;
+	return test;
 }
 
 /* CASE WHEN matched AND condition THEN 1 .. END: the action of a row; NULL for none. */
@@ -227,12 +271,14 @@ Expr *action_number(const Merge *merge)
 	foreach (cell, merge->query->mergeActionList)
 	{
 		const MergeAction *action = lfirst_node(MergeAction, cell);
-		NullTest *matched = makeNode(NullTest);
-		matched->arg = reinterpret_cast<Expr *>(
-			makeVar(merge->target, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0));
-		matched->nulltesttype = pg::acts_on_matched(action) ? IS_NOT_NULL : IS_NULL;
-		matched->location = -1;
-		List *conditions = list_make1(matched);
+		const MergeMatchKind kind = pg::match_kind(action);
+		List *conditions = list_make1(is_there(
+			makeVar(merge->target, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0),
+			kind != MERGE_WHEN_NOT_MATCHED_BY_TARGET));
+		if (merge->marker && kind != MERGE_WHEN_NOT_MATCHED_BY_TARGET)
+			conditions =
+				lappend(conditions, is_there(makeVar(merge->marker, 1, BOOLOID, -1, InvalidOid, 0),
+											 kind == MERGE_WHEN_MATCHED));
 		if (action->qual)
 			conditions = list_concat(
 				conditions, make_ands_implicit(static_cast<Expr *>(copyObjectImpl(action->qual))));
@@ -254,38 +300,88 @@ RangeTblRef *reference_to(int index)
 	return ref;
 }
 
-/* SELECT .. FROM source LEFT JOIN target ON .., with the target's rows locked. */
+/* (SELECT true): a column that is NULL where the source has no row. */
+RangeTblEntry *marker_entry()
+{
+	Query *marker = makeNode(Query);
+	marker->commandType = CMD_SELECT;
+	marker->jointree = makeFromExpr(NIL, nullptr);
+	Expr *there = reinterpret_cast<Expr *>(makeBoolConst(true, false));
+	marker->targetList = list_make1(makeTargetEntry(there, 1, pstrdup("there"), false));
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	rte->rtekind = RTE_SUBQUERY;
+	rte->subquery = marker;
+	rte->eref = makeAlias("source", list_make1(makeString(pstrdup("there"))));
+	rte->inFromCl = true;
+	return rte;
+}
+
+/*
+ * FROM source [LEFT | RIGHT | FULL] JOIN target: which of the two has rows that the other does not
+ * have and an action is for.
+ */
+void join_target(Merge *merge, Query *find)
+{
+	const bool all_sources = acts_on(merge->query, MERGE_WHEN_NOT_MATCHED_BY_TARGET);
+	const bool all_targets = acts_on(merge->query, MERGE_WHEN_NOT_MATCHED_BY_SOURCE);
+	Node *condition = pg::take_merge_condition(find);
+	FromExpr *from = find->jointree;
+	if (!all_sources && !all_targets)
+	{
+		from->fromlist = lappend(from->fromlist, reference_to(merge->target));
+		from->quals = condition;
+		return;
+	}
+	if (all_targets)
+	{
+		find->rtable = lappend(find->rtable, marker_entry());
+		merge->marker = list_length(find->rtable);
+		from->fromlist = lappend(from->fromlist, reference_to(merge->marker));
+	}
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	rte->rtekind = RTE_JOIN;
+	rte->jointype = !all_targets ? JOIN_LEFT : all_sources ? JOIN_FULL : JOIN_RIGHT;
+	rte->eref = makeAlias("merged", NIL);
+	rte->inFromCl = true;
+	find->rtable = lappend(find->rtable, rte);
+	JoinExpr *join = makeNode(JoinExpr);
+	join->jointype = rte->jointype;
+	join->larg = list_length(from->fromlist) == 1
+					 ? static_cast<Node *>(linitial(from->fromlist))
+					 : reinterpret_cast<Node *>(makeFromExpr(from->fromlist, nullptr));
+	join->rarg = reinterpret_cast<Node *>(reference_to(merge->target));
+	join->quals = condition;
+	join->rtindex = merge->join = list_length(find->rtable);
+	find->jointree = makeFromExpr(list_make1(join), nullptr);
+}
+
+/* The columns as the join leaves them. */
+List *columns_of_join(const Merge *merge, const Query *find)
+{
+	if (merge->join == 0)
+		return merge->columns;
+	const JoinExpr *join = linitial_node(JoinExpr, find->jointree->fromlist);
+	Node *marked = reinterpret_cast<Node *>(merge->columns);
+	if (join->jointype != JOIN_RIGHT)
+		marked = pg::nullable_by(marked, join->rarg, join->rtindex);
+	if (join->jointype != JOIN_LEFT)
+		marked = pg::nullable_by(marked, join->larg, join->rtindex);
+	return castNode(List, marked);
+}
+
+/* SELECT .. FROM source JOIN target ON .., with the target's rows locked. */
 void make_find(Merge *merge)
 {
 	Query *find = static_cast<Query *>(copyObjectImpl(merge->query));
 	find->commandType = CMD_SELECT;
 	find->resultRelation = 0;
 	find->mergeActionList = NIL;
+	find->returningList = NIL;
 	find->override = OVERRIDING_NOT_SET;
 	find->hasSubLinks = true; /* conditions of actions may have some */
 	RangeTblEntry *rte = rt_fetch(merge->target, find->rtable);
 	rte->inFromCl = true;
-	FromExpr *from = find->jointree;
-	if (inserts(merge->query))
-	{
-		RangeTblEntry *join_rte = makeNode(RangeTblEntry);
-		join_rte->rtekind = RTE_JOIN;
-		join_rte->jointype = JOIN_LEFT;
-		join_rte->eref = makeAlias("merged", NIL);
-		join_rte->inFromCl = true;
-		find->rtable = lappend(find->rtable, join_rte);
-		JoinExpr *join = makeNode(JoinExpr);
-		join->jointype = JOIN_LEFT;
-		join->larg = list_length(from->fromlist) == 1
-						 ? static_cast<Node *>(linitial(from->fromlist))
-						 : reinterpret_cast<Node *>(makeFromExpr(from->fromlist, nullptr));
-		join->rarg = reinterpret_cast<Node *>(reference_to(merge->target));
-		join->quals = from->quals;
-		join->rtindex = list_length(find->rtable);
-		find->jointree = makeFromExpr(list_make1(join), nullptr);
-	}
-	else
-		from->fromlist = lappend(from->fromlist, reference_to(merge->target));
+	join_target(merge, find);
 	RowMarkClause *mark = makeNode(RowMarkClause);
 	mark->rti = merge->target;
 	mark->strength = LCS_FORUPDATE;
@@ -299,18 +395,23 @@ void make_find(Merge *merge)
 	merge->action = static_cast<AttrNumber>(list_length(merge->columns) + 1);
 	merge->columns = lappend(merge->columns, makeTargetEntry(action_number(merge), merge->action,
 															 pstrdup("action"), false));
-	find->targetList = merge->columns;
+	find->targetList = columns_of_join(merge, find);
 	merge->find = find;
 }
 
-RangeTblEntry *store_entry(const Merge *merge)
+RangeTblEntry *entry_of(const char *store, List *columns)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
 	rte->rtekind = RTE_NAMEDTUPLESTORE;
 	rte->eref = makeAlias(FOUND, NIL);
 	rte->inFromCl = true;
-	name_store(rte, merge->store, merge->columns);
+	name_store(rte, store, columns);
 	return rte;
+}
+
+RangeTblEntry *store_entry(const Merge *merge)
+{
+	return entry_of(merge->store, merge->columns);
 }
 
 Node *is_action(const Merge *merge, int number, int varno)
@@ -341,6 +442,147 @@ Query *empty_change(const Merge *merge, const MergeAction *action)
 	return change;
 }
 
+/* --- RETURNING ------------------------------------------------------------------------------- */
+
+/* What an action gives for a column that RETURNING needs: `own` is what it has for a column of the
+ * target, `other` where the store's columns are. */
+Expr *returned_column(Merge *merge, const MergeAction *action, Node *column, int own, int other)
+{
+	if (pg::is_merge_action_call(column))
+		return reinterpret_cast<Expr *>(text_constant(action->commandType == CMD_UPDATE ? "UPDATE"
+													  : action->commandType == CMD_DELETE
+														  ? "DELETE"
+														  : "INSERT"));
+	if (!IsA(column, Var))
+		return static_cast<Expr *>(copyObjectImpl(column));
+	Var *var = static_cast<Var *>(copyObjectImpl(column));
+	if (var->varno == merge->target)
+		var->varno = own;
+	else
+	{
+		var->varattno = stored_column(merge, var);
+		var->varno = other;
+	}
+	var->varnosyn = 0;
+	var->varattnosyn = 0;
+	return reinterpret_cast<Expr *>(var);
+}
+
+/* What an action's statement returns, for the store that RETURNING is computed from. */
+List *returned_columns(Merge *merge, const MergeAction *action)
+{
+	List *result = NIL;
+	ListCell *cell;
+	foreach (cell, merge->returned_columns)
+	{
+		TargetEntry *entry = static_cast<TargetEntry *>(copyObjectImpl(lfirst(cell)));
+		entry->expr = returned_column(merge, action, reinterpret_cast<Node *>(entry->expr), 1, 1);
+		result = lappend(result, entry);
+	}
+	return result;
+}
+
+bool returns_source(const Merge *merge)
+{
+	ListCell *cell;
+	foreach (cell, merge->returned_columns)
+	{
+		const Expr *column = lfirst_node(TargetEntry, cell)->expr;
+		if (IsA(column, Var) && reinterpret_cast<const Var *>(column)->varno != merge->target)
+			return true;
+	}
+	return false;
+}
+
+/* RETURNING of an INSERT does not see the rows' source, and who computes them before does not see
+ * what the table makes of them. */
+void refuse_changed_rows(Oid relid)
+{
+	ListCell *cell;
+	foreach (cell, find_all_inheritors(relid, NoLock, nullptr))
+	{
+		Relation relation = RelationIdGetRelation(lfirst_oid(cell));
+		const TupleConstr *constraints = relation ? RelationGetDescr(relation)->constr : nullptr;
+		if (relation == nullptr || (constraints && constraints->has_generated_stored) ||
+			(relation->trigdesc && relation->trigdesc->trig_insert_before_row))
+			raise_unsupported("RETURNING of a MERGE reads the source beside an INSERT into a table "
+							  "with generated columns or BEFORE triggers.");
+		RelationClose(relation);
+	}
+}
+
+/* The rows that an action inserts, as the target's columns, and after them the columns of the source
+ * that RETURNING needs. */
+Query *rows_to_insert(Merge *merge, const MergeAction *action, int number)
+{
+	const RangeTblEntry *target = rt_fetch(merge->target, merge->query->rtable);
+	Query *rows = makeNode(Query);
+	rows->commandType = CMD_SELECT;
+	rows->rtable = list_make1(store_entry(merge));
+	rows->jointree = makeFromExpr(list_make1(reference_to(1)), is_action(merge, number, 1));
+	rows->cteList = static_cast<List *>(copyObjectImpl(merge->query->cteList));
+	rows->hasSubLinks = merge->query->hasSubLinks;
+	ListCell *cell;
+	foreach (cell, row_columns(target, merge->target))
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		if (entry->resno > merge->target_columns)
+			break;
+		Node *expr = reinterpret_cast<Node *>(entry->expr);
+		entry->expr = reinterpret_cast<Expr *>(
+			makeNullConst(exprType(expr), exprTypmod(expr), exprCollation(expr)));
+		ListCell *assigned;
+		foreach (assigned, action->targetList)
+			if (lfirst_node(TargetEntry, assigned)->resno == entry->resno)
+				entry->expr = reinterpret_cast<Expr *>(with_sequences(to_store(
+					merge, reinterpret_cast<Node *>(lfirst_node(TargetEntry, assigned)->expr), 1)));
+		rows->targetList = lappend(rows->targetList, entry);
+	}
+	foreach (cell, merge->returned_columns)
+	{
+		Node *column = reinterpret_cast<Node *>(lfirst_node(TargetEntry, cell)->expr);
+		if (!IsA(column, Var) || castNode(Var, column)->varno == merge->target)
+			continue;
+		const int position = list_length(rows->targetList) + 1;
+		rows->targetList =
+			lappend(rows->targetList, makeTargetEntry(returned_column(merge, action, column, 1, 1),
+													  static_cast<AttrNumber>(position),
+													  psprintf("s%d", position), false));
+	}
+	return rows;
+}
+
+/* SELECT of what RETURNING needs from the rows that were inserted. */
+Query *returned_rows(Merge *merge, const MergeAction *action, const char *store, List *columns)
+{
+	const Oid relid = rt_fetch(merge->target, merge->query->rtable)->relid;
+	Query *select = makeNode(Query);
+	select->commandType = CMD_SELECT;
+	select->rtable = list_make1(entry_of(store, columns));
+	select->jointree = makeFromExpr(list_make1(reference_to(1)), nullptr);
+	AttrNumber position = static_cast<AttrNumber>(merge->target_columns);
+	ListCell *cell;
+	foreach (cell, merge->returned_columns)
+	{
+		TargetEntry *entry = static_cast<TargetEntry *>(copyObjectImpl(lfirst(cell)));
+		Node *column = reinterpret_cast<Node *>(entry->expr);
+		if (!IsA(column, Var) || castNode(Var, column)->varno == merge->target)
+			entry->expr = returned_column(merge, action, column, 1, 1);
+		else
+			entry->expr = reinterpret_cast<Expr *>(makeVar(
+				1, ++position, exprType(column), exprTypmod(column), exprCollation(column), 0));
+		if (IsA(entry->expr, Var) && reinterpret_cast<Var *>(entry->expr)->varattno < 0)
+			raise_unsupported("RETURNING of a MERGE reads system columns beside the source.");
+		if (IsA(entry->expr, Var) && reinterpret_cast<Var *>(entry->expr)->varattno == 0)
+			entry->expr = reinterpret_cast<Expr *>(
+				row_value(reinterpret_cast<Var *>(entry->expr), relid, merge->target_columns));
+		select->targetList = lappend(select->targetList, entry);
+	}
+	return select;
+}
+
+/* --- the actions ----------------------------------------------------------------------------- */
+
 /* UPDATE or DELETE of the target's rows in the store; the store stands for the target. */
 PlannedStmt *plan_change(Merge *merge, const MergeAction *action, int number, Query *change)
 {
@@ -350,6 +592,7 @@ PlannedStmt *plan_change(Merge *merge, const MergeAction *action, int number, Qu
 									action->commandType == CMD_UPDATE ? action->targetList : NIL),
 								1));
 	change->jointree = makeFromExpr(list_make1(reference_to(1)), is_action(merge, number, 1));
+	change->returningList = returned_columns(merge, action);
 	const catalog::Table *target = catalog::find_table(rt_fetch(1, change->rtable)->relid);
 	Facts facts;
 	collect_facts(change, &facts);
@@ -364,7 +607,46 @@ PlannedStmt *plan_insertion(Merge *merge, const MergeAction *action, int number,
 	change->targetList =
 		castNode(List, to_store(merge, reinterpret_cast<Node *>(action->targetList), 2));
 	change->jointree = makeFromExpr(list_make1(reference_to(2)), is_action(merge, number, 2));
+	change->returningList = returned_columns(merge, action);
 	return plan_any(change, merge->text, merge->options, merge->params);
+}
+
+/*
+ * An INSERT with RETURNING of the source's columns: the rows are computed, inserted, and
+ * returned.
+ */
+List *plan_insertion_of_rows(Merge *merge, const MergeAction *action, int number, Query *change)
+{
+	refuse_changed_rows(rt_fetch(1, change->rtable)->relid);
+	const char *store = new_store();
+	Query *rows = rows_to_insert(merge, action, number);
+	List *columns = static_cast<List *>(copyObjectImpl(rows->targetList));
+	const char *label = psprintf("Rows of Action %d", number);
+	PlannedStmt *statement = plan_any(rows, merge->text, merge->options, merge->params);
+	List *steps = list_make1(make_plan_step(statement, store, label, columns, false));
+
+	change->rtable = lappend(change->rtable, entry_of(store, columns));
+	change->jointree = makeFromExpr(list_make1(reference_to(2)), nullptr);
+	change->cteList = NIL;
+	change->hasSubLinks = false;
+	ListCell *cell;
+	foreach (cell, action->targetList)
+	{
+		TargetEntry *entry = static_cast<TargetEntry *>(copyObjectImpl(lfirst(cell)));
+		Node *expr = reinterpret_cast<Node *>(entry->expr);
+		entry->expr = reinterpret_cast<Expr *>(
+			makeVar(2, entry->resno, exprType(expr), exprTypmod(expr), exprCollation(expr), 0));
+		change->targetList = lappend(change->targetList, entry);
+	}
+	statement = plan_any(change, merge->text, merge->options, merge->params);
+	label = psprintf("Action %d", number);
+	steps = lappend(steps, make_plan_step(statement, new_store(), label, NIL, true));
+
+	Query *returned = returned_rows(merge, action, store, columns);
+	columns = static_cast<List *>(copyObjectImpl(returned->targetList));
+	statement = plan_any(returned, merge->text, merge->options, merge->params);
+	label = psprintf("Returned by Action %d", number);
+	return lappend(steps, make_plan_step(statement, merge->returned, label, columns, false));
 }
 
 /* SELECT citus_internal.merge_twice(count(*) > 1) FROM store WHERE the row is changed GROUP BY what
@@ -457,11 +739,18 @@ void add_actions(Merge *merge, CmdType command, List **reads, List **steps)
 			*reads = list_concat(
 				*reads, reads_before(seen, change, merge->text, merge->options, merge->params));
 		}
+		if (command == CMD_INSERT && returns_source(merge))
+		{
+			*steps = list_concat(*steps, plan_insertion_of_rows(merge, action, number, change));
+			continue;
+		}
 		PlannedStmt *statement = command == CMD_INSERT
 									 ? plan_insertion(merge, action, number, change)
 									 : plan_change(merge, action, number, change);
 		const char *label = psprintf("Action %d", number);
-		*steps = lappend(*steps, make_plan_step(statement, new_store(), label, NIL, true));
+		const char *store = merge->returned ? merge->returned : new_store();
+		*steps = lappend(
+			*steps, make_plan_step(statement, store, label, returned_columns(merge, action), true));
 	}
 }
 
@@ -476,9 +765,18 @@ PlannedStmt *plan_merge_steps(Query *query, const Facts& facts, const char *text
 	merge.store = new_store();
 	merge.target = query->resultRelation;
 	make_find(&merge);
-
 	List *reads = NIL;
 	List *steps = NIL;
+	Query *returning = nullptr;
+	if (query->returningList != NIL)
+	{
+		merge.returned = new_store();
+		returning = select_returning(merge.query, merge.returned, &merge.returned_columns);
+		/* Subqueries in it see the target as it was. */
+		const MergeAction *any = linitial_node(MergeAction, query->mergeActionList);
+		reads = reads_before(returning, empty_change(&merge, any), text, options, params);
+	}
+
 	List *actions = NIL;
 	add_actions(&merge, CMD_DELETE, &reads, &actions);
 	add_actions(&merge, CMD_UPDATE, &reads, &actions);
@@ -494,6 +792,12 @@ PlannedStmt *plan_merge_steps(Query *query, const Facts& facts, const char *text
 	if (check)
 		steps = lappend(steps, make_plan_step(check, new_store(), "Check", check_columns, false));
 	steps = list_concat(steps, actions);
+	if (returning)
+	{
+		List *returned = static_cast<List *>(copyObjectImpl(returning->targetList));
+		PlannedStmt *last = plan_any(returning, text, merge.options, params);
+		steps = lappend(steps, make_plan_step(last, nullptr, "Returning", returned, false));
+	}
 	return make_steps(query, facts, list_concat(reads, steps));
 }
 
@@ -502,11 +806,17 @@ PlannedStmt *plan_merge_steps(Query *query, const Facts& facts, const char *text
 PlannedStmt *plan_merge(Query *query, const Facts& facts, const char *text, int options,
 						ParamListInfo params)
 {
-	if (query->withCheckOptions != NIL || facts.security_quals)
-		raise_unsupported("MERGE meets a row security policy.");
-	if (writes_in_with(query))
-		return plan_steps(query, facts, text, options, params);
 	const RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
+	if (query->withCheckOptions != NIL || rte->securityQuals != NIL)
+		raise_unsupported("MERGE meets a row security policy, or a view's check option or security "
+						  "barrier.");
+	/* A WITH query that RETURNING reads, too, is computed once. */
+	if (writes_in_with(query) ||
+		read_ctes(query, reinterpret_cast<Node *>(query->returningList)) != NIL)
+		return plan_steps(query, facts, text, options, params);
+	if (rte->relkind == RELKIND_VIEW)
+		raise_unsupported("MERGE fires triggers of a view.");
+	query = without_target_condition(query);
 	const char *reason = "its target is a local table";
 	if (deparse::is_sharded_rte(rte))
 	{

@@ -80,7 +80,7 @@ Node *returning_mutator(Node *node, void *context)
 	if (IsA(node, Var))
 	{
 		Var *var = castNode(Var, node);
-		if (static_cast<Index>(var->varno) != columns->target)
+		if (static_cast<Index>(var->varno) != columns->target || var->varattno > columns->own)
 			return reinterpret_cast<Node *>(add_column(columns, reinterpret_cast<Expr *>(var)));
 		Var *own = static_cast<Var *>(copyObjectImpl(var));
 		own->varno = TARGET;
@@ -487,6 +487,7 @@ void take_early_rows(Query *select, Index index, EarlyRows *early)
 	RangeTblEntry *rte = rt_fetch(index, select->rtable);
 	early->query = rte->subquery;
 	rte->rtekind = RTE_NAMEDTUPLESTORE;
+	pg::forget_rights(rte);
 	rte->subquery = nullptr;
 	rte->inh = false;
 	name_store(rte, early->store, early->columns ? early->columns : early->query->targetList);
@@ -551,7 +552,8 @@ PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::T
 								   get_rel_name(rte->relid)),
 						  "Use several statements in one transaction.");
 	plan::RemoteQuery *remote = plan::make_remote_query();
-	RowColumns columns = {static_cast<Index>(query->resultRelation), NIL, NIL, NIL};
+	RowColumns columns = {static_cast<Index>(query->resultRelation), NIL, NIL, NIL,
+						  list_length(rte->eref->colnames)};
 	Expr *same = add_identity(&columns, rte, target);
 	if (target && target->distribution_attno)
 		remote->distribution_position =

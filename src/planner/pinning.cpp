@@ -412,6 +412,9 @@ void gather_query(Gatherer& g, Query *query, Level *parent)
 	}
 	if (query->jointree)
 		gather_jointree(g, reinterpret_cast<Node *>(query->jointree), level);
+	if (query->commandType == CMD_MERGE)
+		gather_condition(g, pg::merge_condition(query),
+						 {level, true, nullptr, reinterpret_cast<Node *>(query->jointree)});
 
 	/* Subqueries in FROM, CTEs, and the sublinks of all expressions. */
 	SublinkWalk walk = {&g, level};

@@ -47,6 +47,9 @@ bool with_fits_one_shard(const Query *query)
 		ListCell *assigned;
 		if (body->withCheckOptions != NIL || table == nullptr)
 			return false;
+		/* Its condition drops no row. */
+		if (body->commandType == CMD_MERGE)
+			return false;
 		foreach (assigned, body->commandType == CMD_UPDATE ? body->targetList : NIL)
 			if (lfirst_node(TargetEntry, assigned)->resno == table->distribution_attno)
 				return false;

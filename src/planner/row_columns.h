@@ -20,6 +20,7 @@ struct RowColumns
 	List *select; /* TargetEntry */
 	List *names;  /* String */
 	List *types;  /* oid list */
+	int own; /* the target's columns; what comes after them in early rows is not the target's */
 };
 
 /* Adds a column; how the shard's statement refers to it. */

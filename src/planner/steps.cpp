@@ -357,6 +357,7 @@ bool find_hazards(Node *node, void *context)
 		Query *read = read_before(query, index);
 		const char *store = new_store();
 		rte->rtekind = RTE_NAMEDTUPLESTORE;
+		pg::forget_rights(rte);
 		rte->relid = InvalidOid;
 		rte->tablesample = nullptr;
 		rte->inh = false;
@@ -516,10 +517,13 @@ Node *returned_columns_mutator(Node *node, void *context)
 		state->depth--;
 		return result;
 	}
-	if (!IsA(node, Var) || static_cast<int>(castNode(Var, node)->varlevelsup) != state->depth)
+	const bool merge_action = pg::is_merge_action_call(node);
+	if (!merge_action &&
+		(!IsA(node, Var) || static_cast<int>(castNode(Var, node)->varlevelsup) != state->depth))
 		return pg::mutate_children(node, returned_columns_mutator, context);
-	Var *column = static_cast<Var *>(copyObjectImpl(node));
-	column->varlevelsup = 0;
+	Node *column = static_cast<Node *>(copyObjectImpl(node));
+	if (!merge_action)
+		castNode(Var, column)->varlevelsup = 0;
 	int number = 0;
 	ListCell *cell;
 	foreach (cell, state->columns)
@@ -532,12 +536,13 @@ Node *returned_columns_mutator(Node *node, void *context)
 																 static_cast<AttrNumber>(number),
 																 psprintf("c%d", number), false));
 	}
-	return reinterpret_cast<Node *>(makeVar(1, static_cast<AttrNumber>(number), column->vartype,
-											column->vartypmod, column->varcollid,
+	return reinterpret_cast<Node *>(makeVar(1, static_cast<AttrNumber>(number), exprType(column),
+											exprTypmod(column), exprCollation(column),
 											static_cast<Index>(state->depth)));
 }
 
-/* SELECT of RETURNING's expressions from the rows in a store. */
+} // namespace
+
 Query *select_returning(Query *query, const char *store, List **columns)
 {
 	ReturnedColumns state = {NIL, 0};
@@ -565,8 +570,6 @@ Query *select_returning(Query *query, const char *store, List **columns)
 	select->hasSubLinks = checkExprHasSubLink(reinterpret_cast<Node *>(select->targetList));
 	return select;
 }
-
-} // namespace
 
 bool returning_stays_here(const Query *query)
 {

@@ -35,8 +35,10 @@ CIVITAS_PG_BEGIN
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
+#include "optimizer/prep.h"
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
+#include "rewrite/rewriteManip.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/procsignal.h"
@@ -69,6 +71,16 @@ CIVITAS_PG_END
 #include <span>
 
 struct config_generic;
+
+#if PG_VERSION_NUM < 170000
+/* What an action of MERGE is for; 17 added rows of the target that the source does not have. */
+enum MergeMatchKind
+{
+	MERGE_WHEN_MATCHED,
+	MERGE_WHEN_NOT_MATCHED_BY_SOURCE,
+	MERGE_WHEN_NOT_MATCHED_BY_TARGET
+};
+#endif
 
 namespace civitas::pg {
 
@@ -145,6 +157,11 @@ inline void forget_rights(PlannedStmt *statement)
 {
 	statement->permInfos = NIL;
 }
+/* The entry stands for something else from now on, of which nothing is asked. */
+inline void forget_rights(RangeTblEntry *rte)
+{
+	rte->perminfoindex = 0;
+}
 #else
 using Rights = RangeTblEntry;
 inline Rights *rights_of(const Query *, RangeTblEntry *rte)
@@ -158,6 +175,7 @@ inline const Rights *rights_of(const Query *, const RangeTblEntry *rte)
 inline void give_rights(Query *, RangeTblEntry *, const Rights *) {}
 inline void give_rights(PlannedStmt *, RangeTblEntry *, const Rights *) {}
 inline void forget_rights(PlannedStmt *) {}
+inline void forget_rights(RangeTblEntry *) {}
 #endif
 
 /* Says that the relation with this number may be opened when the plan runs; 18 keeps a set of those
@@ -453,13 +471,81 @@ inline bool is_comparison(Oid op)
  */
 List *window_run_conditions(const Query *query, List *target_list);
 
-/* Whether an action of MERGE is for rows of the target; 17 added those that only the target has. */
-inline bool acts_on_matched(const MergeAction *action)
-{
+/*
+ * MERGE. 17 added actions for rows that only the target has, RETURNING, and views as targets: the
+ * condition of the join is a field of its own, and the jointree's is the one of the target's view.
+ */
 #if PG_VERSION_NUM >= 170000
-	return action->matchKind != MERGE_WHEN_NOT_MATCHED_BY_TARGET;
+inline MergeMatchKind match_kind(const MergeAction *action)
+{
+	return action->matchKind;
+}
+inline Node *merge_condition(const Query *query)
+{
+	return query->mergeJoinCondition;
+}
+/* Takes the condition out of the statement, which then is none of MERGE. */
+inline Node *take_merge_condition(Query *query)
+{
+	Node *condition = query->mergeJoinCondition;
+	query->mergeJoinCondition = nullptr;
+	query->mergeTargetRelation = 0;
+	return condition;
+}
+inline Node *merge_target_condition(const Query *query)
+{
+	return query->jointree->quals;
+}
+/* Makes the condition that the rows of the target meet a part of the others'. */
+inline void set_merge_condition(Query *query, Node *condition)
+{
+	query->mergeJoinCondition = condition;
+	query->jointree->quals = nullptr;
+}
+inline bool is_merge_action_call(const Node *node)
+{
+	return IsA(node, MergeSupportFunc);
+}
 #else
-	return action->matched;
+inline MergeMatchKind match_kind(const MergeAction *action)
+{
+	return action->matched ? MERGE_WHEN_MATCHED : MERGE_WHEN_NOT_MATCHED_BY_TARGET;
+}
+inline Node *merge_condition(const Query *query)
+{
+	return query->jointree->quals;
+}
+inline Node *take_merge_condition(Query *query)
+{
+	Node *condition = query->jointree->quals;
+	query->jointree->quals = nullptr;
+	return condition;
+}
+inline Node *merge_target_condition(const Query *)
+{
+	return nullptr;
+}
+inline void set_merge_condition(Query *query, Node *condition)
+{
+	query->jointree->quals = condition;
+}
+inline bool is_merge_action_call(const Node *)
+{
+	return false;
+}
+#endif
+
+/*
+ * Says of all columns of a part of FROM in an expression that the outer join `join` may make them
+ * NULL. 16 wants to know of each column.
+ */
+inline Node *nullable_by(Node *node, Node *side, int join)
+{
+#if PG_VERSION_NUM >= 160000
+	return add_nulling_relids(node, get_relids_in_jointree(side, true, true),
+							  bms_make_singleton(join));
+#else
+	return node;
 #endif
 }
 
