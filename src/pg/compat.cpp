@@ -36,6 +36,71 @@ std::span<config_generic *const> all_settings()
 	return {settings, static_cast<size_t>(count)};
 }
 
+#if PG_VERSION_NUM >= 160000
+namespace {
+
+/* The head of the server's list of settings that are not at their defaults: static there, so known by
+ * being the one node of the ring that belongs to no setting. */
+const dlist_node *nondefault_settings()
+{
+	static const dlist_node *head = nullptr;
+	if (head != nullptr)
+		return head;
+	const std::span<config_generic *const> all = all_settings();
+	const auto is_member = [&](const dlist_node *node) {
+		for (const config_generic *setting : all)
+			if (&setting->nondef_link == node)
+				return true;
+		return false;
+	};
+	for (const config_generic *setting : all)
+	{
+		if (setting->source == PGC_S_DEFAULT)
+			continue;
+		const dlist_node *node = setting->nondef_link.next;
+		while (is_member(node))
+			node = node->next;
+		head = node;
+		break;
+	}
+	return head;
+}
+
+} // namespace
+#endif
+
+uint64 settings_stamp()
+{
+#if PG_VERSION_NUM >= 160000
+	/* SET LOCAL work_mem and its like change the list, too, but are none of those that come. */
+	static uint64 all = 0;
+	static uint64 custom = 0;
+	const dlist_node *head = nondefault_settings();
+	uint64 now = 0;
+	for (const dlist_node *node = head->next; node != head; node = node->next)
+		now = now * 31 + reinterpret_cast<uintptr_t>(node);
+	if (now == all)
+		return custom;
+	all = now;
+	custom = 0;
+	for (const dlist_node *node = head->next; node != head; node = node->next)
+		if (dlist_container(config_generic, nondef_link, node)->group == CUSTOM_OPTIONS)
+			custom = custom * 31 + reinterpret_cast<uintptr_t>(node);
+	return custom;
+#else
+	return static_cast<uint64>(GetNumConfigOptions());
+#endif
+}
+
+bool is_setting(const config_generic *record, const char *name, int slot)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_setting(name) == record;
+#else
+	return all_settings()[slot] == record;
+#endif
+}
+
 GucSource setting_source(const char *name)
 {
 	const config_generic *setting = find_setting(name);

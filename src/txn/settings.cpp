@@ -7,7 +7,7 @@
  * one is sent what differs from what it was told, in one SELECT set_config(..).
  *
  * Settings with a dot (of extensions, and the application's own) come and go while the session lasts. They
- * are looked up again when their number changes, or one makes room for another: a name that was only set
+ * are looked up again when one comes that has a value, or one makes room for another: a name that was only set
  * becomes a real setting when the library that knows it is loaded. They are sent once they have a value
  * of their own; after that always, so that RESET arrives, too.
  */
@@ -58,7 +58,7 @@ struct Settings
 	pg::Vec<Watched<double>> reals;
 	pg::Vec<WatchedText> texts;
 	int custom_begin; /* of the custom ones in `named` */
-	int count;		  /* of all settings of the server when they were looked up */
+	uint64 stamp;	  /* of the server's settings when they were looked up */
 	uint64 generation;
 };
 Settings *settings;
@@ -135,6 +135,7 @@ void name_custom(config_generic *record, int slot)
 /* Watches what there is now. */
 void look_up_settings()
 {
+	const std::span<config_generic *const> all = pg::all_settings();
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	if (settings == nullptr)
 	{
@@ -156,7 +157,6 @@ void look_up_settings()
 	settings->reals.clear();
 	settings->texts.clear();
 
-	const std::span<config_generic *const> all = pg::all_settings();
 	for (int slot = 0; slot < static_cast<int>(all.size()); slot++)
 	{
 		bool known;
@@ -168,7 +168,7 @@ void look_up_settings()
 	for (const Named& named : settings->named)
 		if (named.record != nullptr)
 			watch(named.record);
-	settings->count = static_cast<int>(all.size());
+	settings->stamp = pg::settings_stamp();
 	settings->known = true;
 	MemoryContextSwitchTo(old);
 }
@@ -178,13 +178,12 @@ bool list_is_current()
 {
 	if (settings == nullptr || !settings->known)
 		return false;
-	const std::span<config_generic *const> all = pg::all_settings();
-	if (static_cast<int>(all.size()) != settings->count)
+	if (pg::settings_stamp() != settings->stamp)
 		return false;
 	for (int i = settings->custom_begin; i < settings->named.size(); i++)
 	{
 		const Named& named = settings->named[i];
-		if (named.record != nullptr && all[named.slot] != named.record)
+		if (named.record != nullptr && !pg::is_setting(named.record, named.name, named.slot))
 			return false;
 	}
 	return true;

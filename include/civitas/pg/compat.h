@@ -254,6 +254,13 @@ config_generic *find_setting(const char *name);
  * is put together and sorted for each call, in CurrentMemoryContext.
  */
 std::span<config_generic *const> all_settings();
+/*
+ * A number that differs when a setting with a dot has come that has a value of its own. Costs little: up
+ * to 15 it is how many settings there are; 16 keeps those that are not at their defaults in a list.
+ */
+uint64 settings_stamp();
+/* Whether this is still what the server knows under the name: where it was among all_settings(). */
+bool is_setting(const config_generic *record, const char *name, int slot);
 
 /* Number of the current transaction within this backend; 17 moved it into a struct. */
 inline LocalTransactionId local_transaction_id()
