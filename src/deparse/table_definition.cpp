@@ -26,7 +26,7 @@ namespace civitas::deparse {
 namespace {
 
 /* Sequences that the table's defaults use or that its columns own; a bigint identity column makes
- * its own. */
+ * its own, and from 17 on its partitions have it, too. */
 constexpr const char *SEQUENCE_SET = R"(
 	pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace
 	JOIN pg_sequence q ON q.seqrelid = s.oid
@@ -102,6 +102,8 @@ constexpr const char *CREATE_TABLE = R"(
 						JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation) END,
 				CASE WHEN a.attgenerated = 's' THEN format('GENERATED ALWAYS AS (%s) STORED', pg_get_expr(d.adbin, d.adrelid))
 					WHEN {shard} AND (a.attidentity <> '' OR uses.sequence IS NOT NULL) THEN NULL
+					-- the partition of a table with one gets it from there
+					WHEN a.attidentity <> '' AND c.relispartition AND a.atttypid = 'int8'::regtype THEN NULL
 					WHEN a.attidentity <> '' AND a.atttypid = 'int8'::regtype THEN format(
 						'GENERATED %s AS IDENTITY (SEQUENCE NAME %s INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s)',
 						CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END,
@@ -118,11 +120,13 @@ constexpr const char *CREATE_TABLE = R"(
 				FROM pg_depend p JOIN pg_sequence q ON q.seqrelid = p.refobjid
 				WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
 				AND p.refclassid = 'pg_class'::regclass) uses ON true
+			LEFT JOIN pg_attribute owner ON owner.attname = a.attname
+				AND owner.attrelid = CASE WHEN c.relispartition THEN pg_partition_root(c.oid) ELSE c.oid END
 			LEFT JOIN LATERAL (SELECT format('%I.%I', sn.nspname, sc.relname) AS name, q.*
 				FROM pg_depend p JOIN pg_sequence q ON q.seqrelid = p.objid
 				JOIN pg_class sc ON sc.oid = q.seqrelid JOIN pg_namespace sn ON sn.oid = sc.relnamespace
 				WHERE p.classid = 'pg_class'::regclass AND p.refclassid = 'pg_class'::regclass
-				AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.deptype = 'i') own ON true
+				AND p.refobjid = owner.attrelid AND p.refobjsubid = owner.attnum AND p.deptype = 'i') own ON true
 			WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
 			(SELECT string_agg(format('CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)), ', ' ORDER BY k.conname)
 			FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.convalidated)),

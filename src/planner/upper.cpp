@@ -228,6 +228,28 @@ bool is_group_column(PathTarget *target, int index, List *clauses)
 	return ref != 0 && get_sortgroupref_clause_noerr(ref, clauses) != nullptr;
 }
 
+/*
+ * What a target is grouped by: of expressions that are equal the planner does not ask for all, where
+ * windows are computed above. False where it asks for none.
+ */
+bool asked_group_clause(PlannerInfo *root, const PathTarget *target, List **clauses)
+{
+	*clauses = NIL;
+	ListCell *cell;
+	foreach (cell, root->parse->groupClause)
+	{
+		const Index ref = lfirst_node(SortGroupClause, cell)->tleSortGroupRef;
+		bool asked = false;
+		for (int index = 0; index < list_length(target->exprs); index++)
+			asked = asked || get_pathtarget_sortgroupref(target, index) == ref;
+		if (asked)
+			*clauses = lappend(*clauses, lfirst(cell));
+		else if (get_sortgroupref_clause_noerr(ref, pg::processed_group_clause(root)) != nullptr)
+			return false;
+	}
+	return root->parse->groupClause == NIL || *clauses != NIL;
+}
+
 /* The relation's keys that are among the grouped columns: rows of one group are in one shard. */
 List *grouped_keys(const RemoteRel *remote, PathTarget *target, List *clauses)
 {
@@ -264,13 +286,13 @@ Node *without_grouped(Node *node, void *grouped)
  * Whether SQL lets the target stand beside GROUP BY. PostgreSQL's planner asks for single columns
  * of grouped expressions where windows are computed above, which only it can know to be right.
  */
-bool can_be_grouped(PlannerInfo *root, PathTarget *target, Node *having)
+bool can_be_grouped(PlannerInfo *root, PathTarget *target, List *clauses, Node *having)
 {
 	List *grouped = NIL;
 	ListCell *cell;
 	int index = 0;
 	foreach (cell, target->exprs)
-		if (is_group_column(target, index++, root->parse->groupClause))
+		if (is_group_column(target, index++, clauses))
 			grouped = lappend(grouped, lfirst(cell));
 	List *columns = pull_var_clause(
 		without_grouped(reinterpret_cast<Node *>(list_make2(target->exprs, having)), grouped),
@@ -291,7 +313,7 @@ bool can_be_grouped(PlannerInfo *root, PathTarget *target, Node *having)
 
 /* What a partial aggregation returns: group columns, the other columns needed, partial aggregates.
  * null where an aggregate cannot be split. */
-PathTarget *partial_target(PlannerInfo *root, PathTarget *target, Node *having)
+PathTarget *partial_target(PlannerInfo *root, PathTarget *target, List *clauses, Node *having)
 {
 	PathTarget *partial = create_empty_pathtarget();
 	List *others = NIL;
@@ -300,7 +322,7 @@ PathTarget *partial_target(PlannerInfo *root, PathTarget *target, Node *having)
 	foreach (cell, target->exprs)
 	{
 		Expr *expr = static_cast<Expr *>(lfirst(cell));
-		if (is_group_column(target, index, root->parse->groupClause))
+		if (is_group_column(target, index, clauses))
 			add_column_to_pathtarget(partial, expr, get_pathtarget_sortgroupref(target, index));
 		else
 			others = lappend(others, expr);
@@ -335,8 +357,8 @@ RemoteRel *derive(const RemoteRel *remote)
 
 /* --- stages ----------------------------------------------------------------------------------- */
 
-void add_final_aggregate(PlannerInfo *root, RelOptInfo *output, Path *states, List *having,
-						 double groups)
+void add_final_aggregate(PlannerInfo *root, RelOptInfo *output, Path *states, List *clauses,
+						 List *having, double groups)
 {
 	Query *parse = root->parse;
 	AggClauseCosts costs = {};
@@ -345,16 +367,16 @@ void add_final_aggregate(PlannerInfo *root, RelOptInfo *output, Path *states, Li
 	const auto add = [&](Path *input, AggStrategy strategy) {
 		add_path(output, reinterpret_cast<Path *>(create_agg_path(
 							 root, output, input, output->reltarget, strategy,
-							 AGGSPLIT_FINAL_DESERIAL, parse->groupClause, having, &costs, groups)));
+							 AGGSPLIT_FINAL_DESERIAL, clauses, having, &costs, groups)));
 	};
-	if (parse->groupClause == NIL)
+	if (clauses == NIL)
 	{
 		add(states, AGG_PLAIN);
 		return;
 	}
-	if (grouping_is_hashable(parse->groupClause))
+	if (grouping_is_hashable(clauses))
 		add(states, AGG_HASHED);
-	if (!grouping_is_sortable(parse->groupClause))
+	if (!grouping_is_sortable(clauses))
 		return;
 	/* Rows that are grouped by constants only have no order to be brought into. */
 	if (root->group_pathkeys != NIL)
@@ -367,7 +389,9 @@ void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_re
 				 RelOptInfo *output, const GroupPathExtraData *extra)
 {
 	Query *parse = root->parse;
-	if (parse->groupingSets != NIL || parse->hasTargetSRFs || input->target)
+	List *clauses;
+	if (parse->groupingSets != NIL || parse->hasTargetSRFs || input->target ||
+		!asked_group_clause(root, output->reltarget, &clauses))
 		return;
 	List *having = castNode(List, extra->havingQual);
 	double groups = 1;
@@ -376,15 +400,15 @@ void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_re
 									 get_sortgrouplist_exprs(parse->groupClause, extra->targetList),
 									 input_rel->rows, nullptr, nullptr);
 
-	List *keys = grouped_keys(input, output->reltarget, parse->groupClause);
+	List *keys = grouped_keys(input, output->reltarget, clauses);
 	if ((keys != NIL || input->spread == route::Spread::Replicated) &&
 		target_shippable(output->reltarget) &&
 		is_shippable(reinterpret_cast<Node *>(having), root) &&
-		can_be_grouped(root, output->reltarget, reinterpret_cast<Node *>(having)))
+		can_be_grouped(root, output->reltarget, clauses, reinterpret_cast<Node *>(having)))
 	{
 		RemoteRel *whole = derive(input);
 		whole->target = copy_pathtarget(output->reltarget);
-		whole->group_clause = parse->groupClause;
+		whole->group_clause = clauses;
 		whole->having = having;
 		whole->grouped = true;
 		whole->keys = keys;
@@ -396,21 +420,23 @@ void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_re
 	if (input->spread == route::Spread::Replicated || root->hasNonPartialAggs ||
 		root->hasNonSerialAggs)
 		return;
-	PathTarget *target = partial_target(root, output->reltarget, reinterpret_cast<Node *>(having));
-	if (target == nullptr || !target_shippable(target) || !can_be_grouped(root, target, nullptr))
+	PathTarget *target =
+		partial_target(root, output->reltarget, clauses, reinterpret_cast<Node *>(having));
+	if (target == nullptr || !target_shippable(target) ||
+		!can_be_grouped(root, target, clauses, nullptr))
 		return;
 	RelOptInfo *partial_rel = fetch_upper_rel(root, UPPERREL_PARTIAL_GROUP_AGG, nullptr);
 	partial_rel->reltarget = target;
 	RemoteRel *partial = derive(input);
 	partial->target = target;
 	partial->partial = true;
-	partial->group_clause = parse->groupClause;
+	partial->group_clause = clauses;
 	partial->grouped = true;
 	partial->keys = NIL;
 	const double rows = groups * input->anchor->shard_count;
 	Path *states = reinterpret_cast<Path *>(make_remote_path(
 		root, partial_rel, partial, target, rows < input_rel->rows ? rows : input_rel->rows));
-	add_final_aggregate(root, output, states, having, groups);
+	add_final_aggregate(root, output, states, clauses, having, groups);
 }
 
 void window_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_rel,

@@ -34,6 +34,7 @@ CIVITAS_PG_BEGIN
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
+#include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
 #include "optimizer/prep.h"
 #include "parser/parse_node.h"
@@ -451,6 +452,16 @@ inline void expand_columns(RangeTblEntry *rte, int number, List **names, List **
 	expandRTE(rte, number, 0, VAR_RETURNING_DEFAULT, -1, false, names, vars);
 #else
 	expandRTE(rte, number, 0, -1, false, names, vars);
+#endif
+}
+
+/* The grouped expressions that no other is equal to, nor a constant; 16 leaves the others out. */
+inline List *processed_group_clause(const PlannerInfo *root)
+{
+#if PG_VERSION_NUM >= 160000
+	return root->processed_groupClause;
+#else
+	return root->parse->groupClause;
 #endif
 }
 

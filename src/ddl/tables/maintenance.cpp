@@ -77,10 +77,26 @@ const char *verb_and_options(const VacuumStmt *statement)
 	{
 		auto *option = lfirst_node(DefElem, cell);
 		sql.raw(foreach_current_index(cell) == 0 ? "(" : ", ").raw(option->defname);
-		if (option->arg != nullptr)
-			sql.ch(' ').raw(defGetString(option));
+		sql.raw(option->arg != nullptr ? " " : "");
+		if (option->arg != nullptr && IsA(option->arg, String))
+			sql.literal(strVal(option->arg));
+		else if (option->arg != nullptr)
+			sql.raw(defGetString(option));
 	}
 	return sql.raw(statement->options != NIL ? ") " : "").c_str();
+}
+
+/* VACUUM (ONLY_DATABASE_STATS) is about no table. */
+bool is_about_tables(const VacuumStmt *statement)
+{
+	ListCell *cell;
+	foreach (cell, statement->options)
+	{
+		auto *option = lfirst_node(DefElem, cell);
+		if (strcmp(option->defname, "only_database_stats") == 0 && defGetBoolean(option))
+			return false;
+	}
+	return true;
 }
 
 /* The columns that the statement names for the table, as String nodes; NIL for all. */
@@ -238,7 +254,7 @@ void run_vacuum(const UtilityCall& call, List *tables)
 	/* VACUUM commits on the way: what is needed afterwards must not be in the transaction's memory.
 	 */
 	const MemoryContext previous = MemoryContextSwitchTo(PortalContext);
-	tables = list_copy(tables);
+	tables = is_about_tables(statement) ? list_copy(tables) : NIL;
 	List *with_partitions = add_partitions(tables);
 	const char *verb = verb_and_options(statement);
 	/* Of a statement for the whole database the shards here are part anyway. */

@@ -1,0 +1,34 @@
+-- Grouped expressions that are equal to others or to constants, below windows, DISTINCT and ORDER BY.
+CREATE TABLE t (k int, a int, n int, v text);
+CREATE TABLE u (k int, w int);
+--* SELECT create_distributed_table('t', 'k');
+--* SELECT create_distributed_table('u', 'k', colocate_with => 't');
+INSERT INTO t SELECT i, i % 7, i % 5, 'v' || i % 3 FROM generate_series(1, 40) i;
+INSERT INTO u SELECT i, i % 4 FROM generate_series(1, 20) i;
+--ask
+SELECT n AS c0, n AS c1, min(n), sum(count(*)) OVER (PARTITION BY n) FROM t GROUP BY 1, 2;
+SELECT n AS c0, n AS c1, sum(count(*)) OVER () FROM t GROUP BY 1, 2;
+SELECT n, n + 0 AS c1, sum(count(*)) OVER (PARTITION BY n ORDER BY n + 1) FROM t GROUP BY 1, 2;
+SELECT n, a, sum(count(*)) OVER (PARTITION BY n) FROM t WHERE n = a GROUP BY 1, 2;
+SELECT a, sum(count(*)) OVER (ORDER BY a) FROM t WHERE n = a GROUP BY n, a;
+SELECT n, sum(count(*)) OVER () FROM t WHERE n = 3 GROUP BY n;
+SELECT n, sum(count(*)) OVER () FROM t WHERE n = 33 GROUP BY n;
+SELECT sum(count(*)) OVER () FROM t WHERE n = 33 GROUP BY n;
+SELECT n, v, rank() OVER (ORDER BY count(*)) FROM t WHERE n = 3 GROUP BY n, v;
+SELECT n, count(*) FROM t WHERE n = 3 GROUP BY n;
+SELECT n, count(*) FROM t WHERE n = 33 GROUP BY n;
+SELECT count(*) FROM t WHERE n = 33 GROUP BY n;
+SELECT count(*) FROM t WHERE n = 3 AND v = 'v1' GROUP BY n, v;
+SELECT k, n, count(*), sum(max(a)) OVER (PARTITION BY n) FROM t WHERE k = n GROUP BY n, k;
+SELECT n, count(*), sum(max(a)) OVER (PARTITION BY n) FROM t WHERE k = n GROUP BY n, k;
+SELECT t.k, u.k, sum(count(*)) OVER (ORDER BY u.k) FROM t JOIN u ON t.k = u.k GROUP BY t.k, u.k;
+SELECT u.k, sum(count(*)) OVER (PARTITION BY u.k) FROM t JOIN u ON t.k = u.k GROUP BY t.k, u.k;
+SELECT u.w, sum(count(*)) OVER () FROM t JOIN u ON t.n = u.w GROUP BY t.n, u.w;
+SELECT DISTINCT n, a, sum(count(*)) OVER (PARTITION BY n) FROM t WHERE n = a GROUP BY 1, 2;
+SELECT DISTINCT n, a FROM t WHERE n = a;
+SELECT DISTINCT n, a FROM t WHERE n = 3 AND a = n ORDER BY a, n;
+SELECT DISTINCT ON (n, a) n, a FROM t WHERE n = a ORDER BY n, a;
+SELECT n, a, count(*) FROM t WHERE n = a GROUP BY n, a ORDER BY a, n LIMIT 2;
+SELECT n, a, count(*) FROM t WHERE n = a GROUP BY GROUPING SETS ((n, a), (n), ());
+SELECT n, count(*) FROM t WHERE n = 3 GROUP BY n HAVING count(*) > 100;
+SELECT v, v, array_agg(DISTINCT n ORDER BY n), sum(sum(n)) OVER (ORDER BY v) FROM t GROUP BY 1, 2;
