@@ -570,9 +570,10 @@ Bitmapset *nullable_relations(Node *node)
 	{
 		JoinExpr *join = castNode(JoinExpr, node);
 		result = bms_union(nullable_relations(join->larg), nullable_relations(join->rarg));
-		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)
+		/* What a kind of join does that is not known here could be anything. */
+		if (join->jointype != JOIN_INNER && join->jointype != JOIN_RIGHT)
 			result = bms_add_members(result, range_table_references(join->rarg));
-		if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
+		if (join->jointype != JOIN_INNER && join->jointype != JOIN_LEFT)
 			result = bms_add_members(result, range_table_references(join->larg));
 	}
 	return result;

@@ -150,6 +150,8 @@ void check_conflict_action(Query *query, const Facts& facts, const catalog::Tabl
 	Node *action = reinterpret_cast<Node *>(query->onConflict);
 	if (const char *reason = why_only_here(action))
 		raise_unsupported(psprintf("ON CONFLICT runs on the shards, and %s.", reason));
+	if (has_unknown_nodes(action))
+		raise_unsupported("ON CONFLICT has parts that are not known to be the same on every node.");
 	if (has_local_objects(action))
 		raise_unsupported("ON CONFLICT uses functions that cannot run on the nodes.");
 	if (contain_volatile_functions(action) && table.kind == catalog::TableKind::Reference)

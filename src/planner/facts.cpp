@@ -91,6 +91,7 @@ void note_query(Facts *facts, Query *query, bool top)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
 		index++;
+		facts->unknown |= !is_known_kind(rte);
 		facts->security_quals |= rte->securityQuals != NIL || rte->security_barrier;
 		pg::Rights *rights = pg::rights_of(query, rte);
 		if (rte->rtekind == RTE_RELATION || rights != nullptr)
@@ -121,6 +122,7 @@ bool collect_walker(Node *node, void *context)
 		note_query(collector->facts, query, query == collector->top);
 		return pg::walk_query(query, collect_walker, context);
 	}
+	static_cast<Collector *>(context)->facts->unknown |= !is_known_node(node);
 	if (IsA(node, FieldStore) ||
 		(IsA(node, SubscriptingRef) && castNode(SubscriptingRef, node)->refassgnexpr))
 		static_cast<Collector *>(context)->facts->parts_computed = true;

@@ -38,6 +38,7 @@ struct Facts
 	bool tableoid;		 /* computes with tableoid, which is another number on each node */
 	bool local_rows;	 /* reads what only this node has: a named tuplestore */
 	bool parts_computed; /* assigns to parts of a value that is no column of the target */
+	bool unknown;		 /* has parts that known_nodes.cpp does not list */
 	bool simple;		 /* one relation, no subquery, CTE, sublink or set operation */
 };
 
@@ -68,6 +69,14 @@ bool reads_places(Node *node);
 bool through_views(List *rights);
 /* Uses functions, operators or collations that the other nodes may not have. */
 bool has_local_objects(Node *node);
+
+/* --- known_nodes.cpp -------------------------------------------------------------------------- */
+
+/* Whether the planner knows what a part of a query, or a kind of range table entry, is. */
+bool is_known_node(const Node *node);
+bool is_known_kind(const RangeTblEntry *rte);
+/* Whether there is anything else in it: then it is nothing for the nodes. */
+bool has_unknown_nodes(Node *node);
 
 /* --- inline_functions.cpp --------------------------------------------------------------------- */
 

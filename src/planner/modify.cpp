@@ -174,6 +174,8 @@ const char *why_not_shipped(const Facts& facts)
 {
 	if (facts.local_relations)
 		return "it uses tables that are on this node only";
+	if (facts.unknown)
+		return "it has parts that are not known to be the same on every node";
 	if (facts.local_rows)
 		return "it uses rows that are on this node only";
 	if (facts.security_quals)

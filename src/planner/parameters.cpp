@@ -49,7 +49,8 @@ bool not_constant_walker(Node *node, void *context)
 	case T_Param:
 		return castNode(Param, node)->paramkind != PARAM_EXTERN;
 	default:
-		return pg::walk_children(node, not_constant_walker, context);
+		return !is_known_node(node) || pg::is_merge_action_call(node) ||
+			   pg::walk_children(node, not_constant_walker, context);
 	}
 }
 

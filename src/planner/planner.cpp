@@ -52,8 +52,10 @@ PlannedStmt *plan_command(Query *query, const char *text, int options, ParamList
 		return plan_modify(query, facts, text, options, params);
 	case CMD_INSERT:
 		return plan_insert(query, facts, text, options, params);
-	default:
+	case CMD_MERGE:
 		return plan_merge(query, facts, text, options, params);
+	default:
+		raise_unsupported("It is a kind of statement that is not known.");
 	}
 }
 

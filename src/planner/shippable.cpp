@@ -86,6 +86,8 @@ bool unshippable_walker(Node *node, void *context)
 	case T_SQLValueFunction:
 		return false; /* becomes a parameter */
 	default:
+		if (!is_known_node(node) || pg::is_merge_action_call(node))
+			return true;
 		break;
 	}
 	if (!IsA(node, List) && !IsA(node, TargetEntry) && !IsA(node, CaseWhen) &&

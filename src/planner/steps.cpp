@@ -574,9 +574,10 @@ Query *select_returning(Query *query, const char *store, List **columns)
 bool returning_stays_here(const Query *query)
 {
 	Node *returning = reinterpret_cast<Node *>(query->returningList);
-	return returning && (checkExprHasSubLink(returning) || why_here(returning) != nullptr ||
-						 has_local_objects(returning) || computes_with_tableoid(returning) ||
-						 returns_nameless_rows(query->returningList));
+	return returning &&
+		   (checkExprHasSubLink(returning) || has_unknown_nodes(returning) ||
+			why_here(returning) != nullptr || has_local_objects(returning) ||
+			computes_with_tableoid(returning) || returns_nameless_rows(query->returningList));
 }
 
 PlannedStmt *plan_returning_here(Query *query, const Facts& facts, const char *text, int options,

@@ -455,6 +455,44 @@ inline void expand_columns(RangeTblEntry *rte, int number, List **names, List **
 #endif
 }
 
+/* Whether a kind of node that not all versions have is one that the planner knows
+ * (planner/known_nodes.cpp). */
+inline bool is_known_newer_node(NodeTag tag)
+{
+	switch (tag)
+	{
+#if PG_VERSION_NUM >= 160000
+	case T_JsonFormat:
+	case T_JsonReturning:
+	case T_JsonValueExpr:
+	case T_JsonConstructorExpr:
+	case T_JsonIsPredicate:
+		return true;
+#endif
+#if PG_VERSION_NUM >= 170000
+	case T_JsonExpr:
+	case T_JsonBehavior:
+	case T_MergeSupportFunc:
+		return true;
+#endif
+#if PG_VERSION_NUM >= 180000
+	case T_ReturningExpr:
+		return true;
+#endif
+	default:
+		return false;
+	}
+}
+/* The same for range table entries. */
+inline bool is_known_newer_kind(RTEKind kind)
+{
+#if PG_VERSION_NUM >= 180000
+	return kind == RTE_GROUP;
+#else
+	return false;
+#endif
+}
+
 /* The grouped expressions that no other is equal to, nor a constant; 16 leaves the others out. */
 inline List *processed_group_clause(const PlannerInfo *root)
 {

@@ -130,3 +130,8 @@ EXECUTE m(2);
 EXECUTE m(3);
 EXECUTE m(3);
 SELECT * FROM t;
+-- merge_action() within expressions that one node computes elsewhere
+BEGIN;
+MERGE INTO t USING s ON t.k = s.k WHEN MATCHED THEN UPDATE SET n = 77 WHEN NOT MATCHED THEN DO NOTHING RETURNING concat(merge_action(), '-', current_date - current_date), t.k;
+MERGE INTO t USING o ON t.k = o.k WHEN MATCHED THEN DELETE RETURNING concat(merge_action(), '-'), to_char(length(merge_action()), '99'), t.k;
+ROLLBACK;
