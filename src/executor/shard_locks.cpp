@@ -187,8 +187,10 @@ void lock_on_node(const catalog::Table& table, GroupId group, const Keys& keys, 
 		return;
 	}
 	/* A transaction may have several sessions on the node: its locks belong to one of them, which
-	 * would otherwise wait for itself. */
-	remote::Session *session = txn::affinity(group, INVALID_COLOCATION_ID, LOCKING_SESSION);
+	 * would otherwise wait for itself; also when a reference table was written by another since. */
+	remote::Session *session = txn::own_affinity(group, INVALID_COLOCATION_ID, LOCKING_SESSION);
+	if (session == nullptr)
+		session = txn::affinity(group, INVALID_COLOCATION_ID, LOCKING_SESSION);
 	if (session == nullptr)
 		session = txn::session_for(catalog::get_primary(group));
 	txn::set_affinity(group, INVALID_COLOCATION_ID, LOCKING_SESSION, session);

@@ -618,8 +618,13 @@ void note_local_write()
 remote::Session *affinity(GroupId group, ColocationId colocation, int64 key)
 {
 	remote::Session *pinned = pinned_session(group);
-	if (pinned != nullptr || affinities == nullptr)
-		return pinned;
+	return pinned != nullptr ? pinned : own_affinity(group, colocation, key);
+}
+
+remote::Session *own_affinity(GroupId group, ColocationId colocation, int64 key)
+{
+	if (affinities == nullptr)
+		return nullptr;
 	const AffinityKey wanted = make_key(group, colocation, key);
 	AffinityEntry *entry =
 		static_cast<AffinityEntry *>(hash_search(affinities, &wanted, HASH_FIND, nullptr));

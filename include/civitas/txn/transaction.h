@@ -131,6 +131,8 @@ void give_way_first();
  * to choose.
  */
 remote::Session *affinity(GroupId group, ColocationId colocation, int64 key);
+/* The same, whatever session the node has since a reference table was written there. */
+remote::Session *own_affinity(GroupId group, ColocationId colocation, int64 key);
 void set_affinity(GroupId group, ColocationId colocation, int64 key, remote::Session *session);
 /* After DDL or a write to a reference table, everything on that node goes through one session. */
 void pin_node(GroupId group, remote::Session *session);
