@@ -39,7 +39,7 @@ remote::Session *bind_session(const Execution *execution, const Task& task,
 {
 	const GroupId group = task.groups[0];
 	const AffinityKey key = affinity_key(execution, task);
-	remote::Session *session = txn::affinity(group, key.colocation, key.key);
+	remote::Session *session = bound_session(execution, task, group);
 	if (session != nullptr)
 		return session;
 	for (const Reader& reader : readers)

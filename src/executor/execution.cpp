@@ -461,6 +461,37 @@ AffinityKey affinity_key(const Execution *execution, const Task& task)
 	return {anchor->colocation_id, task.shard_index};
 }
 
+namespace {
+
+bool uses_reference_table(const Execution *execution)
+{
+	ListCell *cell;
+	foreach (cell, execution->query->relations)
+	{
+		const catalog::Table *table = catalog::find_table(lfirst_oid(cell));
+		if (table != nullptr && table->kind == catalog::TableKind::Reference)
+			return true;
+	}
+	return false;
+}
+
+} // namespace
+
+remote::Session *bound_session(const Execution *execution, const Task& task, GroupId group)
+{
+	const AffinityKey key = affinity_key(execution, task);
+	remote::Session *session = txn::affinity(group, key.colocation, key.key);
+	const remote::Session *pinned = txn::pinned_session(group);
+	if (pinned != nullptr && session != pinned && uses_reference_table(execution))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot see all that this transaction has written"),
+						errdetail("Shards of table \"%s\" and a reference table were written in "
+								  "different sessions on a node.",
+								  get_rel_name(execution->anchor->relid)),
+						errhint("Write the reference table first.")));
+	return session;
+}
+
 void note_task(Execution *execution, const Task& task, remote::Session *session)
 {
 	if (!execution->query->read_only)

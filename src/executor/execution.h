@@ -289,6 +289,12 @@ struct AffinityKey
 	int64 key;
 };
 AffinityKey affinity_key(const Execution *execution, const Task& task);
+/*
+ * The session of a node that the task must use, because this transaction touched its shard group
+ * there, or wrote a reference table; null: free to choose. 0A000 where that was done in two sessions and
+ * the task needs both.
+ */
+remote::Session *bound_session(const Execution *execution, const Task& task, GroupId group);
 /* Remembers which session a task's shard group belongs to, and that it was written to. To be called
  * before the statement is sent. */
 void note_task(Execution *execution, const Task& task, remote::Session *session);

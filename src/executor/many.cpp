@@ -214,8 +214,7 @@ int bound_worker(Execution *execution, const Task& task, int node)
 	if (!execution->in_transaction)
 		return -1;
 	Many *many = execution->many;
-	const AffinityKey key = affinity_key(execution, task);
-	remote::Session *session = txn::affinity(many->nodes[node].group, key.colocation, key.key);
+	remote::Session *session = bound_session(execution, task, many->nodes[node].group);
 	if (session == nullptr)
 		return -1;
 	Worker *worker = worker_of_session(many, session);

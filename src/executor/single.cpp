@@ -21,10 +21,7 @@ remote::Session *session_of(Execution *execution, Task& task, GroupId group)
 {
 	remote::Session *session = nullptr;
 	if (execution->in_transaction)
-	{
-		const AffinityKey key = affinity_key(execution, task);
-		session = txn::affinity(group, key.colocation, key.key);
-	}
+		session = bound_session(execution, task, group);
 	if (session == nullptr)
 		session = txn::session_for(txn::node_for(group, execution->purpose));
 	if (remote::claimed(session))

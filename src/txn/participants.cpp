@@ -94,6 +94,8 @@ const char *current_role_name();
 					errhint("Roll the transaction back and try again.")));
 }
 
+} // namespace
+
 remote::Session *pinned_session(GroupId group)
 {
 	if (pins == nullptr)
@@ -115,6 +117,8 @@ remote::Session *pinned_session(GroupId group)
 	}
 	return nullptr;
 }
+
+namespace {
 
 /* The session of this transaction on that group: one that wrote before one that only read; not one
  * in use. */
@@ -618,7 +622,9 @@ void note_local_write()
 remote::Session *affinity(GroupId group, ColocationId colocation, int64 key)
 {
 	remote::Session *pinned = pinned_session(group);
-	return pinned != nullptr ? pinned : own_affinity(group, colocation, key);
+	remote::Session *own = own_affinity(group, colocation, key);
+	/* Only the session that wrote rows sees them, and does not wait for them. */
+	return pinned == nullptr || (own != nullptr && has_written(own)) ? own : pinned;
 }
 
 remote::Session *own_affinity(GroupId group, ColocationId colocation, int64 key)

@@ -136,6 +136,8 @@ remote::Session *own_affinity(GroupId group, ColocationId colocation, int64 key)
 void set_affinity(GroupId group, ColocationId colocation, int64 key, remote::Session *session);
 /* After DDL or a write to a reference table, everything on that node goes through one session. */
 void pin_node(GroupId group, remote::Session *session);
+/* That session; null: there is none. */
+remote::Session *pinned_session(GroupId group);
 
 /* DDL must see, and not wait for, what this transaction did before: sessions that only read end
  * their part, so that one is left a node. 0A000 where several of one node have written. */
