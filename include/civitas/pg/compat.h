@@ -473,6 +473,7 @@ inline bool is_known_newer_node(NodeTag tag)
 	case T_JsonExpr:
 	case T_JsonBehavior:
 	case T_MergeSupportFunc:
+	case T_WindowFuncRunCondition:
 		return true;
 #endif
 #if PG_VERSION_NUM >= 180000
