@@ -313,7 +313,10 @@ bool start_executor(Queue& queue, const Assignment& pick)
 	memcpy(worker.bgw_extra, &pick, sizeof(pick));
 	static_assert(sizeof(Assignment) <= BGW_EXTRALEN);
 	BackgroundWorkerHandle *handle;
-	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	const bool registered = RegisterDynamicBackgroundWorker(&worker, &handle);
+	MemoryContextSwitchTo(caller);
+	if (!registered)
 		return false;
 	queue.executors.push({pick.task_id, handle});
 	return true;

@@ -100,7 +100,8 @@ constexpr const char *CREATE_TABLE = R"(
 				CASE WHEN a.attcollation <> t.typcollation
 					THEN (SELECT format('COLLATE %I.%I', cn.nspname, co.collname) FROM pg_collation co
 						JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation) END,
-				CASE WHEN a.attgenerated = 's' THEN format('GENERATED ALWAYS AS (%s) STORED', pg_get_expr(d.adbin, d.adrelid))
+				CASE WHEN a.attgenerated <> '' THEN format('GENERATED ALWAYS AS (%s) %s', pg_get_expr(d.adbin, d.adrelid),
+						CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END)
 					WHEN {shard} AND (a.attidentity <> '' OR uses.sequence IS NOT NULL) THEN NULL
 					-- the partition of a table with one gets it from there
 					WHEN a.attidentity <> '' AND c.relispartition AND a.atttypid = 'int8'::regtype THEN NULL
@@ -113,8 +114,10 @@ constexpr const char *CREATE_TABLE = R"(
 					WHEN uses.narrow THEN 'DEFAULT ' || replace(pg_get_expr(d.adbin, d.adrelid),
 						'nextval(', 'citus_internal.coordinator_nextval(')
 					WHEN d.adbin IS NOT NULL THEN 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) END,
-				CASE WHEN a.attnotnull THEN 'NOT NULL' END), ', ' ORDER BY a.attnum)
+				CASE WHEN k.convalidated THEN format('CONSTRAINT %I NOT NULL%s', k.conname, CASE WHEN k.connoinherit THEN ' NO INHERIT' ELSE '' END)
+					WHEN k.oid IS NULL AND a.attnotnull THEN 'NOT NULL' END), ', ' ORDER BY a.attnum)
 			FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+			LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum]
 			LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 			LEFT JOIN LATERAL (SELECT max(q.seqrelid::int8) AS sequence, bool_or(q.seqtypid <> 'int8'::regtype) AS narrow
 				FROM pg_depend p JOIN pg_sequence q ON q.seqrelid = p.refobjid
@@ -159,10 +162,11 @@ constexpr const char *INDEXES = R"(
 	WHERE i.indrelid = {rel} AND (i.indisvalid OR c.relkind = 'p') ORDER BY i.indisprimary DESC, i.indexrelid
 )";
 
-/* Rows that are there already need not satisfy them. */
+/* Rows that are there already need not satisfy them. NOT NULL has its place in pg_constraint from 18
+ * on. */
 constexpr const char *UNVALIDATED_CHECKS = R"(
 	SELECT format('ALTER TABLE {table} ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid))
-	FROM pg_constraint WHERE conrelid = {rel} AND contype = 'c' AND NOT convalidated ORDER BY conname
+	FROM pg_constraint WHERE conrelid = {rel} AND contype IN ('c', 'n') AND NOT convalidated ORDER BY conname
 )";
 
 /* What the definition of an index, or of the constraint that it backs, does not say. */

@@ -7,10 +7,53 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "utils/guc_tables.h"
 CIVITAS_PG_END
 
 namespace civitas::pg {
+
+#if PG_VERSION_NUM >= 180000
+namespace {
+
+void resolve_own_groups(Query *query)
+{
+	query->targetList = reinterpret_cast<List *>(
+		flatten_group_exprs(nullptr, query, reinterpret_cast<Node *>(query->targetList)));
+	query->havingQual = flatten_group_exprs(nullptr, query, query->havingQual);
+	query->hasGroupRTE = false;
+	/* The others keep their numbers. */
+	ListCell *cell;
+	foreach (cell, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		if (rte->rtekind != RTE_GROUP)
+			continue;
+		rte->rtekind = RTE_RESULT;
+		rte->eref = makeAlias("*RESULT*", NIL);
+		rte->groupexprs = NIL;
+	}
+}
+
+bool resolve_groups_walker(Node *node, void *)
+{
+	if (node == nullptr)
+		return false;
+	if (!IsA(node, Query))
+		return walk_children(node, resolve_groups_walker, nullptr);
+	Query *query = castNode(Query, node);
+	if (query->hasGroupRTE && query->groupingSets == NIL)
+		resolve_own_groups(query);
+	return walk_query(query, resolve_groups_walker, nullptr);
+}
+
+} // namespace
+
+void resolve_groups(Query *query)
+{
+	resolve_groups_walker(reinterpret_cast<Node *>(query), nullptr);
+}
+#endif
 
 config_generic *find_setting(const char *name)
 {

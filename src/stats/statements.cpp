@@ -158,17 +158,32 @@ char *without_constants(const char *source, const Query *query, JumbleState *jum
 	initStringInfo(&result);
 	int copied = 0;
 	int next = 0; /* constant to be found */
-	int number = jumble->highest_extern_param_id;
+	int number = pg::highest_parameter(jumble);
 	core_YYSTYPE value;
 	YYLTYPE offset;
 	while (next < jumble->clocations_count && core_yylex(&value, &offset, scanner) != 0)
 	{
 		while (next < jumble->clocations_count &&
 			   jumble->clocations[next].location - location < offset)
-			next++; /* a second mention of the one before */
+		{
+			const LocationLen& place = jumble->clocations[next++];
+			const int begin = place.location - location;
+			const int list = pg::squashed_length(place);
+			if (list == 0 || begin < copied)
+				continue; /* a second mention of the one before */
+			appendBinaryStringInfo(&result, copy + copied, begin - copied);
+			appendStringInfo(&result, "$%d /*, ... */", ++number);
+			copied = begin + list;
+		}
 		if (next == jumble->clocations_count ||
-			jumble->clocations[next].location - location != offset)
+			jumble->clocations[next].location - location != offset ||
+			pg::squashed_length(jumble->clocations[next]) != 0)
 			continue;
+		if (pg::keeps_number(jumble, jumble->clocations[next]))
+		{
+			next++;
+			continue;
+		}
 		/* A minus belongs to the number behind it. */
 		const int begin = offset;
 		if (copy[begin] == '-' && core_yylex(&value, &offset, scanner) == 0)

@@ -189,6 +189,17 @@ inline void allow_opening(PlannedStmt *statement, Index number)
 #endif
 }
 
+/*
+ * Says grouping expressions where a query refers to them, on all its levels. 18 gives SELECT lists and
+ * HAVING Vars of a range table entry of its own, the grouping step; what reads queries here looks for
+ * columns. With grouping sets such a Var may be NULL where the expression is not, so that it stays.
+ */
+#if PG_VERSION_NUM >= 180000
+void resolve_groups(Query *query);
+#else
+inline void resolve_groups(Query *) {}
+#endif
+
 /* Whether bytes of the client are there that nobody has looked at. */
 inline bool client_input_waits()
 {
@@ -243,6 +254,41 @@ inline JumbleState *jumble_query(Query *query, const char *text)
 	return JumbleQuery(query);
 #else
 	return JumbleQuery(query, text);
+#endif
+}
+
+/*
+ * Length of a list of constants that counts as one, 0 for a single constant. 18 takes the elements of
+ * IN and ARRAY together; the place of the list is what follows its bracket.
+ */
+inline int squashed_length([[maybe_unused]] const LocationLen& place)
+{
+#if PG_VERSION_NUM >= 180000
+	return place.squashed ? place.length : 0;
+#else
+	return 0;
+#endif
+}
+
+/* Whether the place is a parameter of the statement that keeps its number; 18 lists them, too, and
+ * numbers anew where lists of constants are taken together. */
+inline bool keeps_number([[maybe_unused]] const JumbleState *jumble,
+						 [[maybe_unused]] const LocationLen& place)
+{
+#if PG_VERSION_NUM >= 180000
+	return place.extern_param && !jumble->has_squashed_lists;
+#else
+	return false;
+#endif
+}
+
+/* Highest number of a parameter that stays in the text. */
+inline int highest_parameter(const JumbleState *jumble)
+{
+#if PG_VERSION_NUM >= 180000
+	return jumble->has_squashed_lists ? 0 : jumble->highest_extern_param_id;
+#else
+	return jumble->highest_extern_param_id;
 #endif
 }
 
