@@ -19,6 +19,7 @@
 #include "shards/shard_names.h"
 #include "shards/shard_reach.h"
 #include "statement_kinds.h"
+#include "tables/not_null_names.h"
 #include "tables/partition_indexes.h"
 #include "tables/sequence_columns.h"
 
@@ -206,7 +207,10 @@ void apply_to_shards(const StatementKind& kind, Node *tree, const char *sql, Lis
 	else
 		apply_tree_to_shards(copy, sql, linitial_oid(tables));
 	if (IsA(copy, AlterTableStmt))
+	{
+		name_not_null_constraints(linitial_oid(tables));
 		grant_default_columns(linitial_oid(tables));
+	}
 	if (IsA(copy, AlterTableStmt) || IsA(copy, IndexStmt))
 		name_partition_indexes(linitial_oid(tables));
 }

@@ -8,8 +8,8 @@
  *                shard's COPY, which has the same options. The shard finds malformed values; its
  *                errors name the client's line.
  *   parsed rows  where the row is more than its line: binary input, WHERE, a column left out that
- *                has a default (evaluated here, once), NULL in an array as a word
- *                (array_nulls). NextCopyFrom() gives Datums,
+ *                has a default (evaluated here, once), DEFAULT as a word, NULL in an array as a
+ *                word (array_nulls), and where bad lines are passed over (ON_ERROR). NextCopyFrom() gives Datums,
  *                shard_copy_slot() encodes them.
  *
  * Either way nothing is kept unless all rows are: the shards are written inside the distributed
@@ -18,6 +18,8 @@
 #include "civitas/executor/shard_copy.h"
 #include "copy_internal.h"
 #include "shard_copy_internal.h"
+
+#include "civitas/pg/copy.h"
 
 CIVITAS_PG_BEGIN
 #include "commands/copy.h"
@@ -211,6 +213,8 @@ uint64 parse_rows(const CopySource *source, ShardCopy *copy, Node *where)
 		MemoryContextSwitchTo(caller_context);
 		if (!more)
 			break;
+		if (pg::row_was_bad(source->from))
+			continue;
 		ExecStoreVirtualTuple(slot);
 		if (!ExecQual(condition, econtext))
 		{
@@ -266,7 +270,8 @@ uint64 copy_rows_from(ParseState *state, CopyStmt *statement, Relation relation,
 	const bool lost_distribution_column =
 		table.kind == catalog::TableKind::Hash && source.distribution_field < 0;
 	const bool parsed = source.from->opts.binary || where || defaulted != NIL ||
-						attributes == NIL || lost_distribution_column || !Array_nulls;
+						attributes == NIL || lost_distribution_column || !Array_nulls ||
+						pg::lines_need_parsing(source.from);
 	/* Begun before the reader's error context is pushed: errors of shards carry their own line. */
 	ShardCopy *copy =
 		parsed ? begin_parsed_rows(&source, defaulted) : begin_lines(&source, statement);
@@ -281,6 +286,7 @@ uint64 copy_rows_from(ParseState *state, CopyStmt *statement, Relation relation,
 	error_context_stack = context.previous;
 
 	shard_copy_finish(copy);
+	pg::tell_of_bad_rows(source.from);
 	EndCopyFrom(source.from);
 	return processed;
 }

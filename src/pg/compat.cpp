@@ -47,7 +47,83 @@ bool resolve_groups_walker(Node *node, void *)
 	return walk_query(query, resolve_groups_walker, nullptr);
 }
 
+/* CASE WHEN old.ctid IS NULL THEN NULL ELSE the expression END; the row's place is NULL where there is
+ * no row. */
+Node *unless_missing(const ReturningExpr *returned, int target)
+{
+	Var *place = makeVar(target, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid,
+						 static_cast<Index>(returned->retlevelsup));
+	place->varreturningtype = returned->retold ? VAR_RETURNING_OLD : VAR_RETURNING_NEW;
+	NullTest *missing = makeNode(NullTest);
+	missing->arg = reinterpret_cast<Expr *>(place);
+	missing->nulltesttype = IS_NULL;
+	missing->location = -1;
+	Node *value = reinterpret_cast<Node *>(returned->retexpr);
+	CaseWhen *when = makeNode(CaseWhen);
+	when->expr = reinterpret_cast<Expr *>(missing);
+	when->result = reinterpret_cast<Expr *>(
+		makeNullConst(exprType(value), exprTypmod(value), exprCollation(value)));
+	when->location = -1;
+	CaseExpr *choice = makeNode(CaseExpr);
+	choice->casetype = exprType(value);
+	choice->casecollid = exprCollation(value);
+	choice->args = list_make1(when);
+	choice->defresult = returned->retexpr;
+	choice->location = -1;
+	return reinterpret_cast<Node *>(choice);
+}
+
+struct Returning
+{
+	const Query *query;
+	int depth;
+};
+
+Node *returning_mutator(Node *node, void *context)
+{
+	Returning *state = static_cast<Returning *>(context);
+	if (node == nullptr)
+		return nullptr;
+	if (IsA(node, Query))
+	{
+		state->depth++;
+		Node *result = reinterpret_cast<Node *>(
+			mutate_query(castNode(Query, node), returning_mutator, context));
+		state->depth--;
+		return result;
+	}
+	node = mutate_children(node, returning_mutator, context);
+	if (!IsA(node, ReturningExpr) || castNode(ReturningExpr, node)->retlevelsup != state->depth)
+		return node;
+	const ReturningExpr *returned = castNode(ReturningExpr, node);
+	/* Both rows of an UPDATE exist. */
+	return state->query->commandType == CMD_UPDATE
+			   ? reinterpret_cast<Node *>(returned->retexpr)
+			   : unless_missing(returned, state->query->resultRelation);
+}
+
+bool returning_walker(Node *node, void *)
+{
+	if (node == nullptr)
+		return false;
+	if (!IsA(node, Query))
+		return walk_children(node, returning_walker, nullptr);
+	Query *query = castNode(Query, node);
+	if (query->returningList != NIL)
+	{
+		Returning state = {query, 0};
+		query->returningList = castNode(
+			List, returning_mutator(reinterpret_cast<Node *>(query->returningList), &state));
+	}
+	return walk_query(query, returning_walker, nullptr);
+}
+
 } // namespace
+
+void spell_out_returning(Query *query)
+{
+	returning_walker(reinterpret_cast<Node *>(query), nullptr);
+}
 
 void resolve_groups(Query *query)
 {

@@ -71,6 +71,18 @@ Var *add_column(RowColumns *columns, Expr *expr)
 
 namespace {
 
+/* What a row was before it left its shard, for RETURNING where it arrives. */
+Node *found_value(RowColumns *columns, const Var *old)
+{
+	if (old->varattno == 0)
+		raise_unsupported(
+			"RETURNING gives the whole old row of an UPDATE that moves rows to other shards.",
+			"Name its columns.");
+	Var *own = static_cast<Var *>(copyObjectImpl(old));
+	pg::forget_old_and_new(own);
+	return reinterpret_cast<Node *>(add_column(columns, reinterpret_cast<Expr *>(own)));
+}
+
 /* RETURNING: columns of other tables come with the rows, the target's are the shard's. */
 Node *returning_mutator(Node *node, void *context)
 {
@@ -82,6 +94,8 @@ Node *returning_mutator(Node *node, void *context)
 		Var *var = castNode(Var, node);
 		if (static_cast<Index>(var->varno) != columns->target || var->varattno > columns->own)
 			return reinterpret_cast<Node *>(add_column(columns, reinterpret_cast<Expr *>(var)));
+		if (columns->leaving && pg::is_old(var))
+			return found_value(columns, var);
 		Var *own = static_cast<Var *>(copyObjectImpl(var));
 		own->varno = TARGET;
 		own->varnosyn = 0;
@@ -552,8 +566,9 @@ PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::T
 								   get_rel_name(rte->relid)),
 						  "Use several statements in one transaction.");
 	plan::RemoteQuery *remote = plan::make_remote_query();
-	RowColumns columns = {static_cast<Index>(query->resultRelation), NIL, NIL, NIL,
-						  list_length(rte->eref->colnames)};
+	const bool moves = target && sets_key(query, *target);
+	RowColumns columns = {static_cast<Index>(query->resultRelation), NIL,  NIL, NIL,
+						  list_length(rte->eref->colnames),			 moves};
 	Expr *same = add_identity(&columns, rte, target);
 	if (target && target->distribution_attno)
 		remote->distribution_position =
@@ -563,7 +578,6 @@ PlannedStmt *plan_modify_rows(Query *query, const Facts& facts, const catalog::T
 				->varattno -
 			1;
 
-	const bool moves = target && sets_key(query, *target);
 	List *junk = NIL;
 	List *assignments = add_assignments(&columns, query, &junk);
 	const Moves moved = moves ? prepare_moves(&columns, assignments, rte) : Moves{};

@@ -66,6 +66,7 @@ PlannedStmt *plan_sharded(Query *query, const char *text, int options, ParamList
 	leave_policies_to_shards(query, &dependencies);
 	inline_ctes(query);
 	pg::resolve_groups(query);
+	pg::spell_out_returning(query);
 	PlannedStmt *statement = plan_command(query, text, options, params);
 	add_dependencies(statement, dependencies);
 	return statement;

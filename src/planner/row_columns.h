@@ -21,6 +21,7 @@ struct RowColumns
 	List *names;  /* String */
 	List *types;  /* oid list */
 	int own; /* the target's columns; what comes after them in early rows is not the target's */
+	bool leaving; /* rows may leave their shard */
 };
 
 /* Adds a column; how the shard's statement refers to it. */

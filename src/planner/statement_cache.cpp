@@ -166,8 +166,8 @@ void put_node(Shape *shape, Node *node, bool holes)
 	{
 	case T_Var: {
 		const Var *var = castNode(Var, node);
-		/* System columns and whole rows are not what they seem. */
-		shape->complete &= var->varattno > 0 && var->varlevelsup == 0;
+		/* System columns, whole rows and OLD and NEW are not what they seem. */
+		shape->complete &= var->varattno > 0 && var->varlevelsup == 0 && !pg::is_old_or_new(var);
 		shape->keys += is_distribution_column(shape, node);
 		put(shape, var->varno);
 		put(shape, var->varattno);

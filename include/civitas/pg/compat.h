@@ -200,6 +200,54 @@ void resolve_groups(Query *query);
 inline void resolve_groups(Query *) {}
 #endif
 
+/* Whether a column of RETURNING is said to be the row's before or after the change; 18 added OLD and
+ * NEW. */
+inline bool is_old_or_new([[maybe_unused]] const Var *var)
+{
+#if PG_VERSION_NUM >= 180000
+	return var->varreturningtype != VAR_RETURNING_DEFAULT;
+#else
+	return false;
+#endif
+}
+inline bool is_old([[maybe_unused]] const Var *var)
+{
+#if PG_VERSION_NUM >= 180000
+	return var->varreturningtype == VAR_RETURNING_OLD;
+#else
+	return false;
+#endif
+}
+inline void forget_old_and_new([[maybe_unused]] Var *var)
+{
+#if PG_VERSION_NUM >= 180000
+	var->varreturningtype = VAR_RETURNING_DEFAULT;
+#endif
+}
+
+/*
+ * What a view computes, in RETURNING's OLD or NEW: 18's rewriter marks it as NULL where that row does
+ * not exist, which SQL cannot say. Afterwards the expression says so itself.
+ */
+#if PG_VERSION_NUM >= 180000
+void spell_out_returning(Query *query);
+#else
+inline void spell_out_returning(Query *) {}
+#endif
+
+/* Whether ALTER TABLE changes the expression of a generated column; added by 17. */
+inline bool sets_expression([[maybe_unused]] AlterTableType type)
+{
+#if PG_VERSION_NUM >= 170000
+	return type == AT_SetExpression;
+#else
+	return false;
+#endif
+}
+
+/* Whether NOT NULL is a constraint in the catalog; 18 made it one. */
+constexpr bool NOT_NULL_HAS_NAMES = PG_VERSION_NUM >= 180000;
+
 /* Whether bytes of the client are there that nobody has looked at. */
 inline bool client_input_waits()
 {

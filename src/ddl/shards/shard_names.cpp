@@ -251,6 +251,8 @@ void rename_alter_table_cmd(AlterTableCmd *cmd, const RangeVar *relation, ShardI
 		rename_range_var(castNode(PartitionCmd, cmd->def)->name, index);
 		break;
 	default:
+		if (pg::sets_expression(cmd->subtype))
+			rename_columns(cmd->def, table);
 		break;
 	}
 }

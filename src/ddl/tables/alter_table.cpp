@@ -112,6 +112,7 @@ void check_action(const catalog::Table& table, const AlterTableCmd *cmd)
 	bool possible = false;
 	for (const AlterTableType type : POSSIBLE)
 		possible = possible || type == cmd->subtype;
+	possible = possible || pg::sets_expression(cmd->subtype);
 	if (!possible)
 		refuse(table.relid, "this ALTER TABLE action", "Use undistribute_table() first.");
 

@@ -49,9 +49,10 @@ bool has_placement(const catalog::Table& table, int index, GroupId group)
 	return false;
 }
 
-/* "shard, shard": the table's shards on a group, each followed by `suffix`; empty where there are
- * none. */
-void append_shards(pg::Str *sql, Oid relid, GroupId group, const char *suffix, bool as_literals)
+/* "shard, shard": the table's shards on a group, each between `prefix` and `suffix`; empty where
+ * there are none. */
+void append_shards(pg::Str *sql, Oid relid, GroupId group, const char *prefix, const char *suffix,
+				   bool as_literals)
 {
 	const catalog::Table& table = catalog::get_table(relid);
 	for (int index = 0; index < table.shard_count; index++)
@@ -59,7 +60,7 @@ void append_shards(pg::Str *sql, Oid relid, GroupId group, const char *suffix, b
 		if (!has_placement(table, index, group))
 			continue;
 		const char *name = catalog::qualified_shard_name(relid, table.shards[index].shard_id);
-		sql->raw(sql->empty() ? "" : ", ");
+		sql->raw(sql->empty() ? "" : ", ").raw(prefix);
 		if (as_literals)
 			sql->literal(name);
 		else
@@ -99,6 +100,19 @@ bool is_about_tables(const VacuumStmt *statement)
 	return true;
 }
 
+/* Whether the statement says ONLY of the table, as it can from 18 on: not of its partitions. */
+bool says_only(const VacuumStmt *statement, Oid relid)
+{
+	ListCell *cell;
+	foreach (cell, statement->rels)
+	{
+		const RangeVar *relation = lfirst_node(VacuumRelation, cell)->relation;
+		if (relation != nullptr && !relation->inh && metadata_table_of(relation) == relid)
+			return true;
+	}
+	return false;
+}
+
 /* The columns that the statement names for the table, as String nodes; NIL for all. */
 List *named_columns(const VacuumStmt *statement, Oid relid)
 {
@@ -113,7 +127,7 @@ List *named_columns(const VacuumStmt *statement, Oid relid)
 	return NIL;
 }
 
-/* "shard (a, b), ..." of all the tables that have shards on the group. */
+/* "ONLY shard (a, b), ..." of all the tables that have shards on the group. */
 char *vacuum_targets(const VacuumStmt *statement, List *tables, GroupId group)
 {
 	pg::Str all;
@@ -128,7 +142,9 @@ char *vacuum_targets(const VacuumStmt *statement, List *tables, GroupId group)
 				.ident(strVal(lfirst(column)));
 		columns.raw(names != NIL ? ")" : "");
 		pg::Str shards;
-		append_shards(&shards, lfirst_oid(cell), group, columns.c_str(), false);
+		append_shards(&shards, lfirst_oid(cell), group,
+					  says_only(statement, lfirst_oid(cell)) ? "ONLY " : "", columns.c_str(),
+					  false);
 		if (!shards.empty())
 			all.raw(all.empty() ? "" : ", ").raw(shards.c_str());
 	}
@@ -151,7 +167,7 @@ namespace {
 char *size_query(Oid relid, GroupId group)
 {
 	pg::Str shards;
-	append_shards(&shards, relid, group, "::pg_catalog.regclass", true);
+	append_shards(&shards, relid, group, "", "::pg_catalog.regclass", true);
 	if (shards.empty())
 		return nullptr;
 	pg::Str sql;
