@@ -341,8 +341,10 @@ Expr *whole_row(const Var *var, const RangeTblEntry *rte)
 			continue;
 		}
 		get_atttypetypmodcoll(rte->relid, attno, &type, &typmod, &collation);
-		row->args = lappend(row->args,
-							makeVar(var->varno, attno, type, typmod, collation, var->varlevelsup));
+		row->args = lappend(
+			row->args,
+			pg::of_same_row(
+				makeVar(var->varno, attno, type, typmod, collation, var->varlevelsup), var));
 	}
 	return reinterpret_cast<Expr *>(row);
 }
@@ -351,8 +353,9 @@ Expr *whole_row(const Var *var, const RangeTblEntry *rte)
 Expr *has_tableoid(const Var *var)
 {
 	NullTest *test = makeNode(NullTest);
-	test->arg = reinterpret_cast<Expr *>(
-		makeVar(var->varno, TableOidAttributeNumber, OIDOID, -1, InvalidOid, var->varlevelsup));
+	test->arg = reinterpret_cast<Expr *>(pg::of_same_row(
+		makeVar(var->varno, TableOidAttributeNumber, OIDOID, -1, InvalidOid, var->varlevelsup),
+		var));
 	test->nulltesttype = IS_NOT_NULL;
 	test->location = -1;
 	return reinterpret_cast<Expr *>(test);
@@ -409,7 +412,9 @@ Node *replace_tableoid(Node *node, void *context)
 		if (!is_sharded_rte(rte))
 			return static_cast<Node *>(copyObjectImpl(node));
 		Expr *value = var->varattno == 0 ? whole_row(var, rte) : shell_oid(var, rte);
-		if (!bms_is_member(static_cast<int>(var->varno),
+		/* OLD and NEW may be missing, too. */
+		if (!pg::is_old_or_new(var) &&
+			!bms_is_member(static_cast<int>(var->varno),
 						   nullable_relations(reinterpret_cast<Node *>(query->jointree))))
 			return reinterpret_cast<Node *>(value);
 		return unless_null_extended(var->varattno == 0 ? has_row(var) : has_tableoid(var), value);
@@ -607,6 +612,8 @@ QueryTemplate make_query_template(Query *query)
 		query = castNode(Query, replace_tableoid(reinterpret_cast<Node *>(query), &state));
 	}
 
+	if (query->returningList != NIL)
+		pg::name_old_and_new(query);
 	Namer namer;
 	collect_names(reinterpret_cast<Node *>(query), &namer);
 	name_tables(reinterpret_cast<Node *>(query), &namer);

@@ -218,6 +218,25 @@ inline bool is_old([[maybe_unused]] const Var *var)
 	return false;
 #endif
 }
+/* Makes a column one of the same row as `whole`. */
+inline Var *of_same_row(Var *column, [[maybe_unused]] const Var *whole)
+{
+#if PG_VERSION_NUM >= 180000
+	column->varreturningtype = whole->varreturningtype;
+#endif
+	return column;
+}
+/* Queries made by hand have no names for the two rows: a column would be printed without, and be
+ * another one. No table is called like that. */
+inline void name_old_and_new([[maybe_unused]] Query *query)
+{
+#if PG_VERSION_NUM >= 180000
+	if (query->returningOldAlias == nullptr)
+		query->returningOldAlias = pstrdup("civitas old");
+	if (query->returningNewAlias == nullptr)
+		query->returningNewAlias = pstrdup("civitas new");
+#endif
+}
 inline void forget_old_and_new([[maybe_unused]] Var *var)
 {
 #if PG_VERSION_NUM >= 180000
