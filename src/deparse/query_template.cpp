@@ -341,10 +341,9 @@ Expr *whole_row(const Var *var, const RangeTblEntry *rte)
 			continue;
 		}
 		get_atttypetypmodcoll(rte->relid, attno, &type, &typmod, &collation);
-		row->args = lappend(
-			row->args,
-			pg::of_same_row(
-				makeVar(var->varno, attno, type, typmod, collation, var->varlevelsup), var));
+		row->args = lappend(row->args, pg::of_same_row(makeVar(var->varno, attno, type, typmod,
+															   collation, var->varlevelsup),
+													   var));
 	}
 	return reinterpret_cast<Expr *>(row);
 }

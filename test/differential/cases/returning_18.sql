@@ -90,9 +90,6 @@ PREPARE change (int, int) AS UPDATE t SET a = $2 WHERE k = $1 RETURNING old.a, n
 EXECUTE change (3, 11);
 EXECUTE change (2, 12);
 DEALLOCATE change;
-MERGE INTO t USING (SELECT k, a FROM t WHERE k < 8) x ON t.k = x.k WHEN MATCHED AND x.k < 3 THEN DELETE WHEN MATCHED THEN UPDATE SET a = t.a + 1 RETURNING merge_action(), old.a, new.a, t.k;
-MERGE INTO t USING (VALUES (3, 5), (3000, 6)) x (k, a) ON t.k = x.k WHEN MATCHED THEN UPDATE SET a = x.a WHEN NOT MATCHED THEN INSERT (k, a) VALUES (x.k, x.a) RETURNING merge_action(), old.k, new.k, old.a, new.a, new.b;
-MERGE INTO t USING o ON t.k = o.k WHEN MATCHED THEN UPDATE SET a = o.n RETURNING old.a, new.a, o.id;
 SELECT * FROM t;
 -- keys over time
 INSERT INTO spans VALUES (1, '[2020-01-01,2021-01-01)', 'a'), (1, '[2021-01-01,2022-01-01)', 'b'), (2, '[2020-01-01,2021-01-01)', 'c');
