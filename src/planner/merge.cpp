@@ -566,11 +566,16 @@ Query *returned_rows(Merge *merge, const MergeAction *action, const char *store,
 	{
 		TargetEntry *entry = static_cast<TargetEntry *>(copyObjectImpl(lfirst(cell)));
 		Node *column = reinterpret_cast<Node *>(entry->expr);
-		if (!IsA(column, Var) || castNode(Var, column)->varno == merge->target)
+		if (IsA(column, Var) && pg::is_old(castNode(Var, column)))
+			entry->expr = reinterpret_cast<Expr *>(
+				makeNullConst(exprType(column), exprTypmod(column), exprCollation(column)));
+		else if (!IsA(column, Var) || castNode(Var, column)->varno == merge->target)
 			entry->expr = returned_column(merge, action, column, 1, 1);
 		else
 			entry->expr = reinterpret_cast<Expr *>(makeVar(
 				1, ++position, exprType(column), exprTypmod(column), exprCollation(column), 0));
+		if (IsA(entry->expr, Var))
+			pg::forget_old_and_new(reinterpret_cast<Var *>(entry->expr));
 		if (IsA(entry->expr, Var) && reinterpret_cast<Var *>(entry->expr)->varattno < 0)
 			raise_unsupported("RETURNING of a MERGE reads system columns beside the source.");
 		if (IsA(entry->expr, Var) && reinterpret_cast<Var *>(entry->expr)->varattno == 0)
