@@ -556,13 +556,38 @@ bool may_end_foreign_keys(Node *statement)
 	}
 }
 
+/* What a newer node grants may have rights among it that this server does not know, and checks nowhere: they are taken out,
+ * of a copy. False where nothing is left to grant. */
+bool keep_known_privileges(UtilityCall *call)
+{
+	auto *grant = castNode(GrantStmt, call->statement->utilityStmt);
+	List *known = NIL;
+	ListCell *cell;
+	foreach (cell, grant->privileges)
+	{
+		const char *name = lfirst_node(AccessPriv, cell)->priv_name;
+		if (name == nullptr || pg::is_privilege(name))
+			known = lappend(known, lfirst(cell));
+	}
+	if (list_length(known) == list_length(grant->privileges))
+		return true;
+	auto *statement = static_cast<PlannedStmt *>(copyObjectImpl(call->statement));
+	castNode(GrantStmt, statement->utilityStmt)->privileges = known;
+	call->statement = statement;
+	return known != NIL;
+}
+
 void utility_hook(PlannedStmt *statement, const char *sql, bool read_only_tree,
 				  ProcessUtilityContext context, ParamListInfo parameters,
 				  QueryEnvironment *environment, DestReceiver *destination,
 				  QueryCompletion *completion)
 {
-	const UtilityCall call = {statement,  sql,		   read_only_tree, context,
-							  parameters, environment, destination,	   completion};
+	UtilityCall call = {statement,	sql,		 read_only_tree, context,
+						parameters, environment, destination,	 completion};
+	if (IsA(statement->utilityStmt, GrantStmt) && txn::is_internal_session() &&
+		!keep_known_privileges(&call))
+		return;
+	statement = call.statement;
 	Node *utility = statement->utilityStmt;
 	if (IsA(utility, VariableSetStmt))
 	{

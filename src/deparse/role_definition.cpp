@@ -150,15 +150,25 @@ char *where_missing(const char *name, const char *statements)
 /*
  * Memberships that `condition` picks, as GRANTs. Since 16 there is one for each grantor, and it says
  * whether rights are inherited and the role may be taken; superusers grant in the name of the first
- * one, and who makes a role without being one gets a membership from it, with CREATE ROLE.
+ * one, and who makes a role without being one gets a membership from it, with CREATE ROLE. The node that runs the text may
+ * be older: it grants what means the same there, and passes by roles of PostgreSQL's own that it does not have.
  */
 constexpr const char *MEMBERSHIPS = R"(
-	SELECT format('GRANT %I TO %I', g.rolname, m.rolname) || CASE WHEN j.al ? 'inherit_option'
-			THEN format(' WITH ADMIN %s, INHERIT %s, SET %s', a.admin_option::text, j.al ->> 'inherit_option', j.al ->> 'set_option') ||
-				CASE WHEN a.grantor IN (10, current_user::regrole) THEN '' ELSE ' GRANTED BY ' || a.grantor::regrole END
-			WHEN a.admin_option THEN ' WITH ADMIN OPTION' ELSE '' END
+	SELECT CASE WHEN j.al ? 'inherit_option' THEN
+			format('DO %L', format('BEGIN IF pg_catalog.to_regrole(%L) IS NULL THEN NULL; ELSIF pg_catalog.current_setting(''server_version_num'')::pg_catalog.int4 OPERATOR(pg_catalog.>=) 160000 THEN %s; ELSE %s; END IF; END',
+				quote_ident(g.rolname),
+				format('EXECUTE %L', s.granted || format(' WITH ADMIN %s, INHERIT %s, SET %s', a.admin_option::text, j.al ->> 'inherit_option', j.al ->> 'set_option') ||
+					CASE WHEN a.grantor IN (10, current_user::regrole) THEN '' ELSE ' GRANTED BY ' || a.grantor::regrole END),
+				CASE WHEN (j.al ->> 'inherit_option')::boolean = m.rolinherit AND (j.al ->> 'set_option')::boolean
+					THEN format('EXECUTE %L', s.older)
+					ELSE format('RAISE EXCEPTION USING ERRCODE = %L, MESSAGE = %L, HINT = %L', '0A000',
+						format('membership of role "%s" in role "%s" cannot be granted on a server before PostgreSQL 16', m.rolname, g.rolname),
+						'Give it the options SET TRUE and INHERIT as the role has it until all nodes have a newer version.') END))
+		ELSE s.older END
 	FROM pg_auth_members a JOIN pg_roles g ON g.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
-		JOIN pg_roles me ON me.rolname = current_user, LATERAL (SELECT to_jsonb(a) AS al) j
+		JOIN pg_roles me ON me.rolname = current_user, LATERAL (SELECT to_jsonb(a) AS al) j,
+		LATERAL (SELECT format('GRANT %I TO %I', g.rolname, m.rolname) AS granted,
+			format('GRANT %I TO %I', g.rolname, m.rolname) || CASE WHEN a.admin_option THEN ' WITH ADMIN OPTION' ELSE '' END AS older) s
 	WHERE NOT (j.al ? 'inherit_option' AND a.grantor = 10 AND a.member = me.oid AND NOT me.rolsuper) AND ()";
 
 List *memberships(const char *condition)

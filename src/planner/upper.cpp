@@ -194,6 +194,26 @@ Node *partial_mutator(Node *node, void *)
 	return pg::mutate_children(node, partial_mutator, nullptr);
 }
 
+/*
+ * Aggregates whose state is another one, or cannot be combined, in some version of the server. Nodes of a cluster may be of
+ * several, and which ones is not known before they are asked: such states do not travel, the rows do.
+ */
+bool state_depends_on_version(Oid aggregate)
+{
+	switch (aggregate)
+	{
+	case F_STRING_AGG_TEXT_TEXT: /* combined since 16, as the next three */
+	case F_STRING_AGG_BYTEA_BYTEA:
+	case F_ARRAY_AGG_ANYNONARRAY:
+	case F_ARRAY_AGG_ANYARRAY:
+	case F_AVG_INTERVAL: /* interval[] before 17 */
+	case F_SUM_INTERVAL: /* interval before 17, which needs no final function */
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* An aggregate whose states the nodes can send. */
 bool can_send_state(const Aggref *aggregate)
 {
@@ -202,7 +222,7 @@ bool can_send_state(const Aggref *aggregate)
 		return false;
 	if (!has_final_function(aggregate->aggfnoid))
 		return aggregate->aggtranstype != INTERNALOID;
-	if (aggregate->args == NIL)
+	if (aggregate->args == NIL || state_depends_on_version(aggregate->aggfnoid))
 		return false;
 	return OidIsValid(partial_function("partial_bytes"));
 }

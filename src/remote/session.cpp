@@ -495,6 +495,11 @@ bool wants_write(const Session *session)
 	return session->flush_pending;
 }
 
+int server_major(const Session *session)
+{
+	return PQserverVersion(session->conn) / 10000;
+}
+
 TimestampTz connected_at(const Session *session)
 {
 	return session->connected_at;

@@ -254,6 +254,18 @@ void reserve_told(Participant *participant)
 	participant->told_count = count;
 }
 
+/* set_config(..) of one setting. An older server need not know all that this one has. */
+void append_assignment(pg::Str *command, const Named& named, const char *value, bool older)
+{
+	command->raw(command->empty() ? "SELECT " : ", ");
+	if (older && !named.custom)
+		command->raw("CASE WHEN pg_catalog.current_setting(")
+			.literal(named.name)
+			.raw(", true) IS NOT NULL THEN ");
+	command->raw("pg_catalog.set_config(").literal(named.name).raw(", ").literal(value);
+	command->raw(older && !named.custom ? ", false) END" : ", false)");
+}
+
 } // namespace
 
 char *settings_command(Participant *participant)
@@ -272,8 +284,8 @@ char *settings_command(Participant *participant)
 		const char *value = value_of(named, told != nullptr);
 		if (value == nullptr || (!all && same_text(value, told)))
 			continue;
-		command.raw(command.empty() ? "SELECT " : ", ").raw("pg_catalog.set_config(");
-		command.literal(named.name).raw(", ").literal(value).raw(", false)");
+		append_assignment(&command, named, value,
+						  remote::server_major(participant->session) < pg::SERVER_MAJOR);
 		participant->told[i] =
 			MemoryContextStrdup(remote::session_context(participant->session), value);
 		if (told != nullptr)

@@ -600,6 +600,10 @@ CREATE FUNCTION pg_catalog.citus_add_secondary_node(nodename text, nodeport inte
         primaryname text, primaryport integer, nodecluster name DEFAULT 'default') RETURNS integer
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_add_secondary_node';
+CREATE FUNCTION pg_catalog.master_add_secondary_node(nodename text, nodeport integer,
+        primaryname text, primaryport integer, nodecluster name DEFAULT 'default') RETURNS integer
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_add_secondary_node';
 CREATE FUNCTION pg_catalog.citus_activate_node(nodename text, nodeport integer) RETURNS integer
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_activate_node';
@@ -634,6 +638,7 @@ REVOKE ALL ON FUNCTION
     pg_catalog.citus_add_node(text, integer, integer, noderole, name),
     pg_catalog.citus_add_inactive_node(text, integer, integer, noderole, name),
     pg_catalog.citus_add_secondary_node(text, integer, text, integer, name),
+    pg_catalog.master_add_secondary_node(text, integer, text, integer, name),
     pg_catalog.citus_activate_node(text, integer),
     pg_catalog.citus_disable_node(text, integer, boolean),
     pg_catalog.citus_remove_node(text, integer),
@@ -828,6 +833,17 @@ CREATE FUNCTION citus_internal.nodes_taken() RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_nodes_taken';
 REVOKE ALL ON FUNCTION citus_internal.nodes_taken() FROM PUBLIC;
+
+-- How far this server is behind its primary, ms: 0 on a primary, NULL where it is not known because no WAL comes.
+CREATE FUNCTION citus_internal.replay_lag() RETURNS bigint
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE
+        WHEN NOT pg_is_in_recovery() THEN 0
+        WHEN NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') THEN NULL
+        WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+        ELSE greatest(0, extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint END
+$$;
 -- Views and size functions: what the cluster holds, where, and how much of it.
 --
 -- Sizes are asked of every node outside of the caller's transaction (src/stats/sizes.cpp); they may be asked of any node.
@@ -2208,6 +2224,8 @@ COMMENT ON FUNCTION pg_catalog.citus_remove_node(text,integer) IS
 	'Removes a node from the cluster. Refused while it holds the only placement of a shard.';
 COMMENT ON FUNCTION pg_catalog.citus_pause_node_within_txn(integer, boolean, integer) IS
     'Has traffic to a node''s group wait until the transaction ends; force and lock_cooldown as for citus_update_node().';
+COMMENT ON FUNCTION pg_catalog.master_add_secondary_node(text,integer,text,integer,name) IS
+    'The same as citus_add_secondary_node().';
 COMMENT ON FUNCTION pg_catalog.citus_update_node(integer, text, integer, boolean, integer) IS
     'Changes a node''s host name and port, as a failover does. Traffic to its group waits until the transaction ends; with force, transactions that have used it fail after lock_cooldown milliseconds. A secondary of the group that has the address takes the node''s old one.';
 COMMENT ON FUNCTION pg_catalog.citus_set_node_property(text,integer,text,boolean) IS

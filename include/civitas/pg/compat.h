@@ -85,6 +85,20 @@ enum MergeMatchKind
 
 namespace civitas::pg {
 
+/* The version that this library is built for, to compare other nodes' with: remote::server_major(). */
+inline constexpr int SERVER_MAJOR = PG_VERSION_NUM / 10000;
+
+/* Whether GRANT knows a privilege of this name, which some version does: 17 brought MAINTAIN. */
+inline bool is_privilege(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	(void) name;
+	return true;
+#else
+	return strcmp(name, "maintain") != 0;
+#endif
+}
+
 /*
  * What a statement that is analysed by hand may do with a relation. 16 moved this from the range
  * table entry to RTEPermissionInfo.

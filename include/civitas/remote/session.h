@@ -97,6 +97,9 @@ bool busy(const Session *session);
 uint64 bytes_received(const Session *session);
 /* Output waits for room in the socket: wait for it to be writable too, then consume_input(). */
 bool wants_write(const Session *session);
+/* The major version of the node's server, such as 17. Nodes of a cluster may have several, for as long as it is being
+ * upgraded: what a newer server has is not said to an older one. Once connected. */
+int server_major(const Session *session);
 /* When the connection was made. */
 TimestampTz connected_at(const Session *session);
 /* Marks as claimed by a running execution, so that find_idle() passes over it. */
