@@ -13,8 +13,15 @@ void begin_node_change(catalog::NodeLock lock = catalog::NodeLock::Change);
 
 /* --- node_links.cpp --- */
 
+/* What other nodes think that a node has which has nothing here (any more): placements. Statements of the transaction that
+ * changed nodes may have to find them yet. */
+enum class Stale
+{
+	Forgotten,
+	Kept
+};
 /* pg_dist_node as it is here, as SQL for another node; a newer version than before. */
-char *node_rows_sql();
+char *node_rows_sql(Stale stale = Stale::Forgotten);
 /* Rows of nodes change in this transaction: after its commit the other active nodes are told. */
 void tell_nodes_at_commit();
 /* Whether an active node answers and can be written to. Asked once a transaction. */

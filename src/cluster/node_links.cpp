@@ -337,7 +337,8 @@ void await_answers(bool committed)
 /* Rows that this transaction has changed, for a node that it sends something else. */
 const char *untold_rows()
 {
-	return rows_changed ? node_rows_sql() : nullptr;
+	/* The command may be about to drop what this node has no placements of any more. */
+	return rows_changed ? node_rows_sql(Stale::Kept) : nullptr;
 }
 
 void (*previous_end_hook)(bool committed);
@@ -396,16 +397,17 @@ Survey survey_nodes()
 
 } // namespace
 
-char *node_rows_sql()
+char *node_rows_sql(Stale stale)
 {
 	pg::Str sql;
 	sql.raw("SELECT citus_internal.take_nodes(").raw(next_version()).raw(", ");
 	sql.raw(pg::sql_text("SELECT format('ARRAY[%s]::pg_catalog.pg_dist_node[], ', "
 						 "string_agg(quote_literal(n::text), ', ' "
 						 "ORDER BY n.nodeid)) FROM pg_dist_node n"));
-	sql.raw(pg::sql_text(
+	sql.raw(pg::sql_text(psprintf(
 		"SELECT quote_literal(coalesce(array_agg(DISTINCT groupid), '{}'::int[])::text) FROM "
-		"pg_dist_placement"));
+		"(SELECT groupid FROM pg_dist_placement %s) g",
+		stale == Stale::Kept ? "UNION SELECT groupid FROM pg_dist_node" : "")));
 	return sql.raw(")").c_str();
 }
 
