@@ -81,6 +81,8 @@ COMMENT ON FUNCTION pg_catalog.citus_version() IS
 	'The version of the library and how it was built.';
 COMMENT ON FUNCTION pg_catalog.create_distributed_table(regclass,text,citus.distribution_type,text,integer) IS
 	'Spreads a table over the cluster by the hash of a column. Rows that it has are moved. colocate_with names a table whose shards the new ones go with (''default'': tables of the same column type and shard count; ''none'': a group of its own); shard_count defaults to citus.shard_count. With a null column, the table becomes a single shard.';
+COMMENT ON FUNCTION pg_catalog.create_distributed_function(regprocedure,text,text,boolean) IS
+	'Records which argument says with which shards the calls of a function belong; colocate_with names a table of these shards. The function is on every node, calls run on the node that is asked, and the statements of the function go to the rows from there.';
 COMMENT ON FUNCTION pg_catalog.create_reference_table(regclass) IS
 	'Copies a table to every node, for tables that others join with and point to. Rows that it has are kept.';
 COMMENT ON FUNCTION pg_catalog.undistribute_table(regclass,boolean) IS

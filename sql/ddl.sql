@@ -6,6 +6,11 @@ CREATE FUNCTION pg_catalog.create_distributed_table(
         shard_count integer DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'create_distributed_table';
+CREATE FUNCTION pg_catalog.create_distributed_function(
+        function_name regprocedure, distribution_arg_name text DEFAULT NULL, colocate_with text DEFAULT 'default',
+        force_delegation boolean DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'create_distributed_function';
 CREATE FUNCTION pg_catalog.create_distributed_table_concurrently(
         table_name regclass, distribution_column text,
         distribution_type citus.distribution_type DEFAULT 'hash', colocate_with text DEFAULT 'default',
@@ -96,10 +101,14 @@ CREATE FUNCTION citus_internal.drop_table(relation regclass) RETURNS void
 CREATE FUNCTION citus_internal.apply_ddl(statement text, chosen text[] DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_apply_ddl';
+-- Called by other nodes for what a client typed there: what they are to do, groups and commands in turn.
+CREATE FUNCTION citus_internal.run_ddl(statement text) RETURNS text[]
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_run_ddl';
 -- Schemas, types, functions and so on become what they are on the coordinator; see src/ddl/objects/bring_objects.cpp.
 CREATE FUNCTION citus_internal.bring_objects(
-        complete boolean, classes text[], identities text[], names text[], statements text[], rights text[],
-        statement_counts integer[], right_counts integer[]) RETURNS void
+        complete boolean, kinds text[], identities text[], names text[], statements text[], rights text[],
+        creation_counts integer[], state_counts integer[], right_counts integer[]) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_bring_objects';
 CREATE FUNCTION citus_internal.adjust_local_sequence(sequence regclass) RETURNS void

@@ -224,7 +224,6 @@ RESET ROLE;
 
 -- access methods
 CREATE ACCESS METHOD heap_too TYPE TABLE HANDLER heap_tableam_handler;
-SELECT success, result FROM run_command_on_workers('CREATE ACCESS METHOD heap_too TYPE TABLE HANDLER heap_tableam_handler');
 SELECT alter_table_set_access_method('b', 'heap_too');
 SELECT amname FROM pg_class JOIN pg_am ON pg_am.oid = relam WHERE pg_class.oid = 'b'::regclass;
 SELECT result, count(*) > 0 FROM run_command_on_shards('b', $$SELECT amname FROM pg_class JOIN pg_am ON pg_am.oid = relam WHERE pg_class.oid = '%s'::regclass$$) GROUP BY 1;
@@ -247,6 +246,5 @@ SELECT alter_table_set_access_method('big_orders', 'heap_too');
 SET client_min_messages = error;
 DROP SCHEMA altering CASCADE;
 DROP ACCESS METHOD heap_too;
-SELECT success, result FROM run_command_on_workers('DROP ACCESS METHOD heap_too');
 DROP ROLE altering_reader;
 SELECT sum(result::int) AS left_over FROM run_command_on_all_nodes($$SELECT count(*) FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'altering')$$);

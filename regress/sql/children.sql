@@ -177,6 +177,7 @@ SELECT tableoid::regclass, * FROM ev WHERE d > 600 ORDER BY d;
 
 -- 5. asked of a worker
 \c - - - :worker
+SET citus.enable_ddl_from_workers = off;
 SET search_path = kin;
 SET client_min_messages = warning;
 CREATE TABLE heir_here (k int, n text);
@@ -186,11 +187,7 @@ CREATE TABLE part_here PARTITION OF ev FOR VALUES FROM (2000) TO (2100);
 CREATE SCHEMA kin_three CREATE TABLE part_here PARTITION OF kin.ev FOR VALUES FROM (2000) TO (2100);
 CREATE TABLE tree_here (a int, c text, d int) PARTITION BY RANGE (d);
 ALTER TABLE tree_here ATTACH PARTITION by_c FOR VALUES FROM (2000) TO (2100);
-CREATE FOREIGN DATA WRAPPER kin_wrapper;
-CREATE SERVER kin_server FOREIGN DATA WRAPPER kin_wrapper;
 CREATE FOREIGN TABLE foreign_here PARTITION OF ev FOR VALUES FROM (2000) TO (2100) SERVER kin_server;
-DROP SERVER kin_server;
-DROP FOREIGN DATA WRAPPER kin_wrapper;
 DROP TABLE heir_here, tree_here;
 \c - - - :coordinator
 SET client_min_messages = warning;

@@ -63,6 +63,7 @@ SELECT nodeport AS worker FROM pg_dist_node WHERE groupid > 0 ORDER BY groupid L
 SELECT current_setting('port') AS coordinator \gset
 \c - - - :worker
 SET search_path = objects;
+SET citus.enable_ddl_from_workers = off;
 INSERT INTO t (id) VALUES (15);
 SELECT s, b >> 48 > 0 FROM t WHERE id = 15;
 ALTER TYPE "Mood two" ADD VALUE 'worker';
@@ -71,6 +72,7 @@ CREATE OR REPLACE FUNCTION "Answer"() RETURNS int LANGUAGE sql AS 'SELECT 44';
 DROP FUNCTION "Answer" CASCADE;
 DROP TYPE "Mood two" CASCADE;
 ALTER SEQUENCE t_s_renamed RESTART;
+SET citus.enable_ddl_propagation = off;
 CREATE FUNCTION here_only() RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE OR REPLACE FUNCTION here_only() RETURNS int LANGUAGE sql AS 'SELECT 2';
 DROP FUNCTION here_only;

@@ -83,7 +83,7 @@ SELECT create_distributed_table('moved', 'k', shard_count => 1, colocate_with =>
 SELECT shardid AS shard, source.nodeport AS source, target.nodeport AS target FROM pg_dist_shard JOIN pg_dist_placement USING (shardid)
 	JOIN pg_dist_node source USING (groupid) JOIN pg_dist_node target ON target.groupid > 0 AND target.groupid <> source.groupid
 	WHERE logicalrelid = 'moved'::regclass \gset
-SELECT format('CREATE VIEW remote_errors.moved_%s AS SELECT 1 AS x', :shard) AS in_the_way, format('DROP VIEW remote_errors.moved_%s', :shard) AS away \gset
+SELECT format('CREATE TABLE remote_errors.moved_%s (x int)', :shard) AS in_the_way, format('DROP TABLE remote_errors.moved_%s', :shard) AS away \gset
 \c - - - :target
 :in_the_way;
 \c - - - :coordinator

@@ -68,7 +68,7 @@ INSERT INTO "İÇİ" SELECT id FROM items;
 SELECT table_name, count(*) FROM citus_shards WHERE shard_name LIKE table_name::text || '\_%' OR shard_name LIKE '"İÇİ\_%' GROUP BY 1 ORDER BY 1;
 TRUNCATE ITEMS;
 
--- Asked from a worker, in its own language for dates.
+-- Asked from a worker.
 \c - - - :worker1
 SELECT array_agg(k ORDER BY k) FROM d;
 SELECT upper(k), to_char(day, 'TMMonth') FROM d WHERE k = 'izmir';

@@ -194,3 +194,21 @@ CREATE FUNCTION citus_internal.take_fired_rows() RETURNS text[]
 CREATE FUNCTION citus_internal.rows_move(moving boolean) RETURNS void
     LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'citus_internal_rows_move';
+
+-- Objects of every kind are told to nodes, statements that are typed on workers go through the coordinator.
+DROP FUNCTION citus_internal.bring_objects(boolean, text[], text[], text[], text[], text[], integer[], integer[]);
+CREATE FUNCTION citus_internal.bring_objects(
+        complete boolean, kinds text[], identities text[], names text[], statements text[], rights text[],
+        creation_counts integer[], state_counts integer[], right_counts integer[]) RETURNS void
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_bring_objects';
+CREATE FUNCTION citus_internal.run_ddl(statement text) RETURNS text[]
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_run_ddl';
+CREATE FUNCTION pg_catalog.create_distributed_function(
+        function_name regprocedure, distribution_arg_name text DEFAULT NULL, colocate_with text DEFAULT 'default',
+        force_delegation boolean DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'create_distributed_function';
+COMMENT ON FUNCTION pg_catalog.create_distributed_function(regprocedure,text,text,boolean) IS
+	'Records which argument says with which shards the calls of a function belong; colocate_with names a table of these shards. The function is on every node, calls run on the node that is asked, and the statements of the function go to the rows from there.';

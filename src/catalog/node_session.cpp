@@ -164,9 +164,22 @@ bool is_top_statement(FunctionCallInfo call)
 	return false;
 }
 
+namespace {
+
+bool node_call_expected;
+
+} // namespace
+
+void expect_node_call(bool expected)
+{
+	node_call_expected = expected;
+}
+
 void require_node_call(FunctionCallInfo call)
 {
-	if (superuser() || (proof.given && !proof.user_text && is_top_statement(call)))
+	const bool expected = node_call_expected;
+	node_call_expected = false;
+	if (expected || superuser() || (proof.given && !proof.user_text && is_top_statement(call)))
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("this function is for the nodes of the cluster to call")));

@@ -21,7 +21,10 @@ CIVITAS_PG_BEGIN
 #include "catalog/indexing.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "commands/sequence.h"
 #include "utils/builtins.h"
@@ -359,6 +362,27 @@ bool object_is_distributed(Oid class_id, Oid object_id)
 	return found;
 }
 
+bool is_part_of_type(Oid function, Oid type)
+{
+	ScanKeyData keys[2];
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(ProcedureRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(function));
+	Relation relation = table_open(DependRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, DependDependerIndexId, true, nullptr, 2, keys);
+	bool found = false;
+	for (HeapTuple tuple; !found && HeapTupleIsValid(tuple = systable_getnext(scan));)
+	{
+		const auto *row = reinterpret_cast<Form_pg_depend>(GETSTRUCT(tuple));
+		found = row->refclassid == TypeRelationId && row->refobjid == type &&
+				row->deptype == DEPENDENCY_INTERNAL;
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return found;
+}
+
 void insert_object(Oid class_id, Oid object_id, int32 sub_id)
 {
 	if (object_is_distributed(class_id, object_id))
@@ -380,6 +404,25 @@ void delete_object(Oid class_id, Oid object_id, int32 sub_id)
 	ScanKeyData keys[3] = {equals_oid(OBJECT_CLASS, class_id), equals_oid(OBJECT_ID, object_id),
 						   equals_int4(OBJECT_SUBID, sub_id)};
 	delete_rows(Catalog::Object, Catalog::ObjectPkey, keys, 3);
+	CommandCounterIncrement();
+}
+
+void set_function_placement(Oid function, int argument, ColocationId colocation)
+{
+	delete_object(ProcedureRelationId, function, 0);
+	Datum values[OBJECT_COLUMNS] = {};
+	bool nulls[OBJECT_COLUMNS];
+	for (bool& is_null : nulls)
+		is_null = true;
+	values[OBJECT_CLASS - 1] = ObjectIdGetDatum(ProcedureRelationId);
+	values[OBJECT_ID - 1] = ObjectIdGetDatum(function);
+	values[OBJECT_SUBID - 1] = Int32GetDatum(0);
+	nulls[OBJECT_CLASS - 1] = nulls[OBJECT_ID - 1] = nulls[OBJECT_SUBID - 1] = false;
+	values[OBJECT_ARGUMENT - 1] = Int32GetDatum(argument);
+	nulls[OBJECT_ARGUMENT - 1] = argument < 0;
+	values[OBJECT_COLOCATION - 1] = Int32GetDatum(colocation);
+	nulls[OBJECT_COLOCATION - 1] = colocation == INVALID_COLOCATION_ID;
+	insert_row(Catalog::Object, values, nulls);
 	CommandCounterIncrement();
 }
 

@@ -12,6 +12,7 @@
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/writes.h"
 #include "civitas/cluster/cluster.h"
+#include "civitas/ddl/objects.h"
 #include "civitas/ddl/utility.h"
 #include "civitas/deparse/role_definition.h"
 #include "civitas/deparse/table_definition.h"
@@ -66,6 +67,24 @@ constexpr const char *DATABASE_GRANTS = R"(
 		CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
 	FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = current_database() AND a.grantee <> d.datdba)";
 
+/* What roles give with new objects, and what they may set: with the schemas that are named. */
+constexpr const char *DEFAULT_RIGHTS = R"(
+	WITH default_rights AS (
+		SELECT d.defaclnamespace, d.defaclrole, d.defaclobjtype, d.defaclacl, concat_ws(' ', 'ALTER DEFAULT PRIVILEGES FOR ROLE',
+			quote_ident(pg_get_userbyid(d.defaclrole)), (SELECT 'IN SCHEMA ' || quote_ident(nspname) FROM pg_namespace n WHERE n.oid = d.defaclnamespace)) AS head,
+			CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'ROUTINES' WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END AS objects
+		FROM pg_default_acl d)
+	SELECT format('%s REVOKE ALL ON %s FROM %s', head, objects, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+	FROM default_rights, aclexplode(acldefault(CASE defaclobjtype WHEN 'S' THEN 's' ELSE defaclobjtype END, defaclrole)) a WHERE defaclnamespace = 0
+	UNION ALL SELECT format('%s GRANT %s ON %s TO %s%s', head, a.privilege_type, objects,
+		CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+	FROM default_rights, aclexplode(defaclacl) a
+	UNION ALL SELECT format('GRANT %s ON PARAMETER %s TO %s%s', a.privilege_type, p.parname,
+		CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+	FROM pg_parameter_acl p, aclexplode(p.paracl) a WHERE a.grantee <> a.grantor
+	UNION ALL SELECT format('COMMENT ON ROLE %I IS %L', r.rolname, shobj_description(r.oid, 'pg_authid')) FROM pg_roles r
+	WHERE r.oid >= 16384 AND shobj_description(r.oid, 'pg_authid') IS NOT NULL)";
+
 /* All that is kept on every node, and the schema that every database has. */
 List *kept_objects()
 {
@@ -99,10 +118,11 @@ char *joining_sql(const catalog::Node& node, List *tables)
 		append_commands(sql, deparse::database_settings());
 	ListCell *cell;
 	append_commands(sql, pg::sql_texts(DATABASE_GRANTS));
-	const char *objects =
-		deparse::bring_objects_sql(deparse::needed_objects(tables, kept_objects()), true);
+	const char *objects = ddl::bring_objects_sql(ddl::needed_objects(tables, kept_objects()), true);
 	if (objects != nullptr)
 		sql.raw(objects).raw(";\n");
+	if (superuser() && ddl::creates_roles_everywhere())
+		append_commands(sql, pg::sql_texts(DEFAULT_RIGHTS));
 	foreach (cell, tables)
 		append_commands(sql, deparse::shell_commands(lfirst_oid(cell)));
 	foreach (cell, tables)
@@ -208,9 +228,24 @@ void check_joining_node(const catalog::Node& node)
 	PG_END_TRY();
 }
 
+namespace {
+
+/* Objects that were made when there was nobody to give them to. */
+bool is_first_to_join(const catalog::Node& node)
+{
+	for (const catalog::Node& other : catalog::other_metadata_nodes())
+		if (other.node_id != node.node_id)
+			return false;
+	return true;
+}
+
+} // namespace
+
 void activate(const catalog::Node& node)
 {
 	List *tables = lock_tables();
+	if (is_first_to_join(node))
+		ddl::keep_all_objects();
 	if (node.group_id != catalog::local_group_id())
 		txn::run_on_node(node, joining_sql(node, tables));
 }

@@ -17,6 +17,9 @@ int shard_replication_factor = 1;
 bool use_citus_managed_tables = false;
 bool enable_local_reference_table_foreign_keys = true;
 bool enable_create_role_propagation = true;
+bool enable_ddl_propagation = true;
+bool enable_metadata_sync = true;
+bool enable_ddl_from_workers = true;
 
 namespace {
 
@@ -56,6 +59,22 @@ void define_settings()
 							 "Turn it off where roles are managed on each node by other means.",
 							 &enable_create_role_propagation, true, PGC_USERSET, 0, nullptr,
 							 nullptr, nullptr);
+	DefineCustomBoolVariable("citus.enable_ddl_propagation",
+							 "Carries statements that define things out on the other nodes too.",
+							 "Turned off, such statements are about this node alone: for repairs.",
+							 &enable_ddl_propagation, true, PGC_USERSET, 0, nullptr, nullptr,
+							 nullptr);
+	DefineCustomBoolVariable(
+		"citus.enable_metadata_sync", "Makes new objects on the other nodes too.",
+		"Turned off, a new function, type or view is this node's own until a "
+		"distributed table needs it.",
+		&enable_metadata_sync, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomBoolVariable("citus.enable_ddl_from_workers",
+							 "Lets the coordinator carry out statements that are typed on workers.",
+							 "Turned off, workers refuse statements that define things of the "
+							 "cluster.",
+							 &enable_ddl_from_workers, true, PGC_USERSET, 0, nullptr, nullptr,
+							 nullptr);
 }
 
 } // namespace civitas::ddl

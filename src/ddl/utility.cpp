@@ -17,13 +17,16 @@
 #include "apply.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/writes.h"
+#include "civitas/ddl/objects.h"
 #include "civitas/deparse/table_definition.h"
 #include "civitas/executor/copy.h"
 #include "civitas/pg/compat.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
 #include "distribute/distribute.h"
+#include "from_worker.h"
 #include "objects/drops.h"
+#include "objects/new_objects.h"
 #include "objects/objects.h"
 #include "objects/replication_checks.h"
 #include "objects/roles.h"
@@ -40,11 +43,16 @@
 #include "utility_call.h"
 
 CIVITAS_PG_BEGIN
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_event_trigger.h"
 #include "catalog/pg_namespace.h"
+#include "commands/extension.h"
 #include "storage/lmgr.h"
 #include "tcop/cmdtag.h"
 #include "utils/acl.h"
@@ -115,7 +123,7 @@ namespace {} // namespace
 
 void send_new_dependencies(List *tables)
 {
-	List *objects = deparse::needed_objects(tables, NIL);
+	List *objects = needed_objects(tables, NIL);
 	ListCell *cell;
 	foreach (cell, objects)
 	{
@@ -125,7 +133,7 @@ void send_new_dependencies(List *tables)
 		else
 			catalog::insert_object(address->classId, address->objectId, 0);
 	}
-	const char *bring = deparse::bring_objects_sql(objects, false);
+	const char *bring = bring_objects_sql(objects, false);
 	if (bring != nullptr)
 		txn::run_on_other_nodes(bring);
 }
@@ -333,25 +341,6 @@ void after_create_table(const CreateStmt *statement)
 	add_local_tables(relid, true, !managed);
 }
 
-void after_create_schema(const CreateSchemaStmt *statement)
-{
-	if (!catalog::is_coordinator() || catalog::other_metadata_nodes().empty())
-		return;
-	const char *owner = statement->authrole != nullptr ? get_rolespec_name(statement->authrole)
-													   : GetUserNameFromId(GetUserId(), false);
-	const char *name = statement->schemaname != nullptr ? statement->schemaname : owner;
-	const Oid schema = get_namespace_oid(name, true);
-	if (!OidIsValid(schema) || catalog::object_is_distributed(NamespaceRelationId, schema))
-		return;
-	ObjectAddress address;
-	ObjectAddressSet(address, NamespaceRelationId, schema);
-	const char *bring = deparse::bring_objects_sql(list_make1(&address), true);
-	if (bring == nullptr)
-		return;
-	txn::run_on_other_nodes(bring);
-	catalog::insert_object(NamespaceRelationId, schema, 0);
-}
-
 void before_drop_schema(const DropStmt *statement)
 {
 	ListCell *cell;
@@ -362,6 +351,18 @@ void before_drop_schema(const DropStmt *statement)
 			pg::owns(NamespaceRelationId, schema))
 			drop_shards_in_schema(schema);
 	}
+}
+
+/* CREATE OR REPLACE VIEW of one that is there makes nothing new. */
+void after_view(const ViewStmt *statement)
+{
+	if (!statement->replace)
+		return;
+	CommandCounterIncrement();
+	const ObjectAddress view = {RelationRelationId, RangeVarGetRelid(statement->view, NoLock, true),
+								0};
+	if (OidIsValid(view.objectId))
+		keep_new_objects({&view, 1});
 }
 
 /* ALTER TABLE of a plain table that adds a foreign key to a table of the metadata. */
@@ -408,12 +409,17 @@ bool is_of_interest(Node *statement)
 	switch (nodeTag(statement))
 	{
 	case T_CopyStmt:
-	case T_CreateStmt:
-	case T_CreateSchemaStmt:
-	case T_DropStmt:
-	case T_DropOwnedStmt:
 		return true;
+	/* Often, and never. */
+	case T_TransactionStmt:
+	case T_ExecuteStmt:
+	case T_FetchStmt:
+	case T_PrepareStmt:
+	case T_ExplainStmt:
+		return false;
 	default:
+		if (GetCommandLogLevel(statement) == LOGSTMT_DDL)
+			return true;
 		return statement_kind(statement) != nullptr || may_change_objects(statement) ||
 			   is_role_statement(statement) || is_replication_statement(statement);
 	}
@@ -458,13 +464,10 @@ void run_plain_statement(const UtilityCall& call)
 			after_create_table(create);
 		break;
 	}
-	case T_CreateSchemaStmt:
-		run_and_follow(call);
-		CommandCounterIncrement();
-		after_create_schema(castNode(CreateSchemaStmt, tree));
-		break;
 	default:
-		run_plain(call);
+		run_and_follow(call);
+		if (IsA(tree, ViewStmt))
+			after_view(castNode(ViewStmt, tree));
 		if (is_replication_statement(tree))
 			check_after_replication_statement(tree);
 	}
@@ -473,7 +476,8 @@ void run_plain_statement(const UtilityCall& call)
 /* A statement about no table of the metadata: what it changes may be on every node all the same. */
 void run_object_statement(const UtilityCall& call)
 {
-	if (!changes_cluster_object(call.statement->utilityStmt))
+	List *changed;
+	if (!changes_cluster_object(call.statement->utilityStmt, &changed))
 	{
 		run_plain_statement(call);
 		return;
@@ -483,6 +487,7 @@ void run_object_statement(const UtilityCall& call)
 	const char *text = statement_text(call);
 	run_plain_statement(call);
 	CommandCounterIncrement();
+	keep_what_they_need(changed);
 	txn::run_on_other_nodes(apply_call(text, NIL));
 }
 
@@ -577,6 +582,25 @@ bool keep_known_privileges(UtilityCall *call)
 	return known != NIL;
 }
 
+/*
+ * Event triggers run where the statement was typed: not for what nodes do for each other, nor for
+ * shards. Those that only this node has are meant for whatever happens on it.
+ */
+bool has_own_event_triggers()
+{
+	if (!catalog::extension_installed())
+		return true;
+	bool own = false;
+	Relation relation = table_open(EventTriggerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+	for (HeapTuple tuple; !own && HeapTupleIsValid(tuple = systable_getnext(scan));)
+		own = !catalog::object_is_distributed(
+			EventTriggerRelationId, reinterpret_cast<Form_pg_event_trigger>(GETSTRUCT(tuple))->oid);
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return own;
+}
+
 void utility_hook(PlannedStmt *statement, const char *sql, bool read_only_tree,
 				  ProcessUtilityContext context, ParamListInfo parameters,
 				  QueryEnvironment *environment, DestReceiver *destination,
@@ -589,6 +613,12 @@ void utility_hook(PlannedStmt *statement, const char *sql, bool read_only_tree,
 		return;
 	statement = call.statement;
 	Node *utility = statement->utilityStmt;
+	if ((context == PROCESS_UTILITY_QUERY ||
+		 (context == PROCESS_UTILITY_TOPLEVEL && IsTransactionBlock())) &&
+		(catalog::propagation_suspended || txn::is_internal_session()) &&
+		GetCommandLogLevel(utility) == LOGSTMT_DDL && IsTransactionState() &&
+		!has_own_event_triggers())
+		context = call.context = PROCESS_UTILITY_SUBCOMMAND;
 	if (IsA(utility, VariableSetStmt))
 	{
 		run_plain(call);
@@ -604,7 +634,8 @@ void utility_hook(PlannedStmt *statement, const char *sql, bool read_only_tree,
 		return;
 	}
 	if (catalog::propagation_suspended || context == PROCESS_UTILITY_SUBCOMMAND ||
-		!is_of_interest(utility) || !IsTransactionState() || !catalog::extension_installed())
+		creating_extension || !enable_ddl_propagation || !is_of_interest(utility) ||
+		!IsTransactionState() || !catalog::extension_installed())
 	{
 		run_plain(call);
 		return;
@@ -632,6 +663,11 @@ void utility_hook(PlannedStmt *statement, const char *sql, bool read_only_tree,
 	if (txn::is_internal_session())
 	{
 		run_plain(call);
+		return;
+	}
+	if (!catalog::is_coordinator() && is_for_coordinator(utility))
+	{
+		run_through_coordinator(call);
 		return;
 	}
 	const bool ends = may_end_foreign_keys(utility);

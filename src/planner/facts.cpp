@@ -17,9 +17,14 @@ CIVITAS_PG_BEGIN
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_ts_config.h"
+#include "catalog/pg_ts_dict.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -162,12 +167,74 @@ bool is_everywhere(Oid class_id, Oid object_id)
 		return true;
 	if (catalog::object_is_distributed(class_id, object_id))
 		return true;
-	return OidIsValid(getExtensionOfObject(class_id, object_id));
+	const Oid extension = getExtensionOfObject(class_id, object_id);
+	if (OidIsValid(extension))
+	{
+		const char *name = get_extension_name(extension);
+		return (name != nullptr && strcmp(name, "citus") == 0) ||
+			   catalog::object_is_distributed(ExtensionRelationId, extension);
+	}
+	/* What makes values of a range type comes with the type. */
+	const Oid type = class_id == ProcedureRelationId ? get_func_rettype(object_id) : InvalidOid;
+	return type >= FirstNormalObjectId && catalog::is_part_of_type(object_id, type) &&
+		   catalog::object_is_distributed(TypeRelationId, type);
+}
+
+/* Arrays and multiranges come with what they are made of, rows with their tables. */
+bool type_is_everywhere(Oid type)
+{
+	if (type < FirstNormalObjectId)
+		return true;
+	const Oid element = get_element_type(type);
+	if (OidIsValid(element))
+		return type_is_everywhere(element);
+	const Oid range =
+		get_typtype(type) == TYPTYPE_MULTIRANGE ? get_multirange_range(type) : InvalidOid;
+	if (OidIsValid(range))
+		return type_is_everywhere(range);
+	const Oid relid = get_typ_typrelid(type);
+	if (OidIsValid(relid) && get_rel_relkind(relid) != RELKIND_COMPOSITE_TYPE)
+		return catalog::find_table(relid) != nullptr || is_everywhere(RelationRelationId, relid);
+	return is_everywhere(TypeRelationId, type);
 }
 
 bool local_function(Oid function, void *)
 {
 	return !is_everywhere(ProcedureRelationId, function);
+}
+
+/* Whether the expression itself names a type, an operator or, as a value, a text search object that
+ * is not on every node. */
+bool names_local_object(Node *node)
+{
+	switch (nodeTag(node))
+	{
+	case T_OpExpr:
+	case T_DistinctExpr:
+	case T_NullIfExpr:
+		return !is_everywhere(OperatorRelationId, reinterpret_cast<OpExpr *>(node)->opno);
+	case T_ScalarArrayOpExpr:
+		return !is_everywhere(OperatorRelationId, castNode(ScalarArrayOpExpr, node)->opno);
+	case T_Const: {
+		const auto *constant = castNode(Const, node);
+		if (!constant->constisnull && constant->consttype == REGCONFIGOID)
+			return !is_everywhere(TSConfigRelationId, DatumGetObjectId(constant->constvalue));
+		if (!constant->constisnull && constant->consttype == REGDICTIONARYOID)
+			return !is_everywhere(TSDictionaryRelationId, DatumGetObjectId(constant->constvalue));
+		return !type_is_everywhere(constant->consttype);
+	}
+	case T_Param:
+	case T_RelabelType:
+	case T_CoerceViaIO:
+	case T_CoerceToDomain:
+	case T_ArrayCoerceExpr:
+	case T_ArrayExpr:
+	case T_RowExpr:
+	case T_ConvertRowtypeExpr:
+		return !type_is_everywhere(exprType(node));
+	default:
+		return false;
+	}
 }
 
 /* The collation that an expression names; those of columns and types came with their tables. */
@@ -201,7 +268,7 @@ bool local_objects_walker(Node *node, void *context)
 	if (collation >= FirstNormalObjectId && collation != get_typcollation(exprType(node)) &&
 		!is_everywhere(CollationRelationId, collation))
 		return true;
-	if (check_functions_in_node(node, local_function, nullptr))
+	if (check_functions_in_node(node, local_function, nullptr) || names_local_object(node))
 		return true;
 	return pg::walk_children(node, local_objects_walker, context);
 }

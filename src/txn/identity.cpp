@@ -7,6 +7,7 @@
  */
 #include "civitas/pg/server.h"
 
+#include "recorded_commands.h"
 #include "transaction_state.h"
 
 #include "civitas/catalog/node_session.h"
@@ -29,7 +30,7 @@ constexpr int64 NODE_FACTOR = INT64CONST(10000000000);
 
 bool is_internal_session()
 {
-	return catalog::is_node_session();
+	return catalog::is_node_session() && !is_recording();
 }
 
 int64 own_global_pid()

@@ -8,6 +8,7 @@
  */
 #include "civitas/pg/server.h"
 
+#include "recorded_commands.h"
 #include "transaction_state.h"
 
 #include "civitas/catalog/cluster_secret.h"
@@ -444,6 +445,7 @@ void free_sessions_to(const remote::Endpoint& endpoint)
 
 remote::Session *open_session(const catalog::Node& node)
 {
+	refuse_while_recording();
 	const remote::Endpoint endpoint = endpoint_of(node);
 	remote::Session *session = remote::try_start_connect(endpoint, true);
 	if (session != nullptr)
@@ -460,6 +462,7 @@ namespace {
 /* Like session_for(), but a new connection may still be in progress. */
 remote::Session *start_session_for(const catalog::Node& node)
 {
+	refuse_while_recording();
 	if (node.group_id == catalog::local_group_id())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("a server does not open sessions to itself"),
@@ -744,6 +747,8 @@ bool end_readers()
  * claimed meanwhile. */
 void run_on_nodes(std::span<const NodeCommand> commands)
 {
+	if (record(commands))
+		return;
 	if (current.used)
 		free_claimed_sessions();
 	pg::Vec<remote::Session *> sessions;

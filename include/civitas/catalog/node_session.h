@@ -22,6 +22,9 @@ int64 node_session_global_pid();
  * session's role, which may run in a node session too, cannot call them.
  */
 void require_node_call(FunctionCallInfo call);
+/* The next call of such a function in this backend is one that the coordinator sent for this very
+ * statement (ddl/from_worker.cpp); false takes it back. */
+void expect_node_call(bool expected);
 /* Whether a function call is the top statement of this session: SELECT function(values). */
 bool is_top_statement(FunctionCallInfo call);
 

@@ -109,6 +109,9 @@ inline constexpr int AUTHINFO_SECRET = 3;
 inline constexpr int OBJECT_CLASS = 1;
 inline constexpr int OBJECT_ID = 2;
 inline constexpr int OBJECT_SUBID = 3;
+inline constexpr int OBJECT_ARGUMENT = 7;
+inline constexpr int OBJECT_COLOCATION = 8;
+inline constexpr int OBJECT_DELEGATION = 9;
 inline constexpr int OBJECT_COLUMNS = 9;
 
 inline constexpr int METADATA_COPY_RELATION = 3;

@@ -89,6 +89,11 @@ void set_local_group(GroupId group_id);
 void insert_object(Oid class_id, Oid object_id, int32 sub_id);
 void delete_object(Oid class_id, Oid object_id, int32 sub_id);
 bool object_is_distributed(Oid class_id, Oid object_id);
+/* Of a function that is in pg_dist_object: which argument (from 0; -1: none) says with which shards of
+ * the colocation group a call belongs. */
+void set_function_placement(Oid function, int argument, ColocationId colocation);
+/* Whether the function was made with the type, as what makes ranges was. */
+bool is_part_of_type(Oid function, Oid type);
 
 /* Drops what this backend remembers of the table, and every other backend's at commit. */
 void invalidate_table(Oid relid);

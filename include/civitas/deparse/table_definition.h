@@ -38,15 +38,4 @@ List *shard_guard_commands(Oid relid);
 /* ALTER TABLE parent ATTACH PARTITION relid ..; null for a table that is no partition. */
 char *attach_partition_command(Oid relid);
 
-/* What the tables, and objects (ObjectAddress), need to exist first (schemas, types, functions in
- * defaults and checks, operator classes, collations, extensions), in dependency order, the objects
- * among them: ObjectAddresses. */
-List *needed_objects(List *tables, List *objects);
-/*
- * "SELECT bring_objects(..)": makes them on another node what they are here. What is missing is
- * made; what is there is changed or replaced where it is another one, 55000 where that is not
- * possible. complete: owners and rights as well. Null where there is none that can be given.
- */
-char *bring_objects_sql(List *objects, bool complete);
-
 } // namespace civitas::deparse

@@ -783,8 +783,15 @@ inline bool owns(Oid catalog, Oid object)
 #else
 inline bool owns(Oid catalog, Oid object)
 {
-	return catalog == NamespaceRelationId ? pg_namespace_ownercheck(object, GetUserId())
-										  : pg_class_ownercheck(object, GetUserId());
+	switch (catalog)
+	{
+	case NamespaceRelationId:
+		return pg_namespace_ownercheck(object, GetUserId());
+	case ProcedureRelationId:
+		return pg_proc_ownercheck(object, GetUserId());
+	default:
+		return pg_class_ownercheck(object, GetUserId());
+	}
 }
 #endif
 

@@ -11,6 +11,7 @@
 
 #include "civitas/base/ids.h"
 #include "civitas/catalog/nodes.h"
+#include "civitas/pg/vec.h"
 #include "civitas/remote/session.h"
 
 CIVITAS_PG_BEGIN
@@ -163,7 +164,25 @@ void run_on_nodes(std::span<const NodeCommand> commands);
  * node in turn. */
 void run_outside_transaction(const catalog::Node& node, const char *sql);
 
-/* Whether another node of the cluster opened this session. */
+/* Runs sql on a node inside the transaction, as a write: the values of the one row's one column, an
+ * array of texts. In CurrentMemoryContext. */
+List *texts_from_node(const catalog::Node& node, const char *sql);
+
+/* A command that was put on a list. */
+struct RecordedCommand
+{
+	GroupId group;
+	const char *sql;
+};
+/*
+ * For a statement that another node was asked for and gave to this one: while body(argument) runs,
+ * this session is as good as a client's, and commands for other nodes are put on a list instead of
+ * being run; the other node runs them, in its transaction. What needs answers of nodes fails with
+ * 0A000.
+ */
+pg::Vec<RecordedCommand> record_commands(void (*body)(void *), void *argument);
+
+/* Whether another node of the cluster opened this session, and no statement of a client runs. */
 bool is_internal_session();
 
 /* --- while a node changes --------------------------------------------------------------------- */

@@ -20,6 +20,7 @@
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/propagation.h"
 #include "civitas/catalog/relations.h"
+#include "civitas/ddl/objects.h"
 #include "civitas/deparse/table_definition.h"
 #include "civitas/pg/core_call.h"
 #include "civitas/pg/sql_text.h"
@@ -308,8 +309,8 @@ void append_commands(pg::Str *sql, List *commands)
 char *definition_sql(Oid relid)
 {
 	pg::Str sql;
-	List *objects = deparse::needed_objects(list_make1_oid(relid), NIL);
-	const char *bring = deparse::bring_objects_sql(objects, false);
+	List *objects = needed_objects(list_make1_oid(relid), NIL);
+	const char *bring = bring_objects_sql(objects, false);
 	if (bring != nullptr)
 		sql.raw(bring).raw(";\n");
 	ListCell *cell;
@@ -442,6 +443,7 @@ void redistribute(List *tables, const Distribution *distributions, bool committe
 void distribute_table(Oid relid, const Distribution& distribution)
 {
 	distribute_one(relid, distribution);
+	keep_dependents(list_make1_oid(relid));
 	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
 		return;
 	List *partitions = find_inheritance_children(relid, AccessExclusiveLock);

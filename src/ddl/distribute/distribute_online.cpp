@@ -12,6 +12,7 @@
 #include "../tables/table_checks.h"
 #include "civitas/catalog/metadata_sql.h"
 #include "civitas/catalog/relations.h"
+#include "civitas/ddl/objects.h"
 #include "civitas/deparse/table_definition.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
@@ -143,7 +144,7 @@ void append_commands(pg::Str& sql, List *commands)
 char *make_models_sql(List *tables)
 {
 	pg::Str sql;
-	const char *bring = deparse::bring_objects_sql(deparse::needed_objects(tables, NIL), false);
+	const char *bring = bring_objects_sql(needed_objects(tables, NIL), false);
 	if (bring != nullptr)
 		sql.raw(bring).raw(";\n");
 	ListCell *cell;
@@ -189,6 +190,7 @@ void switch_online(const OnlinePlan& plan, std::span<const ShardId> ids)
 			empty_shell(lfirst_oid(cell));
 	/* Foreign keys there are none; triggers and policies that bind the owner, once the rows are there. */
 	create_part_of_shards(plan.tables, ShardPart::ForeignKeys);
+	keep_dependents(plan.tables);
 }
 
 } // namespace civitas::ddl

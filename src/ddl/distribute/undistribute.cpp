@@ -9,6 +9,7 @@
 #include "../apply.h"
 #include "../tables/table_checks.h"
 #include "civitas/catalog/propagation.h"
+#include "civitas/ddl/objects.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/txn/transaction.h"
@@ -150,6 +151,7 @@ void undistribute(Oid relid, bool with_foreign_keys, bool committed)
 	for (int i = list_length(tables) - 1; i >= 0; i--)
 		leave_metadata(list_nth_oid(tables, i));
 	CommandCounterIncrement();
+	forget_dependents(tables);
 	if (committed)
 		return;
 	foreach (cell, tables)

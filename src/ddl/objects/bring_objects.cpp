@@ -1,13 +1,12 @@
 /*
- * bring_objects.cpp: what tables rest on becomes here what it is on the coordinator.
+ * bring_objects.cpp: objects become here what they are on the coordinator.
  *
  * The coordinator tells of each object what it is called and the statements that would make it
- * (deparse/object_kinds.h), in dependency order. This node asks its own catalogs for the same
- * texts. An object whose texts are the same is the same; one that is missing is made; another one
- * is
+ * (kinds.h), in dependency order. This node asks its own catalogs for the same texts. An object
+ * whose texts are the same is the same; one that is missing is made; another one is
  *
- *   changed in place   functions (CREATE OR REPLACE), extensions (their versions), labels of enums,
- *                      owners and rights
+ *   changed in place   functions and views (CREATE OR REPLACE), extensions (their versions), labels
+ *                      of enums, owners, comments and rights
  *   replaced           what cannot be changed, where all that depends on it is told as well: it is
  *                      dropped with all that, which is then missing, and made again
  *   an error           where something else depends on it: a table of this node, a view, ..
@@ -17,16 +16,15 @@
  */
 #include "civitas/catalog/node_session.h"
 #include "civitas/catalog/propagation.h"
-#include "civitas/deparse/object_kinds.h"
+#include "civitas/catalog/writes.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
+#include "kinds.h"
 
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
 #include "catalog/objectaddress.h"
-#include "catalog/pg_extension.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/array.h"
@@ -40,8 +38,6 @@ CIVITAS_PG_END
 
 namespace civitas::ddl {
 
-using deparse::ObjectKind;
-
 namespace {
 
 /* An object as it is on the coordinator. */
@@ -50,7 +46,8 @@ struct Told
 	const ObjectKind *kind;
 	const char *identity;
 	const char *name;
-	List *statements;
+	List *creation; /* statements */
+	List *state;
 	List *rights;
 };
 
@@ -66,23 +63,7 @@ struct Bringing
 /* InvalidOid where it is missing. */
 Oid find(const Told& told)
 {
-	pg::Str sql;
-	const char *query = told.kind->find;
-	for (const char *hole; (hole = strchr(query, '{')) != nullptr; query = strchr(hole, '}') + 1)
-		sql.raw(query, static_cast<int>(hole - query))
-			.literal(strncmp(hole, "{id}", 4) == 0 ? told.identity : told.name);
-	const char *found = pg::sql_text(sql.raw(query).c_str());
-	return found == nullptr ? InvalidOid : atooid(found);
-}
-
-List *own_statements(const Told& told, Oid object)
-{
-	return pg::sql_texts(deparse::fill_object_query(told.kind->create, object));
-}
-
-List *own_rights(const Told& told, Oid object)
-{
-	return pg::sql_texts(deparse::fill_object_query(told.kind->rights, object));
+	return find_object(*told.kind, told.identity, told.name);
 }
 
 bool contains(List *texts, const char *text)
@@ -96,7 +77,7 @@ bool contains(List *texts, const char *text)
 
 const char *first_statement(const Told& told)
 {
-	return static_cast<const char *>(linitial(told.statements));
+	return static_cast<const char *>(linitial(told.creation));
 }
 
 char *describe(const Told& told, Oid object)
@@ -179,11 +160,15 @@ HTAB *make_address_set()
 
 /* --- changing in place ------------------------------------------------------------------------ */
 
-/* Name, arguments and result: CREATE OR REPLACE does not change these. */
-bool same_signature(const char *one, const char *other)
+/* The line of a function's definition that tells its result, which CREATE OR REPLACE does not
+ * change; the head of the statement where there is none. */
+bool same_result(const char *one, const char *other)
 {
-	const char *end = strstr(one, "\n LANGUAGE ");
-	return end != nullptr && strncmp(one, other, end - one + 1) == 0;
+	const char *start = strstr(one, "\n RETURNS ");
+	const char *other_start = strstr(other, "\n RETURNS ");
+	if (start == nullptr || other_start == nullptr)
+		return start == other_start;
+	return strncmp(start, other_start, strchr(start + 1, '\n') - start + 1) == 0;
 }
 
 List *labels_of(Oid type)
@@ -248,15 +233,31 @@ bool change_labels(const char *type, List *have, List *want, pg::Str *sql)
 	return next == list_length(have);
 }
 
+/* The statements of the creation that are not true here yet. */
+char *missing_statements(List *creation, List *own)
+{
+	pg::Str sql;
+	ListCell *cell;
+	foreach (cell, creation)
+		if (!contains(own, static_cast<const char *>(lfirst(cell))))
+			sql.raw(static_cast<const char *>(lfirst(cell))).ch(';');
+	return sql.c_str();
+}
+
 /* SQL that changes the object into what is told; null where there is no such. */
 char *change_sql(const Told& told, Oid object, List *own)
 {
-	if (told.kind->class_id == ExtensionRelationId)
-		return pstrdup(""); /* the other statements do it */
-	if (told.kind->class_id == ProcedureRelationId)
-		return same_signature(first_statement(told), static_cast<const char *>(linitial(own)))
-				   ? pstrdup(first_statement(told))
+	switch (told.kind->change)
+	{
+	case Change::Steps:
+		return missing_statements(list_copy_tail(told.creation, 1), own);
+	case Change::InPlace:
+		return same_result(first_statement(told), static_cast<const char *>(linitial(own)))
+				   ? missing_statements(told.creation, own)
 				   : nullptr;
+	default:
+		break;
+	}
 	if (told.kind->class_id != TypeRelationId || get_typtype(object) != TYPTYPE_ENUM ||
 		strstr(first_statement(told), " AS ENUM (") == nullptr)
 		return nullptr;
@@ -270,7 +271,13 @@ char *change_sql(const Told& told, Oid object, List *own)
 
 bool is_another(const Told& told, List *own)
 {
-	return !contains(own, first_statement(told));
+	ListCell *cell;
+	if (told.kind->change == Change::Replace && list_length(own) != list_length(told.creation))
+		return true;
+	foreach (cell, told.creation)
+		if (!contains(own, static_cast<const char *>(lfirst(cell))))
+			return true;
+	return false;
 }
 
 /* Drops objects that must be replaced, users first. Enums, whose new labels could not be used in
@@ -281,7 +288,7 @@ void drop_others(const Bringing& bringing)
 	{
 		const Told& told = bringing.objects[i];
 		const Oid object = find(told);
-		List *own = OidIsValid(object) ? own_statements(told, object) : NIL;
+		List *own = OidIsValid(object) ? object_creation(*told.kind, object) : NIL;
 		if (own == NIL || !is_another(told, own))
 			continue;
 		const bool changeable = change_sql(told, object, own) != nullptr;
@@ -291,7 +298,7 @@ void drop_others(const Bringing& bringing)
 			find_obstacle(bringing, told.kind->class_id, object, make_address_set());
 		if (obstacle == nullptr)
 		{
-			pg::sql_run(psprintf("DROP %s %s CASCADE", told.kind->keyword, told.identity));
+			pg::sql_run(drop_object_sql(*told.kind, object));
 			CommandCounterIncrement();
 		}
 		else if (!changeable)
@@ -319,7 +326,7 @@ void split_right(char *text, const char **right, const char **grantee, const cha
 
 void bring_rights(const Told& told, Oid object)
 {
-	List *own = own_rights(told, object);
+	List *own = object_rights(*told.kind, object);
 	bool same = list_length(own) == list_length(told.rights);
 	ListCell *cell;
 	foreach (cell, told.rights)
@@ -344,33 +351,40 @@ void bring_rights(const Told& told, Oid object)
 }
 
 /* Makes or changes it. */
-void bring(const Bringing& bringing, const Told& told)
+Oid make(const Told& told, bool complete)
 {
 	Oid object = find(told);
 	const bool made = !OidIsValid(object);
-	List *own = made ? NIL : own_statements(told, object);
+	List *own = made ? NIL : object_creation(*told.kind, object);
 	const bool another = made || is_another(told, own);
 	if (made)
-		pg::sql_run(first_statement(told));
-	else if (another && told.kind->class_id != ExtensionRelationId)
+		pg::sql_run(told.kind->change == Change::Steps ? first_statement(told)
+													   : missing_statements(told.creation, NIL));
+	else if (another)
 		pg::sql_run(change_sql(told, object, own));
-	if (!another && !bringing.complete)
-		return;
+	if (!another && !complete)
+		return object;
 	if (made)
 	{
 		CommandCounterIncrement();
 		object = find(told);
-		own = own_statements(told, object);
 	}
-	for (int i = 1; i < list_length(told.statements); i++)
-	{
-		const char *statement = static_cast<const char *>(list_nth(told.statements, i));
-		if (!contains(own, statement))
-			pg::sql_run(statement);
-	}
+	List *state = object_state(*told.kind, object);
+	ListCell *cell;
+	foreach (cell, told.state)
+		if (!contains(state, static_cast<const char *>(lfirst(cell))))
+			pg::sql_run(static_cast<const char *>(lfirst(cell)));
 	CommandCounterIncrement();
-	if (told.kind->rights != nullptr)
-		bring_rights(told, object);
+	bring_rights(told, object);
+	return object;
+}
+
+/* This node knows then, too, that all nodes have it. */
+void bring(const Bringing& bringing, const Told& told)
+{
+	const Oid object = make(told, bringing.complete);
+	if (told.kind->change != Change::Shell)
+		catalog::insert_object(told.kind->class_id, object, 0);
 }
 
 /* --- arguments -------------------------------------------------------------------------------- */
@@ -417,39 +431,45 @@ List *part(List *all, int first, int count)
 
 const ObjectKind *kind_named(const char *name)
 {
-	for (const ObjectKind& kind : deparse::object_kinds())
-		if (strcmp(kind.class_name, name) == 0)
-			return &kind;
-	refuse_arguments();
+	const ObjectKind *kind = find_object_kind(name);
+	if (kind == nullptr)
+		refuse_arguments();
+	return kind;
 }
 
 pg::Vec<Told> objects_argument(FunctionCallInfo fcinfo)
 {
-	List *classes = texts(PG_GETARG_DATUM(1));
+	List *kinds = texts(PG_GETARG_DATUM(1));
 	List *identities = texts(PG_GETARG_DATUM(2));
 	List *names = texts(PG_GETARG_DATUM(3));
 	List *statements = texts(PG_GETARG_DATUM(4));
 	List *rights = texts(PG_GETARG_DATUM(5));
-	const pg::Vec<int32> statement_counts = numbers(PG_GETARG_DATUM(6));
-	const pg::Vec<int32> right_counts = numbers(PG_GETARG_DATUM(7));
-	const int count = list_length(classes);
+	const pg::Vec<int32> creation_counts = numbers(PG_GETARG_DATUM(6));
+	const pg::Vec<int32> state_counts = numbers(PG_GETARG_DATUM(7));
+	const pg::Vec<int32> right_counts = numbers(PG_GETARG_DATUM(8));
+	const int count = list_length(kinds);
 	if (list_length(identities) != count || list_length(names) != count ||
-		statement_counts.size() != count || right_counts.size() != count)
+		creation_counts.size() != count || state_counts.size() != count ||
+		right_counts.size() != count)
 		refuse_arguments();
 	pg::Vec<Told> objects;
 	int statement = 0;
 	int right = 0;
 	for (int i = 0; i < count; i++)
 	{
-		if (statement_counts[i] < 1)
+		if (creation_counts[i] < 1)
 			refuse_arguments();
-		objects.push({kind_named(static_cast<const char *>(list_nth(classes, i))),
-					  static_cast<const char *>(list_nth(identities, i)),
-					  static_cast<const char *>(list_nth(names, i)),
-					  part(statements, statement, statement_counts[i]),
-					  part(rights, right, right_counts[i])});
-		statement += statement_counts[i];
+		Told told = {kind_named(static_cast<const char *>(list_nth(kinds, i))),
+					 static_cast<const char *>(list_nth(identities, i)),
+					 static_cast<const char *>(list_nth(names, i)),
+					 part(statements, statement, creation_counts[i]),
+					 NIL,
+					 part(rights, right, right_counts[i])};
+		statement += creation_counts[i];
+		told.state = part(statements, statement, state_counts[i]);
+		statement += state_counts[i];
 		right += right_counts[i];
+		objects.push(told);
 	}
 	return objects;
 }
@@ -471,8 +491,8 @@ void bring_all(Bringing& bringing)
 
 CIVITAS_PG_BEGIN
 
-/* bring_objects(complete, classes, identities, names, statements, rights, how many statements each,
- * how many rights each): what deparse::bring_objects_sql() says. Does as the caller what the caller
+/* bring_objects(complete, kinds, identities, names, statements, rights, how many statements make
+ * each, how many more tell its state, how many rights each): what bring_objects_sql() says. Does as the caller what the caller
  * may do. */
 PG_FUNCTION_INFO_V1(citus_internal_bring_objects);
 PGDLLEXPORT Datum citus_internal_bring_objects(PG_FUNCTION_ARGS)

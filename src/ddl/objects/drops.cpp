@@ -1,11 +1,14 @@
 /*
- * drops.cpp: following what is dropped, and what becomes a child of another table.
+ * drops.cpp: following what is made and dropped, and what becomes a child of another table.
  *
  * DROP TABLE, DROP SCHEMA .. CASCADE, DROP OWNED, DROP TYPE .. CASCADE: every one ends in the
  * object access hook, once for each object, dependents first. The hook deletes a table's metadata
  * while the table still has its name and remembers what is to be dropped with it; after the
  * statement the remembered things go: the other nodes' shells and shards by one text, this node's
  * shards directly.
+ *
+ * Objects that the statement made, by itself or by an extension's script, are given to the other
+ * nodes after it (new_objects.cpp).
  *
  * Whatever makes a table a partition or an inheritance child (CREATE TABLE, CREATE FOREIGN TABLE,
  * ALTER TABLE, on their own or inside CREATE SCHEMA) tells the same hook of the two tables. A new
@@ -18,6 +21,8 @@
  */
 #include "drops.h"
 #include "../utility_call.h"
+#include "kinds.h"
+#include "new_objects.h"
 
 #include "../apply.h"
 #include "../distribute/distribute.h"
@@ -41,13 +46,10 @@ CIVITAS_PG_BEGIN
 #include "catalog/pg_am.h"
 #include "catalog/pg_amproc.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_opclass.h"
-#include "catalog/pg_operator.h"
-#include "catalog/pg_opfamily.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
@@ -99,6 +101,7 @@ struct Drops
 	pg::Vec<NewPartition> partitions;
 	pg::Vec<LostColumn> lost;
 	pg::Vec<DroppedPart> parts;
+	pg::Vec<ObjectAddress> made;
 };
 
 Drops *collecting = nullptr;
@@ -118,43 +121,28 @@ void table_dropped(Oid relid, const catalog::Table& table)
 	catalog::delete_partition(relid);
 }
 
-/* How DROP calls the kinds of objects that are kept on every node; null for others. */
-const char *drop_keyword(Oid class_id, Oid object_id)
+/* The functions that read and write a type go after it, and cannot be called by their names any
+ * more: on other nodes the type takes them along. */
+bool names_dropped_type(Oid class_id, Oid object_id)
 {
-	switch (class_id)
-	{
-	case NamespaceRelationId:
-		return "SCHEMA";
-	case TypeRelationId:
-		return get_typtype(object_id) == TYPTYPE_DOMAIN ? "DOMAIN" : "TYPE";
-	case ProcedureRelationId:
-		return get_func_prokind(object_id) == PROKIND_PROCEDURE ? "PROCEDURE" : "FUNCTION";
-	case CollationRelationId:
-		return "COLLATION";
-	case OperatorRelationId:
-		return "OPERATOR";
-	case OperatorClassRelationId:
-		return "OPERATOR CLASS";
-	case OperatorFamilyRelationId:
-		return "OPERATOR FAMILY";
-	default:
-		return nullptr;
-	}
+	return class_id == ProcedureRelationId &&
+		   pg::sql_text(
+			   psprintf("SELECT '' FROM pg_proc p, unnest(p.proargtypes) a WHERE p.oid = %u "
+						"AND NOT EXISTS (SELECT FROM pg_type WHERE oid = a)",
+						object_id)) != nullptr;
 }
 
 void object_dropped(Oid class_id, Oid object_id)
 {
-	const char *keyword = drop_keyword(class_id, object_id);
-	if (keyword == nullptr || !catalog::object_is_distributed(class_id, object_id))
+	if (!catalog::is_coordinator() || !has_object_kinds(class_id) ||
+		!catalog::object_is_distributed(class_id, object_id))
 		return;
-	if (!catalog::is_coordinator())
-		return;
-	ObjectAddress address;
-	ObjectAddressSet(address, class_id, object_id);
-	pg::Str drop;
-	drop.raw("DROP ").raw(keyword).raw(" IF EXISTS ");
-	drop.raw(getObjectIdentity(&address, false)).raw(" CASCADE");
-	collecting->remote_sql.raw("SELECT citus_internal.apply_ddl(").literal(drop.c_str()).raw(");");
+	const ObjectKind *kind =
+		names_dropped_type(class_id, object_id) ? nullptr : find_object_kind(class_id, object_id);
+	if (kind != nullptr)
+		collecting->remote_sql.raw("SELECT citus_internal.apply_ddl(")
+			.literal(drop_object_sql(*kind, object_id))
+			.raw(");");
 	catalog::delete_object(class_id, object_id, 0);
 }
 
@@ -281,7 +269,16 @@ void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub
 	if (access == OAT_POST_CREATE && class_id == OperatorClassRelationId &&
 		catalog::extension_installed())
 		catalog::check_new_operator_class(object_id);
-	if (access != OAT_DROP || collecting == nullptr || catalog::propagation_suspended)
+	/* On other nodes, which are told what to drop. */
+	if (access == OAT_DROP && sub_id == 0 && has_object_kinds(class_id) &&
+		catalog::extension_installed() && !catalog::is_coordinator() &&
+		catalog::object_is_distributed(class_id, object_id))
+		catalog::delete_object(class_id, object_id, 0);
+	if (collecting == nullptr || catalog::propagation_suspended)
+		return;
+	if (access == OAT_POST_CREATE && sub_id == 0 && has_object_kinds(class_id))
+		collecting->made.push({class_id, object_id, 0});
+	if (access != OAT_DROP)
 		return;
 	if (sub_id != 0)
 	{
@@ -292,9 +289,11 @@ void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub
 	if (class_id == ExtensionRelationId)
 	{
 		const char *name = get_extension_name(object_id);
-		if (name != nullptr && strcmp(name, "citus") == 0 && catalog::all_table_oids() != NIL)
+		const bool own = name != nullptr && strcmp(name, "citus") == 0;
+		if (own && catalog::all_table_oids() != NIL)
 			refuse_drop_of_extension();
-		return;
+		if (own)
+			return;
 	}
 	if (!catalog::extension_installed())
 		return;
@@ -318,6 +317,8 @@ void object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub
 	const catalog::Table *table = catalog::find_table(object_id);
 	if (table != nullptr)
 		table_dropped(object_id, *table);
+	else
+		object_dropped(class_id, object_id);
 }
 
 /* Of the table's shell and shards, wherever they are. */
@@ -389,10 +390,12 @@ void finish(const Drops& drops)
 		if (table.colocation_id != INVALID_COLOCATION_ID)
 			catalog::delete_colocation_if_empty(table.colocation_id);
 	}
-	if (!drops.partitions.empty())
+	if (!drops.partitions.empty() || !drops.made.empty())
 		CommandCounterIncrement();
 	for (const NewPartition& partition : drops.partitions)
 		distribute_partition(partition.relid, partition.parent);
+	if (!drops.made.empty())
+		keep_new_objects(drops.made.span());
 }
 
 } // namespace

@@ -1,15 +1,18 @@
 /*
- * objects.cpp: statements about what tables rest on.
+ * objects.cpp: statements about objects that every node has.
  *
- * Schemas, types, domains, functions and collations that a table of the metadata needs are kept on
- * every node (pg_dist_object); sequences belong to the tables that use them. A statement that
- * changes one runs here and then, by its text, on every other node. One row per statement kind says
- * which object it is about.
+ * Schemas, types, functions, views and all other kinds of kinds.h are kept on every node
+ * (pg_dist_object); sequences belong to the tables that use them. What a statement makes is told by
+ * the object access hook (drops.cpp) and given to the nodes afterwards (new_objects.cpp). A
+ * statement that changes an object runs here and then, by its text, on every other node. One row
+ * per statement kind says which objects it is about; PostgreSQL's get_object_address() finds them.
  *
  * Sequences hand out other values on every node, so that their bounds are not for users to set, and
  * a restart is the coordinator's alone.
  */
 #include "objects.h"
+
+#include "../settings.h"
 #include "roles.h"
 
 #include "civitas/catalog/nodes.h"
@@ -19,21 +22,19 @@
 #include "civitas/pg/str.h"
 
 CIVITAS_PG_BEGIN
+#include "access/relation.h"
+#include "access/transam.h"
+#include "catalog/dependency.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_collation.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_opclass.h"
-#include "catalog/pg_operator.h"
-#include "catalog/pg_opfamily.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
-#include "commands/defrem.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "parser/parse_func.h"
-#include "parser/parse_oper.h"
 #include "parser/parse_type.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
@@ -45,42 +46,19 @@ namespace civitas::ddl {
 
 namespace {
 
-/* Everything that rests on the object, and whether a table of the metadata is among it. */
-constexpr const char *USED_BY_TABLES = R"(
-	WITH RECURSIVE users(class, id) AS (
-		SELECT {class}::oid, {oid}::oid
-		UNION
-		SELECT x.class, x.id FROM users u CROSS JOIN LATERAL (
-			SELECT d.classid, d.objid FROM pg_catalog.pg_depend d WHERE d.refclassid = u.class AND d.refobjid = u.id AND d.deptype <> 'e'
-			UNION ALL SELECT 'pg_class'::regclass::oid, adrelid FROM pg_catalog.pg_attrdef WHERE u.class = 'pg_attrdef'::regclass AND oid = u.id
-			UNION ALL SELECT 'pg_class'::regclass::oid, conrelid FROM pg_catalog.pg_constraint WHERE u.class = 'pg_constraint'::regclass AND oid = u.id
-			UNION ALL SELECT 'pg_type'::regclass::oid, contypid FROM pg_catalog.pg_constraint WHERE u.class = 'pg_constraint'::regclass AND oid = u.id
-			UNION ALL SELECT 'pg_class'::regclass::oid, indrelid FROM pg_catalog.pg_index WHERE u.class = 'pg_class'::regclass AND indexrelid = u.id
-		) x(class, id) WHERE x.id <> 0)
-	SELECT 1 FROM users JOIN pg_catalog.pg_dist_partition ON id = logicalrelid WHERE class = 'pg_class'::regclass LIMIT 1
-)";
-
-bool is_used_by_tables(Oid class_id, Oid object_id)
-{
-	pg::Str sql;
-	const char *query = USED_BY_TABLES;
-	for (const char *hole; (hole = strchr(query, '{')) != nullptr; query = strchr(hole, '}') + 1)
-		sql.raw(query, static_cast<int>(hole - query))
-			.oid(strncmp(hole, "{class}", 7) == 0 ? class_id : object_id);
-	return pg::sql_text(sql.raw(query).c_str()) != nullptr;
-}
-
-/* The coordinator keeps a list of the objects; other nodes see who uses them. */
+/* A member of an extension is where the extension is. */
 bool is_kept(Oid class_id, Oid object_id)
 {
 	if (!OidIsValid(object_id))
 		return false;
-	return catalog::is_coordinator() ? catalog::object_is_distributed(class_id, object_id)
-									 : is_used_by_tables(class_id, object_id);
+	if (catalog::object_is_distributed(class_id, object_id))
+		return true;
+	const Oid extension = getExtensionOfObject(class_id, object_id);
+	return OidIsValid(extension) && catalog::object_is_distributed(ExtensionRelationId, extension);
 }
 
-/* A sequence is kept where a column of a table of the metadata owns it or takes its default from
- * it. */
+} // namespace
+
 bool sequence_is_kept(Oid sequence)
 {
 	pg::Str sql;
@@ -96,175 +74,334 @@ bool sequence_is_kept(Oid sequence)
 	return pg::sql_text(sql.c_str()) != nullptr;
 }
 
-/* A name in a statement that may stand for a sequence or a composite type. */
-bool relation_is_kept(const RangeVar *relation)
+namespace {
+
+ObjectAddress address_of(Oid class_id, Oid object_id)
 {
-	const Oid relid = relation == nullptr ? InvalidOid : RangeVarGetRelid(relation, NoLock, true);
+	ObjectAddress address;
+	ObjectAddressSet(address, class_id, object_id);
+	return address;
+}
+
+constexpr ObjectAddress NOTHING = {InvalidOid, InvalidOid, 0};
+
+/* What is kept for a name that may stand for any relation: a composite type has one as well. */
+ObjectAddress relation_address(const RangeVar *relation)
+{
+	Oid relid = relation == nullptr ? InvalidOid : RangeVarGetRelid(relation, NoLock, true);
 	if (!OidIsValid(relid))
-		return false;
-	switch (get_rel_relkind(relid))
+		return NOTHING;
+	const char kind = get_rel_relkind(relid);
+	if (kind == RELKIND_COMPOSITE_TYPE)
+		return address_of(TypeRelationId, get_rel_type_id(relid));
+	if (kind == RELKIND_INDEX)
+		relid = IndexGetRelation(relid, true);
+	return address_of(RelationRelationId, relid);
+}
+
+ObjectAddress relation_address(List *names)
+{
+	return names == NIL ? NOTHING : relation_address(makeRangeVarFromNameList(names));
+}
+
+Node *type_name(Node *object)
+{
+	return IsA(object, List)
+			   ? reinterpret_cast<Node *>(makeTypeNameFromNameList(castNode(List, object)))
+			   : object;
+}
+
+/* Statements write the same kind of object in several ways. */
+ObjectAddress object_address(ObjectType type, Node *object)
+{
+	if (object == nullptr)
+		return NOTHING;
+	switch (type)
 	{
-	case RELKIND_SEQUENCE:
-		return sequence_is_kept(relid);
-	case RELKIND_COMPOSITE_TYPE:
-		return is_kept(TypeRelationId, get_rel_type_id(relid));
+	case OBJECT_TABLE:
+	case OBJECT_VIEW:
+	case OBJECT_MATVIEW:
+	case OBJECT_FOREIGN_TABLE:
+	case OBJECT_SEQUENCE:
+	case OBJECT_INDEX:
+		return IsA(object, RangeVar) ? relation_address(castNode(RangeVar, object))
+									 : relation_address(castNode(List, object));
+	case OBJECT_COLUMN:
+	case OBJECT_RULE:
+	case OBJECT_TRIGGER:
+	case OBJECT_TABCONSTRAINT:
+	case OBJECT_POLICY:
+		return relation_address(list_truncate(list_copy(castNode(List, object)),
+											  list_length(castNode(List, object)) - 1));
+	case OBJECT_TYPE:
+	case OBJECT_DOMAIN:
+		object = type_name(object);
+		type = OBJECT_TYPE;
+		break;
+	case OBJECT_DOMCONSTRAINT:
+		/* COMMENT names the type first, RENAME the type alone. */
+		if (IsA(object, List) && IsA(linitial(castNode(List, object)), TypeName))
+			object = static_cast<Node *>(linitial(castNode(List, object)));
+		object = type_name(object);
+		type = OBJECT_TYPE;
+		break;
+	case OBJECT_DATABASE:
+	case OBJECT_ROLE:
+	case OBJECT_TABLESPACE:
+	case OBJECT_LARGEOBJECT:
+	case OBJECT_DEFAULT:
+	case OBJECT_DEFACL:
+	case OBJECT_PARAMETER_ACL:
+	case OBJECT_SUBSCRIPTION:
+	case OBJECT_STATISTIC_EXT:
+		return NOTHING;
 	default:
-		return false;
+		break;
 	}
+	Relation relation = nullptr;
+	const ObjectAddress address =
+		get_object_address(type, object, &relation, AccessShareLock, true);
+	if (relation != nullptr)
+		relation_close(relation, NoLock);
+	return address;
 }
 
-bool type_is_kept(List *names)
+/* All nodes have a database of this name. */
+bool is_this_database(const char *name)
 {
-	return is_kept(TypeRelationId,
-				   LookupTypeNameOid(nullptr, makeTypeNameFromNameList(names), true));
+	return strcmp(name, get_database_name(MyDatabaseId)) == 0;
 }
 
-bool function_is_kept(ObjectWithArgs *function)
+bool is_kept(const ObjectAddress& address)
 {
-	return is_kept(ProcedureRelationId, LookupFuncWithArgs(OBJECT_ROUTINE, function, true));
+	if (address.classId == RelationRelationId &&
+		get_rel_relkind(address.objectId) == RELKIND_SEQUENCE)
+		return sequence_is_kept(address.objectId);
+	/* That one is on every node without anybody's doing. */
+	if (address.classId == NamespaceRelationId &&
+		address.objectId == get_namespace_oid("public", true))
+		return true;
+	return is_kept(address.classId, address.objectId);
 }
 
 bool schema_is_kept(const char *name)
 {
-	/* That one is on every node without anybody's doing. */
-	if (strcmp(name, "public") == 0 && catalog::is_coordinator())
-		return true;
-	return is_kept(NamespaceRelationId, get_namespace_oid(name, true));
-}
-
-/* An operator class or family: the access method's name and its own. */
-bool operator_group_is_kept(ObjectType type, List *object)
-{
-	const Oid method = get_index_am_oid(strVal(linitial(object)), true);
-	List *name = list_copy_tail(object, 1);
-	if (!OidIsValid(method))
-		return false;
-	return type == OBJECT_OPCLASS
-			   ? is_kept(OperatorClassRelationId, get_opclass_oid(method, name, true))
-			   : is_kept(OperatorFamilyRelationId, get_opfamily_oid(method, name, true));
-}
-
-/* All nodes have a database of this name. */
-bool is_this_database(Node *object)
-{
-	return strcmp(strVal(object), get_database_name(MyDatabaseId)) == 0;
-}
-
-bool object_is_kept(ObjectType type, Node *object)
-{
-	switch (type)
-	{
-	case OBJECT_SCHEMA:
-		return schema_is_kept(strVal(object));
-	case OBJECT_DATABASE:
-		return is_this_database(object);
-	case OBJECT_TYPE:
-	case OBJECT_DOMAIN:
-	case OBJECT_DOMCONSTRAINT:
-		return type_is_kept(IsA(object, TypeName) ? castNode(TypeName, object)->names
-												  : castNode(List, object));
-	case OBJECT_FUNCTION:
-	case OBJECT_PROCEDURE:
-	case OBJECT_ROUTINE:
-		return function_is_kept(castNode(ObjectWithArgs, object));
-	case OBJECT_COLLATION: {
-		const Oid collation = get_collation_oid(castNode(List, object), true);
-		return is_kept(CollationRelationId, collation);
-	}
-	case OBJECT_OPERATOR:
-		return is_kept(OperatorRelationId,
-					   LookupOperWithArgs(castNode(ObjectWithArgs, object), true));
-	case OBJECT_OPCLASS:
-	case OBJECT_OPFAMILY:
-		return operator_group_is_kept(type, castNode(List, object));
-	case OBJECT_SEQUENCE:
-		return relation_is_kept(IsA(object, RangeVar)
-									? castNode(RangeVar, object)
-									: makeRangeVarFromNameList(castNode(List, object)));
-	default:
-		return false;
-	}
+	return is_kept(address_of(NamespaceRelationId, get_namespace_oid(name, true)));
 }
 
 /* --- what a statement is about ---------------------------------------------------------------- */
 
-bool by_rename(Node *node)
+/* The statement concerns all nodes whatever it is about. */
+const ObjectAddress EVERYWHERE = {InvalidOid, FirstNormalObjectId, 0};
+
+List *one(const ObjectAddress& address)
 {
-	auto *statement = castNode(RenameStmt, node);
-	switch (statement->renameType)
-	{
-	case OBJECT_SCHEMA:
-		return schema_is_kept(statement->subname);
-	case OBJECT_ATTRIBUTE:
-	case OBJECT_SEQUENCE:
-	case OBJECT_TABLE: /* of a sequence too */
-		return relation_is_kept(statement->relation);
-	default:
-		return statement->object != nullptr &&
-			   object_is_kept(statement->renameType, statement->object);
-	}
+	if (!OidIsValid(address.objectId))
+		return NIL;
+	auto *copy = static_cast<ObjectAddress *>(palloc(sizeof(ObjectAddress)));
+	*copy = address;
+	return list_make1(copy);
 }
 
-bool by_schema_change(Node *node)
+List *one(ObjectType type, const char *name)
+{
+	return one(object_address(type, reinterpret_cast<Node *>(makeString(pstrdup(name)))));
+}
+
+List *by_rename(Node *node)
+{
+	auto *statement = castNode(RenameStmt, node);
+	if (statement->renameType == OBJECT_SCHEMA)
+		return one(OBJECT_SCHEMA, statement->subname);
+	if (statement->relation != nullptr)
+		return one(relation_address(statement->relation));
+	return one(object_address(statement->renameType, statement->object));
+}
+
+List *by_schema_change(Node *node)
 {
 	auto *statement = castNode(AlterObjectSchemaStmt, node);
 	if (statement->relation != nullptr)
-		return relation_is_kept(statement->relation);
-	return object_is_kept(statement->objectType, statement->object);
+		return one(relation_address(statement->relation));
+	return one(object_address(statement->objectType, statement->object));
 }
 
-bool by_owner(Node *node)
+List *by_dependency(Node *node)
+{
+	auto *statement = castNode(AlterObjectDependsStmt, node);
+	if (statement->relation != nullptr)
+		return one(relation_address(statement->relation));
+	return one(object_address(statement->objectType, statement->object));
+}
+
+List *by_owner(Node *node)
 {
 	auto *statement = castNode(AlterOwnerStmt, node);
-	return object_is_kept(statement->objectType, statement->object);
+	if (statement->objectType == OBJECT_DATABASE)
+		return is_this_database(strVal(statement->object)) ? one(EVERYWHERE) : NIL;
+	return one(object_address(statement->objectType, statement->object));
 }
 
-bool by_enum(Node *node)
+List *by_enum(Node *node)
 {
-	return type_is_kept(castNode(AlterEnumStmt, node)->typeName);
+	return one(object_address(OBJECT_TYPE,
+							  reinterpret_cast<Node *>(castNode(AlterEnumStmt, node)->typeName)));
 }
 
-bool by_domain(Node *node)
+List *by_domain(Node *node)
 {
-	return type_is_kept(castNode(AlterDomainStmt, node)->typeName);
+	return one(object_address(OBJECT_TYPE,
+							  reinterpret_cast<Node *>(castNode(AlterDomainStmt, node)->typeName)));
 }
 
-bool by_alter_function(Node *node)
+List *by_type(Node *node)
 {
-	return function_is_kept(castNode(AlterFunctionStmt, node)->func);
+	return one(object_address(OBJECT_TYPE,
+							  reinterpret_cast<Node *>(castNode(AlterTypeStmt, node)->typeName)));
 }
 
-/* ALTER TYPE of a composite type; ALTER SEQUENCE .. OWNER TO. */
-bool by_alter_table(Node *node)
+List *by_alter_function(Node *node)
 {
-	return relation_is_kept(castNode(AlterTableStmt, node)->relation);
+	return one(object_address(OBJECT_ROUTINE,
+							  reinterpret_cast<Node *>(castNode(AlterFunctionStmt, node)->func)));
 }
 
-/* Only replacing changes anything; the new definition goes where the old one is. */
-bool by_create_function(Node *node)
+/* ALTER TYPE of a composite type; ALTER VIEW; ALTER SEQUENCE .. OWNER TO. */
+List *by_alter_table(Node *node)
 {
-	auto *statement = castNode(CreateFunctionStmt, node);
-	if (!statement->replace)
-		return false;
-	char *name;
-	const Oid schema = QualifiedNameGetCreationNamespace(statement->funcname, &name);
-	auto *function = makeNode(ObjectWithArgs);
-	function->objname = list_make2(makeString(get_namespace_name(schema)), makeString(name));
-	ListCell *cell;
-	foreach (cell, statement->parameters)
+	return one(relation_address(castNode(AlterTableStmt, node)->relation));
+}
+
+List *by_operator_family(Node *node)
+{
+	auto *statement = castNode(AlterOpFamilyStmt, node);
+	return one(object_address(OBJECT_OPFAMILY,
+							  reinterpret_cast<Node *>(lcons(makeString(statement->amname),
+															 list_copy(statement->opfamilyname)))));
+}
+
+List *by_operator(Node *node)
+{
+	return one(object_address(
+		OBJECT_OPERATOR, reinterpret_cast<Node *>(castNode(AlterOperatorStmt, node)->opername)));
+}
+
+List *by_collation(Node *node)
+{
+	return one(object_address(
+		OBJECT_COLLATION, reinterpret_cast<Node *>(castNode(AlterCollationStmt, node)->collname)));
+}
+
+List *by_text_search_dictionary(Node *node)
+{
+	return one(
+		object_address(OBJECT_TSDICTIONARY,
+					   reinterpret_cast<Node *>(castNode(AlterTSDictionaryStmt, node)->dictname)));
+}
+
+List *by_text_search_configuration(Node *node)
+{
+	return one(object_address(
+		OBJECT_TSCONFIGURATION,
+		reinterpret_cast<Node *>(castNode(AlterTSConfigurationStmt, node)->cfgname)));
+}
+
+List *by_fdw(Node *node)
+{
+	return one(OBJECT_FDW, castNode(AlterFdwStmt, node)->fdwname);
+}
+
+List *by_server(Node *node)
+{
+	return one(OBJECT_FOREIGN_SERVER, castNode(AlterForeignServerStmt, node)->servername);
+}
+
+List *by_user_mapping(Node *node)
+{
+	return one(OBJECT_FOREIGN_SERVER, castNode(AlterUserMappingStmt, node)->servername);
+}
+
+List *by_event_trigger(Node *node)
+{
+	return one(OBJECT_EVENT_TRIGGER, castNode(AlterEventTrigStmt, node)->trigname);
+}
+
+List *by_extension(Node *node)
+{
+	return one(OBJECT_EXTENSION, castNode(AlterExtensionStmt, node)->extname);
+}
+
+List *by_extension_contents(Node *node)
+{
+	return one(OBJECT_EXTENSION, castNode(AlterExtensionContentsStmt, node)->extname);
+}
+
+List *by_rule(Node *node)
+{
+	return one(relation_address(castNode(RuleStmt, node)->relation));
+}
+
+List *by_trigger(Node *node)
+{
+	return one(relation_address(castNode(CreateTrigStmt, node)->relation));
+}
+
+/* Of a materialized view. */
+List *by_index(Node *node)
+{
+	auto *statement = castNode(IndexStmt, node);
+	return statement->concurrent ? NIL : one(relation_address(statement->relation));
+}
+
+List *by_comment(Node *node)
+{
+	auto *statement = castNode(CommentStmt, node);
+	switch (statement->objtype)
 	{
-		auto *parameter = lfirst_node(FunctionParameter, cell);
-		if (parameter->mode != FUNC_PARAM_OUT && parameter->mode != FUNC_PARAM_TABLE)
-			function->objargs = lappend(function->objargs, parameter->argType);
+	case OBJECT_DATABASE:
+		return is_this_database(strVal(statement->object)) ? one(EVERYWHERE) : NIL;
+	case OBJECT_ROLE:
+		return enable_create_role_propagation ? one(EVERYWHERE) : NIL;
+	default:
+		return one(object_address(statement->objtype, statement->object));
 	}
-	return function_is_kept(function);
 }
 
-bool by_alter_sequence(Node *node)
+List *by_label(Node *node)
+{
+	auto *statement = castNode(SecLabelStmt, node);
+	switch (statement->objtype)
+	{
+	case OBJECT_DATABASE:
+		return is_this_database(strVal(statement->object)) ? one(EVERYWHERE) : NIL;
+	case OBJECT_ROLE:
+		return enable_create_role_propagation ? one(EVERYWHERE) : NIL;
+	default:
+		return one(object_address(statement->objtype, statement->object));
+	}
+}
+
+List *by_database(Node *node)
+{
+	return is_this_database(castNode(AlterDatabaseStmt, node)->dbname) ? one(EVERYWHERE) : NIL;
+}
+
+List *by_database_setting(Node *node)
+{
+	return is_this_database(castNode(AlterDatabaseSetStmt, node)->dbname) ? one(EVERYWHERE) : NIL;
+}
+
+List *by_default_rights(Node *)
+{
+	return one(EVERYWHERE);
+}
+
+List *by_alter_sequence(Node *node)
 {
 	auto *statement = castNode(AlterSeqStmt, node);
-	if (!relation_is_kept(statement->sequence))
-		return false;
+	const ObjectAddress sequence = relation_address(statement->sequence);
+	if (!OidIsValid(sequence.objectId) || !is_kept(sequence))
+		return NIL;
 	ListCell *cell;
 	foreach (cell, statement->options)
 	{
@@ -279,35 +416,57 @@ bool by_alter_sequence(Node *node)
 					 errdetail("Every node hands out values from a range of its own."),
 					 errhint("Use undistribute_table() first.")));
 	}
-	return true;
+	return one(sequence);
 }
 
-bool by_drop(Node *node)
+/* Of parts that are not objects of a kind; drops of these are followed in drops.cpp. */
+List *by_drop(Node *node)
 {
 	auto *statement = castNode(DropStmt, node);
-	/* The coordinator's drops of other things are followed in drops.cpp. */
-	if (statement->removeType != OBJECT_SEQUENCE && catalog::is_coordinator())
-		return false;
+	switch (statement->removeType)
+	{
+	case OBJECT_SEQUENCE:
+	case OBJECT_RULE:
+	case OBJECT_TRIGGER:
+	case OBJECT_INDEX:
+		break;
+	default:
+		if (catalog::is_coordinator())
+			return NIL;
+		break;
+	}
+	List *addresses = NIL;
 	ListCell *cell;
 	foreach (cell, statement->objects)
-		if (object_is_kept(statement->removeType, static_cast<Node *>(lfirst(cell))))
-			return true;
-	return false;
+		addresses = list_concat(addresses, one(object_address(statement->removeType,
+															  static_cast<Node *>(lfirst(cell)))));
+	return addresses;
 }
 
-bool by_grant(Node *node)
+List *by_grant(Node *node)
 {
 	auto *statement = castNode(GrantStmt, node);
+	if (statement->objtype == OBJECT_PARAMETER_ACL)
+		return one(EVERYWHERE);
+	List *addresses = NIL;
 	ListCell *cell;
 	foreach (cell, statement->objects)
 	{
 		auto *object = static_cast<Node *>(lfirst(cell));
-		if (statement->targtype == ACL_TARGET_ALL_IN_SCHEMA
-				? schema_is_kept(strVal(object))
-				: object_is_kept(statement->objtype, object))
-			return true;
+		if (statement->targtype == ACL_TARGET_ALL_IN_SCHEMA)
+		{
+			if (schema_is_kept(strVal(object)))
+				return one(EVERYWHERE);
+		}
+		else if (statement->objtype == OBJECT_DATABASE)
+		{
+			if (is_this_database(strVal(object)))
+				return one(EVERYWHERE);
+		}
+		else
+			addresses = list_concat(addresses, one(object_address(statement->objtype, object)));
 	}
-	return false;
+	return addresses;
 }
 
 char *with_roles(const char *query, List *roles)
@@ -330,9 +489,11 @@ constexpr const char *OWNED = R"(
 		AND s.refobjid IN ()";
 
 /* Tables and objects of the metadata whose owner is one of the roles. */
-bool by_reassign(Node *node)
+List *by_reassign(Node *node)
 {
-	return pg::sql_text(with_roles(OWNED, castNode(ReassignOwnedStmt, node)->roles)) != nullptr;
+	return pg::sql_text(with_roles(OWNED, castNode(ReassignOwnedStmt, node)->roles)) != nullptr
+			   ? one(EVERYWHERE)
+			   : NIL;
 }
 
 constexpr const char *REVOCATIONS = R"(
@@ -340,7 +501,10 @@ constexpr const char *REVOCATIONS = R"(
 		WHEN s.classid = 'pg_database'::regclass THEN format('DATABASE %I', current_database())
 		WHEN s.classid = 'pg_namespace'::regclass THEN (SELECT format('SCHEMA %I', nspname) FROM pg_namespace WHERE oid = s.objid)
 		WHEN s.classid = 'pg_type'::regclass THEN format('TYPE %s', s.objid::regtype)
-		WHEN s.classid = 'pg_proc'::regclass THEN format('FUNCTION %s', s.objid::regprocedure)
+		WHEN s.classid = 'pg_proc'::regclass THEN format('ROUTINE %s', s.objid::regprocedure)
+		WHEN s.classid = 'pg_language'::regclass THEN (SELECT format('LANGUAGE %I', lanname) FROM pg_language WHERE oid = s.objid)
+		WHEN s.classid = 'pg_foreign_data_wrapper'::regclass THEN (SELECT format('FOREIGN DATA WRAPPER %I', fdwname) FROM pg_foreign_data_wrapper WHERE oid = s.objid)
+		WHEN s.classid = 'pg_foreign_server'::regclass THEN (SELECT format('FOREIGN SERVER %I', srvname) FROM pg_foreign_server WHERE oid = s.objid)
 		ELSE (SELECT format(CASE relkind WHEN 'S' THEN 'SEQUENCE %s' ELSE 'TABLE %s' END, s.objid::regclass) FROM pg_class WHERE oid = s.objid)
 		END, pg_get_userbyid(s.refobjid))
 	FROM pg_shdepend s
@@ -353,17 +517,32 @@ constexpr const char *REVOCATIONS = R"(
 				OR EXISTS (SELECT FROM pg_sequence WHERE seqrelid = s.objid)))
 		AND s.refobjid IN ()";
 
+/* Default rights of the roles become those of the server again, and others' name the roles no
+ * more. */
+constexpr const char *DEFAULT_RIGHTS = R"(
+	SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %I %s %s ON %s %s', pg_get_userbyid(d.defaclrole), 'IN SCHEMA ' || quote_ident(n.nspname),
+		x.change, CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'ROUTINES' WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END, x.whom)
+	FROM pg_shdepend s JOIN pg_default_acl d ON d.oid = s.objid LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace, LATERAL (
+		SELECT 'REVOKE ALL' AS change, 'FROM ' || CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS whom
+			FROM (SELECT DISTINCT grantee FROM aclexplode(d.defaclacl)) a WHERE s.deptype = 'o' OR a.grantee = s.refobjid
+		UNION ALL SELECT 'GRANT ALL', 'TO ' || CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+			FROM (SELECT DISTINCT grantee FROM aclexplode(acldefault(CASE d.defaclobjtype WHEN 'S' THEN 's' ELSE d.defaclobjtype END, d.defaclrole))) a
+			WHERE s.deptype = 'o' AND d.defaclnamespace = 0) x
+	WHERE s.classid = 'pg_default_acl'::regclass AND s.refclassid = 'pg_authid'::regclass
+		AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.refobjid IN ()";
+
 } // namespace
 
 List *revocations(const DropOwnedStmt *statement)
 {
-	return pg::sql_texts(with_roles(REVOCATIONS, statement->roles));
+	return list_concat(pg::sql_texts(with_roles(REVOCATIONS, statement->roles)),
+					   pg::sql_texts(with_roles(DEFAULT_RIGHTS, statement->roles)));
 }
 
 struct ObjectStatement
 {
 	NodeTag tag;
-	bool (*concerns)(Node *);
+	List *(*addresses)(Node *); /* what it is about */
 };
 
 namespace {
@@ -371,13 +550,33 @@ namespace {
 constexpr ObjectStatement STATEMENTS[] = {
 	{T_RenameStmt, by_rename},
 	{T_AlterObjectSchemaStmt, by_schema_change},
+	{T_AlterObjectDependsStmt, by_dependency},
 	{T_AlterOwnerStmt, by_owner},
 	{T_AlterEnumStmt, by_enum},
 	{T_AlterDomainStmt, by_domain},
+	{T_AlterTypeStmt, by_type},
 	{T_AlterFunctionStmt, by_alter_function},
 	{T_AlterTableStmt, by_alter_table},
-	{T_CreateFunctionStmt, by_create_function},
 	{T_AlterSeqStmt, by_alter_sequence},
+	{T_AlterOpFamilyStmt, by_operator_family},
+	{T_AlterOperatorStmt, by_operator},
+	{T_AlterCollationStmt, by_collation},
+	{T_AlterTSDictionaryStmt, by_text_search_dictionary},
+	{T_AlterTSConfigurationStmt, by_text_search_configuration},
+	{T_AlterFdwStmt, by_fdw},
+	{T_AlterForeignServerStmt, by_server},
+	{T_AlterUserMappingStmt, by_user_mapping},
+	{T_AlterEventTrigStmt, by_event_trigger},
+	{T_AlterExtensionStmt, by_extension},
+	{T_AlterExtensionContentsStmt, by_extension_contents},
+	{T_AlterDatabaseStmt, by_database},
+	{T_AlterDatabaseSetStmt, by_database_setting},
+	{T_AlterDefaultPrivilegesStmt, by_default_rights},
+	{T_RuleStmt, by_rule},
+	{T_CreateTrigStmt, by_trigger},
+	{T_IndexStmt, by_index},
+	{T_CommentStmt, by_comment},
+	{T_SecLabelStmt, by_label},
 	{T_DropStmt, by_drop},
 	{T_GrantStmt, by_grant},
 	{T_ReassignOwnedStmt, by_reassign},
@@ -398,10 +597,26 @@ bool may_change_objects(Node *statement)
 	return find(statement) != nullptr;
 }
 
-bool changes_cluster_object(Node *statement)
+bool changes_cluster_object(Node *statement, List **changed)
 {
 	const ObjectStatement *kind = find(statement);
-	return kind != nullptr && kind->concerns(statement);
+	bool concerned = false;
+	*changed = NIL;
+	ListCell *cell;
+	if (kind == nullptr)
+		return false;
+	foreach (cell, kind->addresses(statement))
+	{
+		auto *address = static_cast<ObjectAddress *>(lfirst(cell));
+		if (!OidIsValid(address->classId))
+			concerned = true;
+		else if (is_kept(*address))
+		{
+			concerned = true;
+			*changed = lappend(*changed, address);
+		}
+	}
+	return concerned;
 }
 
 /* --- on the other nodes ----------------------------------------------------------------------- */
@@ -416,21 +631,11 @@ bool exists_here(const GrantStmt *statement, Node *object)
 	switch (statement->objtype)
 	{
 	case OBJECT_DATABASE:
-		return is_this_database(object);
-	case OBJECT_TABLE:
-	case OBJECT_SEQUENCE:
-		return OidIsValid(RangeVarGetRelid(castNode(RangeVar, object), NoLock, true));
-	case OBJECT_TYPE:
-	case OBJECT_DOMAIN:
-		return OidIsValid(
-			LookupTypeNameOid(nullptr, makeTypeNameFromNameList(castNode(List, object)), true));
-	case OBJECT_FUNCTION:
-	case OBJECT_PROCEDURE:
-	case OBJECT_ROUTINE:
-		return OidIsValid(
-			LookupFuncWithArgs(statement->objtype, castNode(ObjectWithArgs, object), true));
-	default:
+		return is_this_database(strVal(object));
+	case OBJECT_PARAMETER_ACL:
 		return true;
+	default:
+		return OidIsValid(object_address(statement->objtype, object).objectId);
 	}
 }
 

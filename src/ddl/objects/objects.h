@@ -17,9 +17,14 @@ bool may_change_objects(Node *statement);
 /*
  * Whether the statement changes an object that the cluster keeps on every node, so that its text
  * must run on the other nodes too. Asked before the statement runs. 0A000 for changes that would
- * make the nodes' objects differ in a way that matters (the range of a sequence).
+ * make the nodes' objects differ in a way that matters (the range of a sequence). changed: the kept
+ * objects that it is about, ObjectAddresses.
  */
-bool changes_cluster_object(Node *statement);
+bool changes_cluster_object(Node *statement, List **changed);
+
+/* A sequence is kept where a column of a table of the metadata owns it or takes its default from
+ * it. */
+bool sequence_is_kept(Oid sequence);
 
 /* The REVOKEs that DROP OWNED stands for, of tables and objects that are on every node: texts for
  * the other nodes. Asked before the statement runs. */

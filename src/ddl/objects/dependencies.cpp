@@ -1,38 +1,41 @@
 /*
- * dependencies.cpp: what must exist on a node before a table can be created there.
+ * dependencies.cpp: what must exist on a node before a table or an object can be created there.
  *
  * A depth-first walk of pg_depend from the table (and its defaults, constraints, indexes,
- * statistics, owned sequences); an object follows those that it depends on. An extension stands for
- * all its members. Pinned objects are not in pg_depend, so the walk never meets them. A type brings
- * its default operator classes, which nothing depends on by the catalogs, but which decide what is
- * equal and how it is hashed. The node compares what it has with what it is told
- * (ddl/objects/bring_objects.cpp), so nothing needs rights where nothing is missing. What cannot be
- * recreated from the catalogs (base types, aggregates outside an extension) is not given: creating
- * the table then fails with the node's own error.
+ * statistics, owned sequences) or the object (and its parts, kinds.h); an object follows those that
+ * it depends on. An extension stands for all its members. Pinned objects are not in pg_depend, so
+ * the walk never meets them. A type brings its default operator classes, which nothing depends on
+ * by the catalogs, but which decide what is equal and how it is hashed; one that has functions of
+ * its own comes twice, as a shell before these functions and as itself after them. The node
+ * compares what it has with what it is told (bring_objects.cpp), so nothing needs rights where
+ * nothing is missing.
+ *
+ * An object that rests on something of this node alone (a plain table, a temporary object) is held
+ * back: it stays here until that is everywhere.
  */
-#include "civitas/deparse/object_kinds.h"
-#include "civitas/deparse/table_definition.h"
+#include "civitas/catalog/tables.h"
+#include "civitas/ddl/objects.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
+#include "kinds.h"
+#include "objects.h"
 
 CIVITAS_PG_BEGIN
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_opclass.h"
-#include "catalog/pg_operator.h"
-#include "catalog/pg_opfamily.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
@@ -41,7 +44,7 @@ CIVITAS_PG_END
 #include <cstdlib>
 #include <cstring>
 
-namespace civitas::deparse {
+namespace civitas::ddl {
 
 namespace {
 
@@ -50,6 +53,7 @@ struct Walk
 	HTAB *seen = nullptr; /* ObjectAddress */
 	Oid root = InvalidOid;
 	List *objects = NIL; /* in dependency order */
+	bool held = false;	 /* something on the way is of this node alone */
 };
 CIVITAS_SERVER_STATE(Walk);
 
@@ -77,8 +81,8 @@ void visit_references(Walk *walk, Oid class_id, Oid object_id)
 		visit(walk, reference.classId, reference.objectId);
 }
 
-/* Objects that hang off the one given and bring dependencies of their own: "class oid" lines. */
-constexpr const char *PARTS = R"(
+/* Objects that hang off a table and bring dependencies of their own: "class oid" lines. */
+constexpr const char *TABLE_PARTS = R"(
 	SELECT 'pg_attrdef'::regclass::oid || ' ' || oid FROM pg_attrdef WHERE adrelid = {oid}
 	UNION ALL SELECT 'pg_constraint'::regclass::oid || ' ' || oid FROM pg_constraint WHERE conrelid = {oid} AND contype IN ('c', 'x')
 	UNION ALL SELECT 'pg_class'::regclass::oid || ' ' || indexrelid FROM pg_index WHERE indrelid = {oid}
@@ -89,9 +93,6 @@ constexpr const char *PARTS = R"(
 	UNION ALL SELECT 'pg_statistic_ext'::regclass::oid || ' ' || oid FROM pg_statistic_ext WHERE stxrelid = {oid}
 	UNION ALL SELECT 'pg_class'::regclass::oid || ' ' || objid FROM pg_depend d JOIN pg_sequence ON seqrelid = objid
 		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = {oid}
-	UNION ALL SELECT 'pg_class'::regclass::oid || ' ' || typrelid FROM pg_type t JOIN pg_class c ON c.oid = typrelid
-		WHERE t.oid = {oid} AND c.relkind = 'c'
-	UNION ALL SELECT 'pg_constraint'::regclass::oid || ' ' || oid FROM pg_constraint WHERE contypid = {oid}
 )";
 
 /* Default operator classes of a type, and, for those of the server that nothing visits, of columns' types. They need
@@ -101,15 +102,6 @@ constexpr const char *OPERATOR_CLASSES = R"(
 		SELECT {oid} UNION ALL SELECT typbasetype FROM pg_type WHERE oid = {oid}
 		UNION ALL SELECT t FROM pg_attribute a JOIN pg_type x ON x.oid = a.atttypid, unnest(ARRAY[x.oid, x.typelem, x.typbasetype]) t
 		WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped)
-)";
-
-/* What an operator class is made of, and what an operator names. */
-constexpr const char *OPERATOR_PARTS = R"(
-	SELECT 'pg_operator'::regclass::oid || ' ' || m.amopopr FROM pg_opclass o JOIN pg_amop m ON m.amopfamily = o.opcfamily
-		AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype WHERE o.oid = {oid} AND m.amopopr >= 16384
-	UNION ALL SELECT 'pg_proc'::regclass::oid || ' ' || m.amproc::oid FROM pg_opclass o JOIN pg_amproc m ON m.amprocfamily = o.opcfamily
-		AND m.amproclefttype = o.opcintype AND m.amprocrighttype = o.opcintype WHERE o.oid = {oid} AND m.amproc::oid >= 16384
-	UNION ALL SELECT 'pg_operator'::regclass::oid || ' ' || x FROM pg_operator o, unnest(ARRAY[o.oprcom, o.oprnegate]) x WHERE o.oid = {oid} AND x <> 0
 )";
 
 void visit_parts(Walk *walk, const char *parts, Oid object_id)
@@ -124,14 +116,21 @@ void visit_parts(Walk *walk, const char *parts, Oid object_id)
 	}
 }
 
-void add_object(Walk *walk, Oid class_id, Oid object_id)
+void add_object(Walk *walk, Oid class_id, Oid object_id, int32 sub_id)
 {
-	const ObjectKind *kind = find_object_kind(class_id);
-	if (kind == nullptr || pg::sql_text(fill_object_query(kind->identity, object_id)) == nullptr)
-		return;
 	auto *address = static_cast<ObjectAddress *>(palloc(sizeof(ObjectAddress)));
-	ObjectAddressSet(*address, class_id, object_id);
+	ObjectAddressSubSet(*address, class_id, object_id, sub_id);
 	walk->objects = lappend(walk->objects, address);
+}
+
+/* The schema of a type whose shell comes before all that the type rests on. */
+void visit_references_to_schema(Walk *walk, Oid class_id, Oid object_id)
+{
+	const char *schema = pg::sql_text(psprintf(
+		"SELECT refobjid FROM pg_depend WHERE classid = %u AND objid = %u AND refclassid = %u",
+		class_id, object_id, NamespaceRelationId));
+	if (schema != nullptr)
+		visit(walk, NamespaceRelationId, atooid(schema));
 }
 
 /* Whether this is the first time. */
@@ -143,41 +142,79 @@ bool mark_seen(Walk *walk, Oid class_id, Oid object_id)
 	return !found;
 }
 
+/* Whether the walk goes on through the relation. */
+bool enter_relation(Walk *walk, Oid relid)
+{
+	switch (get_rel_relkind(relid))
+	{
+	case RELKIND_INDEX:
+	case RELKIND_PARTITIONED_INDEX:
+	case RELKIND_COMPOSITE_TYPE:
+	case RELKIND_TOASTVALUE:
+		return true;
+	case RELKIND_SEQUENCE:
+		/* Comes with the table that owns it. */
+		walk->held |= !OidIsValid(walk->root) && !sequence_is_kept(relid);
+		return true;
+	case RELKIND_VIEW:
+	case RELKIND_MATVIEW:
+	case RELKIND_FOREIGN_TABLE:
+		if (catalog::find_table(relid) == nullptr &&
+			find_object_kind(RelationRelationId, relid) != nullptr)
+			return true;
+		break;
+	default:
+		break;
+	}
+	walk->held |= catalog::find_table(relid) == nullptr;
+	return false;
+}
+
+bool is_temporary(Oid class_id, Oid object_id)
+{
+	return class_id == NamespaceRelationId && isAnyTempNamespace(object_id);
+}
+
 void visit(Walk *walk, Oid class_id, Oid object_id)
 {
-	if (class_id == RelationRelationId && object_id != walk->root)
-	{
-		/* Other tables are not ours to create; their sequences come with the table that owns them.
-		 */
-		const char kind = get_rel_relkind(object_id);
-		if (kind != RELKIND_SEQUENCE && kind != RELKIND_INDEX &&
-			kind != RELKIND_PARTITIONED_INDEX && kind != RELKIND_COMPOSITE_TYPE)
-			return;
-	}
+	check_stack_depth();
+	if (class_id == RelationRelationId && object_id != walk->root &&
+		!enter_relation(walk, object_id))
+		return;
+	/* initdb's, like pg_catalog.french_stem, are everywhere. */
+	if (object_id < FirstNormalObjectId && class_id != NamespaceRelationId)
+		return;
 	if (!mark_seen(walk, class_id, object_id))
 		return;
+	walk->held |= is_temporary(class_id, object_id);
 	const Oid extension = getExtensionOfObject(class_id, object_id);
 	if (OidIsValid(extension))
 	{
 		visit(walk, ExtensionRelationId, extension);
 		return;
 	}
+	const bool is_table = object_id == walk->root && class_id == RelationRelationId;
+	const ObjectKind *kind = is_table ? nullptr : find_object_kind(class_id, object_id);
+	if (kind != nullptr && strcmp(kind->name, "base type") == 0)
+	{
+		visit_references_to_schema(walk, class_id, object_id);
+		add_object(walk, class_id, object_id, SHELL_OF_TYPE);
+	}
 	visit_references(walk, class_id, object_id);
-	const bool has_columns =
-		object_id == walk->root ||
-		(class_id == RelationRelationId && get_rel_relkind(object_id) == RELKIND_COMPOSITE_TYPE);
-	if (object_id == walk->root || class_id == TypeRelationId)
-		visit_parts(walk, PARTS, object_id);
-	else if (class_id == OperatorClassRelationId || class_id == OperatorRelationId)
-		visit_parts(walk, OPERATOR_PARTS, object_id);
-	add_object(walk, class_id, object_id);
-	if (has_columns || class_id == TypeRelationId)
+	if (is_table)
+		visit_parts(walk, TABLE_PARTS, object_id);
+	else if (kind != nullptr && kind->parts != nullptr)
+		visit_parts(walk, kind->parts, object_id);
+	if (kind != nullptr)
+		add_object(walk, class_id, object_id, 0);
+	if (is_table || class_id == TypeRelationId ||
+		(class_id == RelationRelationId && get_rel_relkind(object_id) == RELKIND_COMPOSITE_TYPE))
 		visit_parts(walk, OPERATOR_CLASSES, object_id);
 }
 
 } // namespace
 
-List *needed_objects(List *tables, List *objects)
+List *needed_objects(List *tables, List *objects, bool *held)
 {
 	HASHCTL info = {};
 	info.keysize = sizeof(ObjectAddress);
@@ -198,6 +235,8 @@ List *needed_objects(List *tables, List *objects)
 		visit(&walk, RelationRelationId, walk.root);
 	}
 	hash_destroy(walk.seen);
+	if (held != nullptr)
+		*held = walk.held;
 	return walk.objects;
 }
 
@@ -226,44 +265,42 @@ void append_lengths(pg::Str& sql, List *lengths)
 
 char *bring_objects_sql(List *objects, bool complete)
 {
-	List *classes = NIL;
+	List *kinds = NIL;
 	List *identities = NIL;
 	List *names = NIL;
 	List *statements = NIL;
 	List *rights = NIL;
-	List *statement_counts = NIL;
+	List *creation_counts = NIL;
+	List *state_counts = NIL;
 	List *right_counts = NIL;
 	ListCell *cell;
 	foreach (cell, objects)
 	{
 		const auto *object = static_cast<const ObjectAddress *>(lfirst(cell));
-		const ObjectKind *kind = find_object_kind(object->classId);
-		const auto texts = [&](const char *query) {
-			return query == nullptr ? NIL
-									: pg::sql_texts(fill_object_query(query, object->objectId));
-		};
-		List *identity = kind == nullptr ? NIL : texts(kind->identity);
-		if (identity == NIL)
+		const ObjectKind *kind = kind_of_address(*object);
+		if (kind == nullptr)
 			continue;
-		classes = lappend(classes, pstrdup(kind->class_name));
-		identities = lappend(identities, linitial(identity));
-		names = lappend(names, linitial(texts(kind->name)));
-		List *create = texts(kind->create);
-		List *granted = texts(kind->rights);
-		statement_counts = lappend_int(statement_counts, list_length(create));
+		kinds = lappend(kinds, pstrdup(kind->name));
+		identities = lappend(identities, object_identity(*kind, object->objectId));
+		names = lappend(names, object_name(*kind, object->objectId));
+		List *creation = object_creation(*kind, object->objectId);
+		List *state = object_state(*kind, object->objectId);
+		List *granted = object_rights(*kind, object->objectId);
+		creation_counts = lappend_int(creation_counts, list_length(creation));
+		state_counts = lappend_int(state_counts, list_length(state));
 		right_counts = lappend_int(right_counts, list_length(granted));
-		statements = list_concat(statements, create);
+		statements = list_concat(list_concat(statements, creation), state);
 		rights = list_concat(rights, granted);
 	}
-	if (classes == NIL)
+	if (kinds == NIL)
 		return nullptr;
 	pg::Str sql;
 	sql.raw("SELECT citus_internal.bring_objects(").boolean(complete);
-	for (List *texts : {classes, identities, names, statements, rights})
+	for (List *texts : {kinds, identities, names, statements, rights})
 		append_texts(sql.raw(", "), texts);
-	for (List *lengths : {statement_counts, right_counts})
+	for (List *lengths : {creation_counts, state_counts, right_counts})
 		append_lengths(sql.raw(", "), lengths);
 	return sql.ch(')').c_str();
 }
 
-} // namespace civitas::deparse
+} // namespace civitas::ddl

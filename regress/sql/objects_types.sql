@@ -1,0 +1,144 @@
+-- Types, domains, collations, operators, casts and conversions are the same on every node.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+\getenv top PG_ABS_SRCDIR
+\set helper :top /objects_on_nodes.psql
+\set schemas types%
+\i :helper
+CREATE SCHEMA types_one;
+CREATE SCHEMA "types Two";
+CREATE ROLE types_owner LOGIN;
+SET search_path = types_one;
+SET citus.shard_count = 4;
+CREATE TYPE mood AS ENUM ('it''s', 'b');
+CREATE TYPE "Empty" AS ENUM ();
+CREATE TYPE pair AS (x int, "Y y" text COLLATE "C", z mood[]);
+CREATE DOMAIN positive AS int DEFAULT 3 CONSTRAINT above CHECK (VALUE > 0) NOT NULL;
+CREATE DOMAIN short AS varchar(10) COLLATE "C" CHECK (VALUE <> 'x');
+CREATE TYPE span AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi, MULTIRANGE_TYPE_NAME = spans);
+CREATE TYPE "Shell";
+CREATE TYPE base;
+CREATE FUNCTION base_in(cstring) RETURNS base LANGUAGE internal STRICT IMMUTABLE AS 'textin';
+CREATE FUNCTION base_out(base) RETURNS cstring LANGUAGE internal STRICT IMMUTABLE AS 'textout';
+CREATE TYPE base (INPUT = base_in, OUTPUT = base_out, LIKE = text, CATEGORY = 'S', DEFAULT = 'none', COLLATABLE = true);
+CREATE TYPE fixed;
+CREATE FUNCTION fixed_in(cstring) RETURNS fixed LANGUAGE internal STRICT IMMUTABLE AS 'int4in';
+CREATE FUNCTION fixed_out(fixed) RETURNS cstring LANGUAGE internal STRICT IMMUTABLE AS 'int4out';
+CREATE TYPE fixed (INPUT = fixed_in, OUTPUT = fixed_out, INTERNALLENGTH = 4, PASSEDBYVALUE, ALIGNMENT = int4);
+CREATE COLLATION ci (PROVIDER = icu, LOCALE = 'und-u-ks-level2', DETERMINISTIC = false);
+CREATE COLLATION copied FROM "C";
+CREATE FUNCTION pair_eq(pair, pair) RETURNS bool LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1.x = $2.x';
+CREATE FUNCTION pair_ne(pair, pair) RETURNS bool LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1.x <> $2.x';
+CREATE FUNCTION pair_hash(pair) RETURNS int LANGUAGE sql IMMUTABLE STRICT AS 'SELECT hashint4($1.x)';
+CREATE OPERATOR = (LEFTARG = pair, RIGHTARG = pair, FUNCTION = pair_eq, COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, HASHES);
+CREATE OPERATOR <> (LEFTARG = pair, RIGHTARG = pair, FUNCTION = pair_ne, COMMUTATOR = <>, NEGATOR = =);
+CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 =, FUNCTION 1 pair_hash(pair);
+CREATE OPERATOR FAMILY loose USING btree;
+ALTER OPERATOR FAMILY loose USING btree ADD OPERATOR 1 < (int, bigint), FUNCTION 1 (int, bigint) btint48cmp(int, bigint);
+CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq);
+CREATE FUNCTION to_pair(int) RETURNS pair LANGUAGE sql IMMUTABLE AS 'SELECT ROW($1, NULL, NULL)::types_one.pair';
+CREATE CAST (int AS pair) WITH FUNCTION to_pair(int) AS ASSIGNMENT;
+CREATE CAST (mood AS int) WITH INOUT;
+CREATE CAST (fixed AS int) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CONVERSION conv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
+:difference;
+
+-- changed
+ALTER TYPE mood ADD VALUE 'a' BEFORE 'b';
+ALTER TYPE mood ADD VALUE IF NOT EXISTS 'a';
+ALTER TYPE mood RENAME VALUE 'it''s' TO 'its';
+ALTER TYPE "Empty" ADD VALUE 'first';
+ALTER TYPE pair ADD ATTRIBUTE more positive, DROP ATTRIBUTE z;
+ALTER TYPE pair RENAME ATTRIBUTE "Y y" TO why;
+ALTER TYPE pair ALTER ATTRIBUTE why TYPE varchar(5);
+ALTER TYPE pair RENAME TO "Pair";
+ALTER TYPE mood SET SCHEMA "types Two";
+ALTER TYPE base SET (STORAGE = plain);
+ALTER TYPE span OWNER TO types_owner;
+ALTER DOMAIN positive SET DEFAULT 5;
+ALTER DOMAIN positive DROP NOT NULL;
+ALTER DOMAIN positive ADD CONSTRAINT below CHECK (VALUE < 1000) NOT VALID;
+ALTER DOMAIN positive RENAME CONSTRAINT above TO "Above";
+ALTER DOMAIN positive VALIDATE CONSTRAINT below;
+ALTER DOMAIN short DROP CONSTRAINT short_check;
+ALTER DOMAIN short RENAME TO "Short";
+ALTER DOMAIN "Short" OWNER TO types_owner;
+COMMENT ON CONSTRAINT "Above" ON DOMAIN positive IS 'above';
+COMMENT ON DOMAIN positive IS 'po''s';
+COMMENT ON TYPE "types Two".mood IS 'mood';
+COMMENT ON COLUMN "Pair".why IS 'why';
+COMMENT ON COLLATION ci IS 'ci';
+COMMENT ON OPERATOR === (int, int) IS 'same';
+COMMENT ON OPERATOR CLASS pair_ops USING hash IS 'class';
+COMMENT ON OPERATOR FAMILY loose USING btree IS 'family';
+COMMENT ON CAST (int AS "Pair") IS 'cast';
+COMMENT ON CONVERSION conv IS 'conversion';
+ALTER COLLATION copied RENAME TO "Copied";
+ALTER COLLATION "Copied" SET SCHEMA "types Two";
+ALTER COLLATION ci OWNER TO types_owner;
+ALTER COLLATION ci REFRESH VERSION;
+ALTER OPERATOR === (int, int) SET (RESTRICT = eqsel, JOIN = eqjoinsel);
+ALTER OPERATOR === (int, int) OWNER TO types_owner;
+ALTER OPERATOR === (int, int) SET SCHEMA "types Two";
+ALTER OPERATOR CLASS pair_ops USING hash RENAME TO "Pair ops";
+ALTER OPERATOR FAMILY loose USING btree RENAME TO "Loose";
+ALTER OPERATOR FAMILY "Loose" USING btree DROP OPERATOR 1 (int, bigint);
+ALTER CONVERSION conv RENAME TO "Conv";
+ALTER CONVERSION "Conv" OWNER TO types_owner;
+GRANT USAGE ON TYPE base, "Pair" TO types_owner;
+REVOKE USAGE ON DOMAIN positive FROM PUBLIC;
+:difference;
+
+-- used by queries only
+CREATE TABLE t (k int, v text);
+SELECT create_distributed_table('t', 'k');
+INSERT INTO t SELECT i, (ARRAY['a', 'b'])[1 + i % 2] FROM generate_series(1, 6) i;
+SELECT v::"types Two".mood FROM t WHERE k = 1;
+SELECT v::"types Two".mood AS m, count(*) FROM t GROUP BY 1 ORDER BY 1;
+SELECT k::positive, v::"Short", v::base FROM t WHERE k = 2;
+SELECT array_agg((k, v, NULL)::"Pair" ORDER BY k) FROM t WHERE k < 3;
+SELECT count(*) FROM t WHERE v COLLATE ci = 'A' AND k OPERATOR("types Two".===) 1;
+UPDATE t SET v = 'a'::"types Two".mood WHERE k = 2;
+SELECT max(v COLLATE "types Two"."Copied") FROM t;
+PREPARE of_mood("types Two".mood) AS SELECT count(*) FROM t WHERE v::"types Two".mood = $1;
+EXECUTE of_mood('a');
+-- in one transaction with a table that uses them
+BEGIN;
+CREATE TYPE fresh AS ENUM ('x', 'y');
+CREATE DOMAIN fresh_domain AS fresh CHECK (VALUE <> 'y');
+CREATE TABLE u (k int, f fresh, d fresh_domain);
+SELECT create_distributed_table('u', 'k');
+INSERT INTO u VALUES (1, 'x', 'x');
+SELECT * FROM u;
+COMMIT;
+INSERT INTO u VALUES (2, 'x', 'y');
+ALTER TABLE u ADD COLUMN b base DEFAULT 'new', ADD COLUMN s span;
+SELECT * FROM u;
+-- by a role without rights
+GRANT CREATE, USAGE ON SCHEMA types_one TO types_owner;
+SET ROLE types_owner;
+CREATE TYPE own AS ENUM ('a');
+CREATE TYPE own_pair AS (a own);
+ALTER TYPE own ADD VALUE 'b';
+CREATE DOMAIN own_domain AS own;
+ALTER TYPE span RENAME TO "Span";
+ALTER TYPE "Pair" RENAME TO no;
+DROP TYPE base;
+ALTER DOMAIN "Short" SET DEFAULT 'd';
+ALTER COLLATION ci RENAME TO "CI";
+RESET ROLE;
+:difference;
+-- dropped
+DROP TYPE "types Two".mood CASCADE;
+DROP DOMAIN positive CASCADE;
+DROP CAST (fixed AS int);
+DROP OPERATOR "types Two".=== (int, int);
+DROP OPERATOR CLASS "Pair ops" USING hash;
+DROP OPERATOR FAMILY "Loose" USING btree;
+DROP COLLATION "CI";
+DROP CONVERSION "Conv";
+DROP TYPE base CASCADE;
+:difference;
+DROP SCHEMA types_one, "types Two" CASCADE;
+DROP ROLE types_owner;
+:difference;
