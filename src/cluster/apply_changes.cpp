@@ -441,9 +441,9 @@ std::span<const ChangeValue> completed(std::span<const ChangeValue> after,
 }
 
 /* A row has a value for each column that the stream described, or is not told at all. */
-void check_width(const Route& route, std::span<const ChangeValue> row, bool told)
+void check_width(const Route& route, const Change& change)
 {
-	if (row.size() != static_cast<size_t>(route.table->columns.size()) && (told || !row.empty()))
+	if (!change.message.has_width(route.table->columns.size()))
 		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
 						errmsg("a change of table %s does not have the table's columns",
 							   route.table->name)));
@@ -453,8 +453,7 @@ void check_width(const Route& route, std::span<const ChangeValue> row, bool told
 void apply_row(Route *route, const Change& change)
 {
 	using Kind = Change::Kind;
-	check_width(*route, change.old_row, change.kind == Kind::Delete);
-	check_width(*route, change.new_row, change.kind != Kind::Delete);
+	check_width(*route, change);
 	const auto before = change.old_row.empty() ? change.new_row : change.old_row;
 	const auto after = change.new_row.empty() ? change.old_row : change.new_row;
 	const int from = change.kind == Kind::Insert ? -1 : target_of(*route, before, after);

@@ -1,5 +1,5 @@
 /*
- * change_stream.cpp: reading pgoutput's messages.
+ * change_stream.cpp: a stream of pgoutput's messages, which base/change_message.h reads.
  *
  * The source decodes as its log grows; the socket holds back a source that is faster than we are.
  * Marks, written by SQL into the source's log, come back in the stream after everything that was
@@ -22,113 +22,95 @@ namespace civitas::cluster {
 
 namespace {
 
-/* Flag of a column in a table's description. */
-constexpr int KEY_COLUMN = 1;
 /* Prefix of our messages in the log. */
 constexpr const char *MARK_PREFIX = "citus";
 
-ChangedTable *read_table(StringInfo message, MemoryContext context)
+[[noreturn]] void raise_unreadable(const char *reason)
+{
+	ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+					errmsg("could not read a message of a stream of changes"),
+					errdetail_internal("The reader says: %s.", reason)));
+}
+
+char *copy_text(std::string_view text)
+{
+	return pnstrdup(text.data(), text.size());
+}
+
+/* Names come in the encoding of the database, as everything between nodes does. */
+ChangedTable *table_of(const ChangeMessage& message, MemoryContext context)
 {
 	const MemoryContext previous = MemoryContextSwitchTo(context);
 	auto *table = static_cast<ChangedTable *>(palloc0(sizeof(ChangedTable)));
 	*table = ChangedTable();
-	table->id = pq_getmsgint(message, 4);
-	const char *schema = pq_getmsgstring(message);
-	const char *name = pq_getmsgstring(message);
-	table->name = quote_qualified_identifier(schema[0] != '\0' ? schema : "pg_catalog", name);
-	table->full_identity = pq_getmsgbyte(message) == 'f';
-	const int count = static_cast<int>(pq_getmsgint(message, 2));
-	for (int i = 0; i < count; i++)
+	table->id = message.table_id;
+	table->name = quote_qualified_identifier(
+		message.schema.empty() ? "pg_catalog" : copy_text(message.schema), copy_text(message.name));
+	table->full_identity = message.full_identity;
+	MessageColumns columns = message.columns;
+	for (int i = 0; i < columns.count; i++)
 	{
-		table->is_key.push((pq_getmsgbyte(message) & KEY_COLUMN) != 0);
-		table->columns.push(pstrdup(pq_getmsgstring(message)));
-		pq_getmsgint(message, 4);
-		pq_getmsgint(message, 4);
+		const MessageColumn column = columns.next();
+		table->is_key.push(column.is_key);
+		table->columns.push(copy_text(column.name));
 	}
 	MemoryContextSwitchTo(previous);
 	return table;
 }
 
-std::span<const ChangeValue> read_row(StringInfo message)
+std::span<const ChangeValue> row_of(MessageRow row)
 {
-	const int count = static_cast<int>(pq_getmsgint(message, 2));
-	auto *values = static_cast<ChangeValue *>(palloc0(sizeof(ChangeValue) * (count + 1)));
-	for (int i = 0; i < count; i++)
+	if (row.count < 0)
+		return {};
+	auto *values = static_cast<ChangeValue *>(palloc0(sizeof(ChangeValue) * (row.count + 1)));
+	for (int i = 0; i < row.count; i++)
 	{
-		const int kind = pq_getmsgbyte(message);
-		if (kind == 'n')
-			values[i].kind = ChangeValue::Kind::Null;
-		else if (kind == 'u')
-			values[i].kind = ChangeValue::Kind::Unchanged;
-		else if (kind == 't')
-		{
-			const int length = static_cast<int>(pq_getmsgint(message, 4));
-			values[i].kind = ChangeValue::Kind::Text;
-			values[i].text = pnstrdup(pq_getmsgbytes(message, length), length);
-		}
-		else
-			ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-							errmsg("unknown kind of column %d in a change", kind)));
+		const MessageValue value = row.next();
+		values[i].kind = value.kind;
+		if (value.kind == MessageValue::Kind::Text)
+			values[i].text = copy_text(value.text);
 	}
-	return {values, static_cast<size_t>(count)};
+	return {values, static_cast<size_t>(row.count)};
 }
 
-/* A message of pg_logical_emit_message(): a mark if it is one of ours. */
-void read_mark(StringInfo message, Change *change)
+Change read_change(std::span<const char> bytes, MemoryContext table_context)
 {
-	pq_getmsgbyte(message);
-	pq_getmsgint64(message);
-	const bool ours = strcmp(pq_getmsgstring(message), MARK_PREFIX) == 0;
-	const int length = static_cast<int>(pq_getmsgint(message, 4));
-	const char *text = pq_getmsgbytes(message, length);
-	if (!ours)
-		return;
-	change->kind = Change::Kind::Mark;
-	change->mark = pnstrdup(text, length);
-}
-
-Change read_change(StringInfo message, MemoryContext table_context)
-{
-	Change change = {Change::Kind::Other, nullptr, 0, {}, {}, nullptr};
-	int part;
-	switch (pq_getmsgbyte(message))
+	ChangeMessage message;
+	const char *wrong = read_change_message(bytes, &message);
+	if (wrong != nullptr)
+		raise_unreadable(wrong);
+	Change change = {Change::Kind::Other, nullptr, message.table_id, {}, {}, nullptr, message};
+	switch (message.kind)
 	{
-	case 'R':
+	case ChangeMessage::Kind::Table:
 		change.kind = Change::Kind::Table;
-		change.table = read_table(message, table_context);
+		change.table = table_of(message, table_context);
 		break;
-	case 'I':
+	case ChangeMessage::Kind::Insert:
 		change.kind = Change::Kind::Insert;
-		change.table_id = pq_getmsgint(message, 4);
-		pq_getmsgbyte(message);
-		change.new_row = read_row(message);
 		break;
-	case 'U':
+	case ChangeMessage::Kind::Update:
 		change.kind = Change::Kind::Update;
-		change.table_id = pq_getmsgint(message, 4);
-		part = pq_getmsgbyte(message);
-		if (part == 'K' || part == 'O')
-		{
-			change.old_row = read_row(message);
-			pq_getmsgbyte(message);
-		}
-		change.new_row = read_row(message);
 		break;
-	case 'D':
+	case ChangeMessage::Kind::Delete:
 		change.kind = Change::Kind::Delete;
-		change.table_id = pq_getmsgint(message, 4);
-		pq_getmsgbyte(message);
-		change.old_row = read_row(message);
 		break;
-	case 'T':
+	case ChangeMessage::Kind::Truncate:
 		change.kind = Change::Kind::Truncate;
 		break;
-	case 'M':
-		read_mark(message, &change);
+	case ChangeMessage::Kind::Message:
+		/* Others may write theirs. */
+		if (message.prefix == MARK_PREFIX)
+		{
+			change.kind = Change::Kind::Mark;
+			change.mark = copy_text(message.content);
+		}
 		break;
-	default:
+	case ChangeMessage::Kind::Other:
 		break;
 	}
+	change.old_row = row_of(message.old_row);
+	change.new_row = row_of(message.new_row);
 	return change;
 }
 
@@ -229,20 +211,15 @@ Change next_change(ChangeStream *stream, MemoryContext table_context)
 	for (;;)
 	{
 		StringInfoData message = next_message(stream->session);
-		const int kind = pq_getmsgbyte(&message);
-		const auto position = static_cast<XLogRecPtr>(pq_getmsgint64(&message));
-		stream->position = position > stream->position ? position : stream->position;
-		if (kind == 'w')
-		{
-			pq_getmsgint64(&message); /* the end of the source's log */
-			pq_getmsgint64(&message); /* its time */
-			return read_change(&message, table_context);
-		}
-		if (kind != 'k')
-			ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-							errmsg("unknown message %d in a stream of changes", kind)));
-		pq_getmsgint64(&message);
-		if (pq_getmsgbyte(&message) != 0)
+		StreamFrame frame;
+		const char *wrong =
+			read_stream_frame({message.data, static_cast<size_t>(message.len)}, &frame);
+		if (wrong != nullptr)
+			raise_unreadable(wrong);
+		stream->position = frame.position > stream->position ? frame.position : stream->position;
+		if (frame.kind == StreamFrame::Kind::Data)
+			return read_change(frame.data, table_context);
+		if (frame.wants_reply)
 			confirm_changes(stream);
 		pfree(message.data);
 	}

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "civitas/base/change_message.h"
 #include "civitas/pg/server.h"
 #include "civitas/pg/vec.h"
 #include "civitas/remote/session.h"
@@ -20,12 +21,7 @@ namespace civitas::cluster {
 /* A column's value in a change. */
 struct ChangeValue
 {
-	enum class Kind : char
-	{
-		Null,
-		Unchanged, /* a long value that the update left alone, and that was not sent */
-		Text
-	};
+	using Kind = MessageValue::Kind;
 	Kind kind;
 	char *text;
 };
@@ -57,7 +53,8 @@ struct Change
 	uint32 table_id;					  /* Insert, Update, Delete */
 	std::span<const ChangeValue> old_row; /* the replica identity's columns, or all; may be empty */
 	std::span<const ChangeValue> new_row;
-	const char *mark; /* Mark */
+	const char *mark;	   /* Mark */
+	ChangeMessage message; /* what it was read from; its bytes may be gone */
 };
 
 /* SQL that writes a mark into the log of the node that runs it. */
