@@ -283,7 +283,7 @@ BEGIN
     SELECT r.* INTO answer FROM citus_internal.run_commands(ARRAY[node], ARRAY['SELECT ' || call], false) r;
     IF NOT answer.success THEN
         RAISE EXCEPTION USING
-            ERRCODE = CASE WHEN answer.connected THEN 'insufficient_privilege' ELSE 'connection_failure' END,
+            ERRCODE = coalesce(answer.sqlstate, 'connection_failure'),
             MESSAGE = answer.result;
     END IF;
     RETURN answer.result = 't';

@@ -1,7 +1,8 @@
 -- Commands on nodes, each in a session and a transaction of its own: src/cluster/node_tasks.cpp.
 
 CREATE FUNCTION citus_internal.run_commands(node_ids integer[], commands text[], parallel boolean,
-        may_wait boolean DEFAULT false, OUT place integer, OUT success boolean, OUT connected boolean, OUT result text)
+        may_wait boolean DEFAULT false, OUT place integer, OUT success boolean, OUT connected boolean, OUT result text,
+        OUT sqlstate text)
     RETURNS SETOF record
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'citus_internal_run_commands';

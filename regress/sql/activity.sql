@@ -54,6 +54,8 @@ SELECT pg_cancel_backend(-5::bigint);
 SELECT pg_cancel_backend(citus_calculate_gpid(12345, 1));
 SELECT pg_cancel_backend(citus_calculate_gpid(nodeid, 1)) FROM pg_dist_node ORDER BY nodeid;
 SELECT pg_cancel_backend(citus_backend_gpid());
+\set VERBOSITY sqlstate
+SELECT pg_terminate_backend(citus_calculate_gpid(nodeid, 1), -5) FROM pg_dist_node WHERE groupid = 1;
 \set VERBOSITY default
 
 -- Users see that others are there, not what they do.

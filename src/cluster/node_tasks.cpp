@@ -53,6 +53,7 @@ void absorb_error(NodeTask& task, ErrorData *error)
 		ReThrowError(error);
 	task.success = false;
 	task.error = error;
+	strlcpy(task.sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(task.sqlstate));
 	task.result = error->detail != nullptr ? psprintf("%s: %s", error->message, error->detail)
 										   : error->message;
 }
@@ -91,6 +92,9 @@ void keep_result(NodeTask& task, const remote::Session *session, const PGresult 
 		task.result = pstrdup(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) != nullptr
 								  ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)
 								  : "the node gave no message");
+		if (PQresultErrorField(result, PG_DIAG_SQLSTATE) != nullptr)
+			strlcpy(task.sqlstate, PQresultErrorField(result, PG_DIAG_SQLSTATE),
+					sizeof(task.sqlstate));
 		if (!task.users)
 			task.error = remote::error_data(session, result);
 	}
@@ -268,6 +272,7 @@ void run_tasks(std::span<NodeTask> tasks, bool parallel)
 		task.success = task.connected = false;
 		task.result = nullptr;
 		task.error = nullptr;
+		task.sqlstate[0] = '\0';
 	}
 	auto *lanes = static_cast<Lane *>(palloc0(sizeof(Lane) * WINDOW));
 	PG_TRY();
@@ -387,8 +392,10 @@ PGDLLEXPORT Datum citus_internal_run_commands(PG_FUNCTION_ARGS)
 	{
 		Datum values[] = {Int32GetDatum(i + 1), BoolGetDatum(tasks[i].success),
 						  BoolGetDatum(tasks[i].connected),
-						  tasks[i].result != nullptr ? CStringGetTextDatum(tasks[i].result) : 0};
-		bool nulls[] = {false, false, false, tasks[i].result == nullptr};
+						  tasks[i].result != nullptr ? CStringGetTextDatum(tasks[i].result) : 0,
+						  CStringGetTextDatum(tasks[i].sqlstate)};
+		bool nulls[] = {false, false, false, tasks[i].result == nullptr,
+						tasks[i].sqlstate[0] == '\0'};
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	PG_RETURN_NULL();

@@ -134,10 +134,12 @@ bool is_worth_retrying(int code)
 		   category != MAKE_SQLSTATE('4', '2', '0', '0', '0');
 }
 
+/* As psql shows an error where VERBOSITY is verbose: the SQLSTATE is what programs look for. */
 char *describe(const ErrorData *error)
 {
 	pg::Str text;
-	text.raw("ERROR: ").raw(error->message != nullptr ? error->message : "unknown error");
+	text.raw("ERROR: ").raw(unpack_sql_state(error->sqlerrcode)).raw(": ");
+	text.raw(error->message != nullptr ? error->message : "unknown error");
 	if (error->detail != nullptr)
 		text.raw("\nDETAIL: ").raw(error->detail);
 	if (error->hint != nullptr)

@@ -169,7 +169,7 @@ $cluster->node(4)->stop('immediate');
 is($code, 0, 'a rebalance by shard count is planned while a node is down') or diag $err;
 $job = $cluster->sql('SELECT job_id FROM citus_rebalance_status()');
 $cluster->wait_until('a task has failed',
-	sub { $cluster->sql("SELECT count(*) FROM pg_dist_background_task WHERE job_id = $job AND retry_count > 0 AND message ~ 'could not connect'") > 0 });
+	sub { $cluster->sql("SELECT count(*) FROM pg_dist_background_task WHERE job_id = $job AND retry_count > 0 AND message ~ '^ERROR: 08006: could not connect'") > 0 });
 $cluster->node(4)->start;
 end_of_job($job, 'finished');
 is(groups_on(4), '0,0,0', 'the node is empty');

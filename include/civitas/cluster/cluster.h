@@ -20,8 +20,9 @@ struct NodeTask
 	const char
 		*result; /* the first column of the only row, the command tag, or the error's message */
 	const ErrorData
-		*error; /* what failed, with all that the node said; null: nothing, or only a result
+		*error;		  /* what failed, with all that the node said; null: nothing, or only a result
 							 * of the wrong shape */
+	char sqlstate[6]; /* of the error; empty where there is none */
 	/* How the session is introduced: */
 	bool users = false;	  /* the text is a user's own */
 	bool unknown = false; /* not a node of the cluster, perhaps: it is told nothing */
