@@ -138,8 +138,11 @@ PlannedStmt *plan_local_statement(const Statement& statement, const char **sql)
 	if (list_length(queries) != 1)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("rules on shards are not supported")));
-	return pg_plan_query(static_cast<Query *>(linitial(queries)), statement.sql,
-						 CURSOR_OPT_PARALLEL_OK, local_parameters(statement.values));
+	Query *query = linitial_node(Query, queries);
+	if (query->rowMarks != NIL)
+		catalog::let_deleters_lock(query);
+	return pg_plan_query(query, statement.sql, CURSOR_OPT_PARALLEL_OK,
+						 local_parameters(statement.values));
 }
 
 void run_local_task(Execution *execution, Task& task)

@@ -72,6 +72,18 @@ Query *without_target_condition(Query *query)
 	return query;
 }
 
+bool changes_matched(const Query *query)
+{
+	ListCell *cell;
+	foreach (cell, query->mergeActionList)
+	{
+		const CmdType command = lfirst_node(MergeAction, cell)->commandType;
+		if (command == CMD_UPDATE || command == CMD_DELETE)
+			return true;
+	}
+	return false;
+}
+
 /* --- by shard groups ------------------------------------------------------------------------- */
 
 /* What INSERTs put into the distribution column; false where one leaves it out. */
@@ -369,7 +381,8 @@ List *columns_of_join(const Merge *merge, const Query *find)
 	return castNode(List, marked);
 }
 
-/* SELECT .. FROM source JOIN target ON .., with the target's rows locked. */
+/* SELECT .. FROM source JOIN target ON .., with the target's rows locked where any of them may be
+ * changed. */
 void make_find(Merge *merge)
 {
 	Query *find = static_cast<Query *>(copyObjectImpl(merge->query));
@@ -382,12 +395,15 @@ void make_find(Merge *merge)
 	RangeTblEntry *rte = rt_fetch(merge->target, find->rtable);
 	rte->inFromCl = true;
 	join_target(merge, find);
-	RowMarkClause *mark = makeNode(RowMarkClause);
-	mark->rti = merge->target;
-	mark->strength = LCS_FORUPDATE;
-	mark->waitPolicy = LockWaitBlock;
-	find->rowMarks = list_make1(mark);
-	find->hasForUpdate = true;
+	if (changes_matched(merge->query))
+	{
+		RowMarkClause *mark = makeNode(RowMarkClause);
+		mark->rti = merge->target;
+		mark->strength = LCS_FORUPDATE;
+		mark->waitPolicy = LockWaitBlock;
+		find->rowMarks = list_make1(mark);
+		find->hasForUpdate = true;
+	}
 
 	merge->columns = row_columns(rte, merge->target);
 	merge->target_columns = list_length(rte->eref->colnames);

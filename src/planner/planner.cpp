@@ -10,6 +10,7 @@
 
 #include "internal.h"
 
+#include "civitas/catalog/node_session.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/propagation.h"
 
@@ -89,7 +90,11 @@ PlannedStmt *plan_client(Query *query, const char *text, int options, ParamListI
 {
 	PlanDependencies dependencies = {};
 	if (!is_sharded(query, params, &dependencies))
+	{
+		if (query->rowMarks != NIL && catalog::is_node_session())
+			catalog::let_deleters_lock(query);
 		return plan_locally(query, text, options, params);
+	}
 	leave_policies_to_shards(query, &dependencies);
 	PlannedStmt *statement =
 		plan_with_cache(query, scrolling(query, options), params, plan_sharded, text);

@@ -14,6 +14,7 @@
 
 CIVITAS_PG_BEGIN
 #include "access/attnum.h"
+#include "nodes/parsenodes.h"
 CIVITAS_PG_END
 
 #include <span>
@@ -157,6 +158,9 @@ uint64 names_generation();
 /* Whether a relation's name says <table>_<shardid> of a table in the same schema that the metadata
  * knows, and that shard exists. Sets the owner when not null. */
 bool is_known_shard(Oid relid, ShardOwner *owner);
+
+/* For statements that nodes make: whoever may delete rows of a shard may lock them. */
+void let_deleters_lock(Query *query);
 
 /* Whether this session is not to see shards in pg_class: true unless it is internal, or its
  * application name starts with one of citus.show_shards_for_app_name_prefixes. */
