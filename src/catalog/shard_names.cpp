@@ -7,6 +7,7 @@
 #include "civitas/catalog/node_session.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/catalog/tables.h"
+#include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/shard/shard_name.h"
 
@@ -25,6 +26,8 @@ CIVITAS_PG_END
 namespace civitas::catalog {
 
 namespace {
+
+constexpr const char SHOW_SHARDS[] = "citus.show_shards_for_app_name_prefixes";
 
 char *show_shards_prefixes = nullptr;
 uint64 generation = 1;
@@ -124,13 +127,23 @@ bool shards_are_hidden()
 	return true;
 }
 
+namespace {
+
+void show_all_shards()
+{
+	set_config_option(SHOW_SHARDS, "*", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+					  false);
+}
+
+} // namespace
+
 void shard_names_init();
 
 void shard_names_init()
 {
+	pg::own_query_hook = show_all_shards;
 	DefineCustomStringVariable(
-		"citus.show_shards_for_app_name_prefixes",
-		"Application name prefixes of sessions that see shards in the catalogs.",
+		SHOW_SHARDS, "Application name prefixes of sessions that see shards in the catalogs.",
 		"A comma-separated list; * stands for every session. Set it to look at shards from psql.",
 		&show_shards_prefixes, "", PGC_USERSET, 0, check_prefixes, nullptr, nullptr);
 	CacheRegisterRelcacheCallback(forget_names, 0);

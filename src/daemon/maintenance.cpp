@@ -22,6 +22,7 @@
 #include "civitas/cluster/cluster.h"
 #include "civitas/daemon/maintenance.h"
 #include "civitas/pg/shared_memory.h"
+#include "civitas/remote/session.h"
 #include "civitas/txn/transaction.h"
 #include "job_queue.h"
 
@@ -40,7 +41,6 @@ CIVITAS_PG_BEGIN
 #include "storage/proc.h"
 #include "storage/spin.h"
 #include "tcop/tcopprot.h"
-#include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
@@ -65,7 +65,7 @@ double deadlock_factor;
 
 /* The answers of nodes in the search for deadlocks must be there by then, ms. */
 constexpr int SEARCH_TIMEOUT = 10000;
-constexpr const char SEARCH_CONNECT_TIMEOUT[] = "3000";
+constexpr int SEARCH_CONNECT_TIMEOUT = 3000;
 
 enum class Duty : char
 {
@@ -602,8 +602,7 @@ void do_duty(Oid database, Duty duty)
 	if (installed && duty == Duty::Deadlocks)
 	{
 		pgstat_report_activity(STATE_RUNNING, "looking for deadlocks across nodes");
-		SetConfigOption("citus.node_connection_timeout", SEARCH_CONNECT_TIMEOUT, PGC_SUSET,
-						PGC_S_SESSION);
+		remote::set_connection_timeout(SEARCH_CONNECT_TIMEOUT);
 		enable_timeout_after(STATEMENT_TIMEOUT, SEARCH_TIMEOUT);
 		txn::end_deadlocks(false);
 		disable_timeout(STATEMENT_TIMEOUT, false);

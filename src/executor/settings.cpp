@@ -1,6 +1,7 @@
 /*
  * settings.cpp: the settings that steer executions.
  */
+#include "civitas/executor/scan.h"
 #include "execution.h"
 
 CIVITAS_PG_BEGIN
@@ -21,6 +22,8 @@ int slow_start_interval = 10;
 
 namespace {
 
+constexpr const char POOL_SIZE[] = "citus.max_adaptive_executor_pool_size";
+
 const config_enum_entry assignment_policies[] = {
 	{"greedy", ASSIGN_GREEDY, false},
 	{"first-replica", ASSIGN_FIRST_REPLICA, false},
@@ -40,10 +43,14 @@ const config_enum_entry explain_sorts[] = {
 
 } // namespace
 
+void use_one_session_per_node()
+{
+	set_config_option(POOL_SIZE, "1", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 void register_settings()
 {
-	DefineCustomIntVariable("citus.max_adaptive_executor_pool_size",
-							"Most sessions that one statement opens to one node.",
+	DefineCustomIntVariable(POOL_SIZE, "Most sessions that one statement opens to one node.",
 							"Raise it when statements over many shards should use more of a node's "
 							"processors; lower it "
 							"when nodes run out of connections.",

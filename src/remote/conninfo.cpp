@@ -34,6 +34,8 @@ int64 (*global_pid_hook)();
 
 namespace {
 
+constexpr const char CONNECTION_TIMEOUT[] = "citus.node_connection_timeout";
+
 /* Keys that say how to connect but not where to or as whom. */
 constexpr std::string_view conninfo_keys[] = {"sslmode",
 											  "sslcert",
@@ -219,6 +221,11 @@ int connection_timeout_ms()
 	return node_connection_timeout;
 }
 
+void set_connection_timeout(int timeout_ms)
+{
+	SetConfigOption(CONNECTION_TIMEOUT, psprintf("%d", timeout_ms), PGC_USERSET, PGC_S_SESSION);
+}
+
 PGconn *start_libpq_connect(const Session *session)
 {
 	ConnectParameters parameters;
@@ -282,7 +289,7 @@ void conninfo_init()
 		"to tune keepalives.",
 		&node_conninfo, "sslmode=require", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_node_conninfo,
 		assign_node_conninfo, nullptr);
-	DefineCustomIntVariable("citus.node_connection_timeout",
+	DefineCustomIntVariable(CONNECTION_TIMEOUT,
 							"Time in which a connection to a node must be made.", nullptr,
 							&node_connection_timeout, 30000, 10, 3600000, PGC_USERSET, GUC_UNIT_MS,
 							nullptr, nullptr, nullptr);

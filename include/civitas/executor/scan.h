@@ -34,6 +34,9 @@ extern void (*statement_hook)(uint64 query_id, bool insert_select, const char *p
 /* Whether the latter is wanted now. */
 extern bool (*statements_wanted_hook)();
 
+/* Until the end of the nesting level of settings, statements open one session to each node. */
+void use_one_session_per_node();
+
 void scan_init();
 
 } // namespace civitas::executor

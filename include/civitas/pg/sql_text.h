@@ -20,4 +20,8 @@ char *sql_text(const char *sql);
 /* Runs statements that return nothing of interest, with search_path = pg_catalog. */
 void sql_run(const char *sql);
 
+/* Called before each of these queries: what it sets for the nesting level of settings that it is
+ * called at lasts as long as the query. */
+extern void (*own_query_hook)();
+
 } // namespace civitas::pg

@@ -62,6 +62,8 @@ Session *try_start_connect(const Endpoint& endpoint, bool required);
 bool poll_connect(Session *session);
 /* citus.node_connection_timeout. */
 int connection_timeout_ms();
+/* Sets it for the rest of this process. */
+void set_connection_timeout(int timeout_ms);
 /* Waits for a started connect, bounded by that. Raises 08006 naming
  * host:port. */
 void finish_connect(Session *session);

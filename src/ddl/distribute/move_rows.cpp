@@ -2,6 +2,7 @@
  * move_rows.cpp: rows between a table's own storage, its shards, and a temporary table that holds
  * them while the shards are replaced.
  */
+#include "civitas/executor/scan.h"
 #include "civitas/executor/shard_copy.h"
 #include "civitas/pg/columns.h"
 #include "civitas/pg/compat.h"
@@ -139,15 +140,6 @@ const char *saved_rows_name(Oid relid)
 	return psprintf("citus_saved_rows_%u", relid);
 }
 
-namespace {
-
-void set_for_now(const char *setting, const char *value)
-{
-	set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
-} // namespace
-
 void save_rows(Oid relid)
 {
 	const char *columns = stored_column_list(relid);
@@ -158,9 +150,10 @@ void save_rows(Oid relid)
 	sql.raw(columns != nullptr ? columns : "").raw(" FROM ").raw(qualified_table_name(relid));
 	const int level = NewGUCNestLevel();
 	/* One session to each node: the locks of a second one would block the drop of the shards. */
-	set_for_now("citus.max_adaptive_executor_pool_size", "1");
+	executor::use_one_session_per_node();
 	/* Rows that a policy hides from the owner must not be lost: rather an error. */
-	set_for_now("row_security", "off");
+	set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+					  false);
 	pg::sql_run(sql.c_str());
 	AtEOXact_GUC(true, level);
 }
