@@ -528,7 +528,7 @@ constexpr const char STOP_RELEASE[] = "RELEASE SAVEPOINT citus_stop";
 constexpr const char STOP_ROLLBACK[] =
 	"ROLLBACK TO SAVEPOINT citus_stop; RELEASE SAVEPOINT citus_stop";
 
-int queue_task(Execution *execution, Task& task, remote::Session *session, bool first)
+void queue_task(Execution *execution, Task& task, remote::Session *session, bool first)
 {
 	const bool in_transaction = execution->in_transaction ||
 								PQtransactionStatus(remote::connection(session)) != PQTRANS_IDLE;
@@ -536,9 +536,14 @@ int queue_task(Execution *execution, Task& task, remote::Session *session, bool 
 	if (in_transaction)
 		note_task(execution, task, session);
 	remote::begin_pipeline(session);
-	const int preamble = txn::queue_preamble(session, in_transaction);
-	if (execution->stoppable && first)
+	const bool savepoint = txn::queue_preamble(session, in_transaction);
+	const bool stoppable = execution->stoppable && first;
+	if (stoppable)
 		remote::queue_hidden(session, STOP_SAVEPOINT);
+	/* Where one of several sessions fails, or gives the last row that is wanted, the others are
+	 * cancelled; what the transaction did in them before must outlive that. */
+	if (stoppable || (savepoint && execution->many != nullptr))
+		remote::shield_queued(session);
 	if (execution->snapshot_number != 0)
 		txn::queue_statement_snapshot(session, execution->snapshot_number);
 	if (locks_replica(execution))
@@ -553,7 +558,6 @@ int queue_task(Execution *execution, Task& task, remote::Session *session, bool 
 			remote::queue_query(session, statement.sql, encode(statement.values),
 								execution->decoder->binary);
 	}
-	return preamble;
 }
 
 void flush_tasks(const Execution *execution, remote::Session *session)
@@ -601,11 +605,10 @@ void await_sync(remote::Session *session)
 	PQclear(result);
 }
 
-int send_task(Execution *execution, Task& task, remote::Session *session)
+void send_task(Execution *execution, Task& task, remote::Session *session)
 {
-	const int preamble = queue_task(execution, task, session, true);
+	queue_task(execution, task, session, true);
 	flush_tasks(execution, session);
-	return preamble;
 }
 
 } // namespace civitas::executor

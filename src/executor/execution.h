@@ -304,12 +304,12 @@ void note_result(Execution *execution, Task& task, const PGresult *result);
  */
 void discard_rest(const Execution *execution, remote::Session *session, bool cancelled);
 /* Queues a task's statements behind the preamble, as the first of those that leave with the next
- * flush or behind others; number of preamble results. */
-int queue_task(Execution *execution, Task& task, remote::Session *session, bool first);
+ * flush or behind others. */
+void queue_task(Execution *execution, Task& task, remote::Session *session, bool first);
 /* Ends what was queued with a Sync and sends it. */
 void flush_tasks(const Execution *execution, remote::Session *session);
 /* ... and sends all. */
-int send_task(Execution *execution, Task& task, remote::Session *session);
+void send_task(Execution *execution, Task& task, remote::Session *session);
 
 /* Waits for the end of a flush in which everything is hidden. */
 void await_sync(remote::Session *session);

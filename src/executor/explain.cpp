@@ -147,11 +147,9 @@ char *remote_plan(const Statement& statement, const catalog::Node& node, const c
 		yield_session(session);
 	const bool in_transaction = !txn::statement_is_whole_transaction();
 	remote::begin_pipeline(session);
-	const int preamble = txn::queue_preamble(session, in_transaction);
+	txn::queue_preamble(session, in_transaction);
 	remote::queue_query(session, sql, encode(statement.values), false);
 	remote::flush_pipeline(session);
-	if (preamble > 0)
-		txn::read_preamble(session, preamble);
 	pg::Str text;
 	for (;;)
 	{

@@ -18,6 +18,7 @@
 #include "many.h"
 
 #include "civitas/pg/core_call.h"
+#include "civitas/pg/debug_point.h"
 #include "civitas/txn/transaction.h"
 
 CIVITAS_PG_BEGIN
@@ -302,17 +303,29 @@ void report_failed(Execution *execution, Worker& worker)
 
 namespace {
 
-/* Ends what was queued on each worker with a Sync and sends it. */
+bool awaits_sync(const Worker& worker)
+{
+	for (int i = 0; i < worker.queue_count; i++)
+		if (worker.queue[(worker.queue_head + i) % Worker::QUEUE_DEPTH].ends_batch)
+			return true;
+	return false;
+}
+
+/* Ends what was queued with a Sync and sends it. */
+void flush_worker(Execution *execution, Worker& worker)
+{
+	worker.unflushed = false;
+	last_of(worker).ends_batch = true;
+	flush_tasks(execution, worker.session);
+}
+
+/* A read that may be stopped sends one batch at a time: a request to cancel must not arrive when the
+ * node is at the savepoint of the next one. */
 void flush_workers(Execution *execution)
 {
 	for (Worker& worker : execution->many->workers)
-	{
-		if (!worker.unflushed)
-			continue;
-		worker.unflushed = false;
-		last_of(worker).ends_batch = true;
-		flush_tasks(execution, worker.session);
-	}
+		if (worker.unflushed && !(execution->stoppable && awaits_sync(worker)))
+			flush_worker(execution, worker);
 }
 
 void open_session(Execution *execution, const flow::Action& action)
@@ -774,11 +787,14 @@ void stop_many(Execution *execution)
 	const auto running = [](const Worker& worker) {
 		return worker.session && worker.state == Worker::Running;
 	};
-	flush_workers(execution);
+	for (Worker& worker : many->workers)
+		if (worker.unflushed)
+			flush_worker(execution, worker);
 	const bool cancelled = !execution->in_transaction || execution->stoppable;
 	for (const Worker& worker : many->workers)
 		if (cancelled && running(worker) && !remote::discard_arrived(worker.session))
 			remote::send_cancel(worker.session);
+	CIVITAS_DEBUG_POINT("read_stopped");
 	for (Worker& worker : many->workers)
 	{
 		remote::Session *session = worker.session;

@@ -38,10 +38,8 @@ void send(Execution *execution)
 	execution->statement = 0;
 	execution->single_row_set = false;
 	task.bytes = remote::bytes_received(execution->session);
-	const int preamble = send_task(execution, task, execution->session);
+	send_task(execution, task, execution->session);
 	remote::read_ahead(execution->session);
-	if (preamble > 0)
-		txn::read_preamble(execution->session, preamble);
 }
 
 bool returns_many(const Execution *execution)

@@ -9,6 +9,10 @@
  *
  * A session whose request has not come back must not run anything else: the request could hit that.
  * finish_cancel() is the gate; find_idle() and finish_quietly() go through it.
+ *
+ * A request hits whatever the node is at when it arrives. What must not be hit (the session's proof,
+ * the savepoint that a stopped read goes back to) is shielded: the node is asked for its answer at
+ * once, and the request leaves when that has been read.
  */
 #include "civitas/pg/server.h"
 
@@ -81,7 +85,9 @@ bool start_thread(CancelRequest *request)
 
 void send_cancel(Session *session)
 {
-	if (session->state != SessionState::Connected || !session->busy || !finish_cancel(session, 0))
+	session->cancel_owed = session->item_count > 0 && session->items[session->item_head].shielded;
+	if (session->cancel_owed || session->state != SessionState::Connected || !session->busy ||
+		!finish_cancel(session, 0))
 		return;
 	CancelRequest *request = static_cast<CancelRequest *>(malloc(sizeof(CancelRequest)));
 	if (request == nullptr)

@@ -45,6 +45,7 @@ enum class ItemKind : uint8
 struct Item
 {
 	ItemKind kind;
+	bool shielded;		  /* no cancel may hit it, see shield_queued() */
 	uint64 statement_key; /* Prepare: of which prepared statement */
 };
 CIVITAS_SERVER_STATE(Item);
@@ -124,6 +125,7 @@ struct Session
 	uint64 bytes_received;
 	void *transaction_state;
 	CancelRequest *cancel_request; /* null: none */
+	bool cancel_owed;			   /* one is to be sent when what is shielded was answered */
 
 	/* Ring of items: head is the one whose results come next. */
 	Item *items;

@@ -63,8 +63,8 @@ void push_item(Session *session, ItemKind kind, uint64 key = 0)
 		session->item_capacity = capacity;
 		session->item_head = 0;
 	}
-	session->items[(session->item_head + session->item_count) % session->item_capacity] = {kind,
-																						   key};
+	session->items[(session->item_head + session->item_count) % session->item_capacity] = {
+		kind, false, key};
 	session->item_count++;
 }
 
@@ -74,6 +74,8 @@ void pop_item(Session *session)
 		return;
 	session->item_head = (session->item_head + 1) % session->item_capacity;
 	session->item_count--;
+	if (session->cancel_owed)
+		send_cancel(session);
 }
 
 /* --- prepared statements --- */
@@ -269,6 +271,7 @@ void mark_idle(Session *session)
 {
 	Assert(session->item_count == 0);
 	session->busy = false;
+	session->cancel_owed = false;
 	if (session->patient)
 		set_patient(session, false);
 }
@@ -321,6 +324,7 @@ void reset_pipeline(Session *session)
 {
 	session->item_head = 0;
 	session->item_count = 0;
+	session->cancel_owed = false;
 	session->flush_pending = false;
 	session->want_single_row = false;
 	if (session->deferred_error != nullptr)
@@ -352,6 +356,7 @@ void queue_proof(Session *session)
 	if (PQsendQueryParams(session->conn, "SELECT citus_internal.prove_node($1)", 1, &type, &value,
 						  &length, &format, 1) != 1)
 		raise_send_failure(session);
+	shield_queued(session);
 }
 
 /* The simple protocol has no parameters: the proof goes ahead and is waited for. */
@@ -477,6 +482,19 @@ void queue_hidden_sync(Session *session)
 		raise_send_failure(session);
 }
 
+void shield_queued(Session *session)
+{
+	if (PQsendFlushRequest(session->conn) != 1)
+		raise_send_failure(session);
+	for (int i = session->item_count - 1; i >= 0; i--)
+	{
+		Item& item = session->items[(session->item_head + i) % session->item_capacity];
+		if (item.kind == ItemKind::Query || item.kind == ItemKind::Sync)
+			break;
+		item.shielded = true;
+	}
+}
+
 void flush_pipeline(Session *session)
 {
 	read_records(session);
@@ -535,7 +553,8 @@ bool take_result(Session *session, PGresult **result)
 	for (;;)
 	{
 		const bool pipelined = session->item_count > 0;
-		Item item = pipelined ? session->items[session->item_head] : Item{ItemKind::Query, 0};
+		Item item =
+			pipelined ? session->items[session->item_head] : Item{ItemKind::Query, false, 0};
 		if (pipelined && session->want_single_row && item.kind == ItemKind::Query &&
 			PQsetSingleRowMode(session->conn) == 1)
 			session->want_single_row = false;

@@ -23,6 +23,7 @@
 
 #include "civitas/catalog/cluster_secret.h"
 #include "civitas/catalog/node_session.h"
+#include "civitas/pg/debug_point.h"
 #include "civitas/remote/node_token.h"
 
 /* Port keeps its layout without it; with it the header wants Kerberos's own headers. */
@@ -126,6 +127,7 @@ PGDLLEXPORT Datum citus_internal_prove_node(PG_FUNCTION_ARGS)
 	if (!catalog::is_top_statement(fcinfo) || MyProcPort == nullptr)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("this function is for the nodes of the cluster to call")));
+	CIVITAS_DEBUG_POINT("proving");
 	Secret key;
 	Expected expected = {bytes_of(PG_GETARG_BYTEA_PP(0)), get_database_name(MyDatabaseId), &key};
 	remote::NodeClaim claim;

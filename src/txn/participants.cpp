@@ -489,8 +489,9 @@ remote::Session *session_for(const catalog::Node& node)
 	return session;
 }
 
-int queue_preamble(remote::Session *session, bool in_transaction)
+bool queue_preamble(remote::Session *session, bool in_transaction)
 {
+	bool savepoint = false;
 	Participant *participant = participant_of(session);
 	char *settings = settings_command(participant);
 	if (settings != nullptr)
@@ -504,6 +505,7 @@ int queue_preamble(remote::Session *session, bool in_transaction)
 	if (in_transaction)
 	{
 		emit_preamble(participant, [&](Part part, const char *text) {
+			savepoint = savepoint || part == Part::Savepoint;
 			if (part == Part::Id)
 				queue_id(session);
 			else if (part == Part::Begin)
@@ -513,7 +515,7 @@ int queue_preamble(remote::Session *session, bool in_transaction)
 		});
 	}
 	/* All of it is hidden: a failure shows up as the statement's own. */
-	return 0;
+	return savepoint;
 }
 
 void forget_settings(remote::Session *session)
@@ -521,11 +523,6 @@ void forget_settings(remote::Session *session)
 	Participant *participant = existing_participant(session);
 	if (participant != nullptr && participant->settings_in_doubt)
 		participant->settings_known = false;
-}
-
-void read_preamble(remote::Session *session, int count)
-{
-	/* queue_preamble() leaves nothing to read. */
 }
 
 void begin_remote(remote::Session *session)

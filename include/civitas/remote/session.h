@@ -157,6 +157,10 @@ void queue_hidden(Session *session, const char *sql);
 /* The same as a prepared statement, with values. */
 void queue_hidden_prepared(Session *session, const char *sql, const Parameters& parameters = {});
 void queue_hidden_sync(Session *session);
+/* What is queued since the last statement of the caller is not to be hit by a cancel: the node
+ * answers it without waiting for the Sync, and send_cancel() holds the request back until that
+ * answer was read. */
+void shield_queued(Session *session);
 /* For txn: the statement that has the node run what follows in this transaction in the name of a
  * role, whoever the session was opened as. Only for sessions that prove themselves to their node, and
  * after the first flush. In CurrentMemoryContext. */
@@ -208,7 +212,8 @@ bool send_quietly(Session *session, const char *sql);
 bool finish_quietly(Session *session, int timeout_ms, int patience_ms, PGresult **error,
 					char (&tag)[64]);
 /* Asks the server to cancel what the session runs, and does not wait for it: drain_quietly() or
- * finish_quietly() must follow before the session is used again. Never raises. */
+ * finish_quietly() must follow before the session is used again. What is shielded is left to end
+ * first. Never raises. */
 void send_cancel(Session *session);
 
 /* Results hold malloc'ed memory: own() hands one to the registry, which clears it when the memory

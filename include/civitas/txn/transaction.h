@@ -64,16 +64,15 @@ extern void (*session_wanted_hook)(remote::Session *session);
 /*
  * Queues (in pipeline mode, nothing is sent yet) what must precede a statement on this session:
  * session settings that differ from ours (TimeZone, DateStyle, ...), BEGIN with our isolation level
- * and access mode, SAVEPOINTs of the open subtransactions. Returns how many results precede the
- * statement's own, for read_preamble(): none today, because a failure comes as the statement's own
- * result. `in_transaction` false: settings only (a statement that runs in the node's implicit
- * transaction).
+ * and access mode, SAVEPOINTs of the open subtransactions. A failure of theirs comes as the result of
+ * the statement that follows. `in_transaction` false: settings only (a statement that runs in the
+ * node's implicit transaction). True where it queued a SAVEPOINT, without which rolling back to it
+ * loses what the session did before.
  */
-int queue_preamble(remote::Session *session, bool in_transaction);
+bool queue_preamble(remote::Session *session, bool in_transaction);
 /* What was sent in this transaction is being cancelled there, the settings with it perhaps: they
  * are sent again. */
 void forget_settings(remote::Session *session);
-void read_preamble(remote::Session *session, int count);
 
 /*
  * Queues what makes the statement that is queued next run under the same snapshot as all others of
