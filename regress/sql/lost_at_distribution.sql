@@ -122,6 +122,34 @@ SELECT count(*) FROM nv;
 INSERT INTO nv VALUES (1, 9);
 ALTER TABLE nv VALIDATE CONSTRAINT small;
 
+-- ... those that are there when a table is distributed, too
+CREATE TABLE nv_rows (k int PRIMARY KEY, v int, CONSTRAINT positive CHECK (k > 0));
+INSERT INTO nv_rows SELECT i, i FROM generate_series(1, 20) i;
+ALTER TABLE nv_rows ADD CONSTRAINT small CHECK (v < 5) NOT VALID;
+CREATE TABLE nv_reference (LIKE nv_rows INCLUDING ALL);
+ALTER TABLE nv_reference DROP CONSTRAINT small;
+INSERT INTO nv_reference SELECT k, v FROM nv_rows;
+ALTER TABLE nv_reference ADD CONSTRAINT small CHECK (v < 5) NOT VALID;
+CREATE TABLE nv_parts (k int, v int) PARTITION BY RANGE (k);
+CREATE TABLE nv_part PARTITION OF nv_parts FOR VALUES FROM (0) TO (100);
+INSERT INTO nv_parts SELECT i, i FROM generate_series(1, 20) i;
+ALTER TABLE nv_parts ADD CONSTRAINT small CHECK (v < 5) NOT VALID;
+CREATE INDEX nv_parts_v ON nv_parts (v);
+SELECT create_distributed_table('nv_rows', 'k', shard_count => 4);
+SELECT create_reference_table('nv_reference');
+SELECT create_distributed_table('nv_parts', 'k', shard_count => 4);
+SELECT (SELECT count(*) FROM nv_rows) AS rows, (SELECT count(*) FROM nv_reference) AS reference, (SELECT count(*) FROM nv_parts) AS parts;
+SELECT result, count(*) FROM run_command_on_shards('nv_rows',
+	$$SELECT string_agg(regexp_replace(conname, '_\d+$', '') || ' ' || convalidated, ', ' ORDER BY conname) FROM pg_constraint WHERE contype = 'c' AND conrelid = '%s'::regclass$$)
+	GROUP BY result;
+SELECT result, count(*) FROM run_command_on_shards('nv_part',
+	$$SELECT string_agg(regexp_replace(conname, '_\d+$', '') || ' ' || convalidated, ', ' ORDER BY conname) FROM pg_constraint WHERE contype = 'c' AND conrelid = '%s'::regclass$$)
+	GROUP BY result;
+INSERT INTO nv_rows VALUES (30, 9);
+INSERT INTO nv_parts VALUES (30, 9);
+SELECT result, count(*) FROM run_command_on_shards('nv_part', $$SELECT count(*) FROM pg_index WHERE indrelid = '%s'::regclass$$) GROUP BY result;
+DROP TABLE nv_rows, nv_reference, nv_parts;
+
 -- 5. tableoid is another one on every shard
 CREATE TABLE oid_column (a int, c bool GENERATED ALWAYS AS (tableoid = 'oid_column'::regclass) STORED);
 SELECT create_distributed_table('oid_column', 'a');

@@ -32,6 +32,7 @@
 #include "gather_rows.h"
 
 CIVITAS_PG_BEGIN
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
@@ -41,6 +42,7 @@ CIVITAS_PG_BEGIN
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/varlena.h"
 CIVITAS_PG_END
 
@@ -357,30 +359,6 @@ void say_rows_move(bool moving)
 		psprintf("SELECT citus_internal.rows_move(%s)", moving ? "true" : "false"));
 }
 
-namespace {
-
-void distribute_one(Oid relid, const Distribution& distribution)
-{
-	note_tablespace(relid);
-	check_triggers(relid, distribution.kind == TableKind::Reference ||
-							  distribution.replication_factor > 1);
-	txn::require_one_session_per_node();
-	insert_metadata(relid, distribution, plan_shards(distribution).span());
-	pg::Str sql;
-	sql.raw(definition_sql(relid)).raw(call_on_table("citus_internal.create_shards", relid));
-	txn::run_on_other_nodes(sql.c_str());
-	create_own_shards(relid);
-	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
-		return;
-	if (fires_for_rows(relid))
-		say_rows_move(true);
-	move_rows_to_shards(relid);
-	if (fires_for_rows(relid))
-		say_rows_move(false);
-}
-
-} // namespace
-
 void create_part_of_shards(List *tables, ShardPart part)
 {
 	ListCell *cell;
@@ -396,6 +374,48 @@ void create_part_of_shards(List *tables, ShardPart part)
 }
 
 namespace {
+
+/* Whether a CHECK is NOT VALID: rows that are there already need not satisfy it. */
+bool has_unvalidated_check(Oid relid)
+{
+	Relation relation = table_open(relid, NoLock);
+	const TupleConstr *constraints = RelationGetDescr(relation)->constr;
+	bool found = false;
+	for (int i = 0; constraints != nullptr && i < constraints->num_check; i++)
+		found = found || !constraints->check[i].ccvalid;
+	table_close(relation, NoLock);
+	return found;
+}
+
+void distribute_one(Oid relid, const Distribution& distribution)
+{
+	note_tablespace(relid);
+	check_triggers(relid, distribution.kind == TableKind::Reference ||
+							  distribution.replication_factor > 1);
+	txn::require_one_session_per_node();
+	insert_metadata(relid, distribution, plan_shards(distribution).span());
+	const bool has_rows = get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE;
+	const bool rows_first = has_rows && has_unvalidated_check(relid);
+	pg::Str sql;
+	sql.raw(definition_sql(relid));
+	if (!rows_first)
+		sql.raw(call_on_table("citus_internal.create_shards", relid));
+	txn::run_on_other_nodes(sql.c_str());
+	if (rows_first)
+		create_part_of_shards(list_make1_oid(relid), ShardPart::Table);
+	else
+		create_own_shards(relid);
+	if (!has_rows)
+		return;
+	if (fires_for_rows(relid))
+		say_rows_move(true);
+	move_rows_to_shards(relid);
+	if (fires_for_rows(relid))
+		say_rows_move(false);
+	if (rows_first)
+		for (const ShardPart part : {ShardPart::Indexes, ShardPart::Attach, ShardPart::ForeignKeys})
+			create_part_of_shards(list_make1_oid(relid), part);
+}
 
 /* The metadata of a table goes, on all nodes; shells and shards stay. */
 void forget_distribution(Oid relid)
