@@ -48,6 +48,8 @@ DROP TABLE own;
 -- Nobody there, no such host, this very server, and what is no address at all.
 SELECT nodes_refused.try(format('SELECT citus_add_node(''localhost'', %s)', :nobody));
 SELECT nodes_refused.try(format('SELECT citus_add_node(''127.0.0.1'', %s)', :coordinator));
+-- A node of the cluster by another name.
+SELECT replace(nodes_refused.try(format('SELECT citus_add_node(''127.0.0.1'', %s)', :worker1)), :'worker1', '<worker1>');
 SELECT nodes_refused.try('SELECT citus_add_node(''no such "host"'', 5432)');
 SELECT nodes_refused.try('SELECT citus_add_node('''', 5432)');
 SELECT nodes_refused.try('SELECT citus_add_node(''localhost'', 0)');

@@ -185,6 +185,16 @@ void check_answers(const catalog::Node& node, remote::Session *session)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("node %s:%d already belongs to a cluster", node.name, node.port),
 				 errhint("Remove it there first, or drop and create the citus extension on it.")));
+	const char *group = ask(session, "SELECT groupid FROM pg_catalog.pg_dist_local_group");
+	const catalog::Node *same =
+		group != nullptr ? catalog::find_primary(static_cast<GroupId>(strtol(group, nullptr, 10)))
+						 : nullptr;
+	if (same != nullptr && same->is_active && same->group_id != COORDINATOR_GROUP &&
+		same->group_id != node.group_id)
+		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
+						errmsg("node %s:%d is in the cluster already", node.name, node.port),
+						errdetail("It is node %s:%d.", same->name, same->port),
+						errhint("Change a node's address with citus_update_node().")));
 	if (ask(session, "SELECT 1 WHERE pg_catalog.pg_is_in_recovery()") != nullptr)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("node %s:%d is a standby", node.name, node.port),
