@@ -36,7 +36,7 @@ CREATE FUNCTION pg_catalog.alter_distributed_table(
 CREATE FUNCTION pg_catalog.alter_table_set_access_method(table_name regclass, access_method text) RETURNS void
     LANGUAGE C STRICT VOLATILE
     AS 'MODULE_PATHNAME', 'alter_table_set_access_method';
--- Each partition in a transaction of its own, so nothing of the kind SET .. may be attached here.
+-- Each partition in a transaction of its own, so no SET search_path may be attached here: operators are named in full.
 CREATE PROCEDURE pg_catalog.alter_old_partitions_set_access_method(
         parent_table_name regclass, older_than timestamptz, new_access_method name)
     LANGUAGE plpgsql
@@ -44,21 +44,24 @@ AS $$
 DECLARE
     part regclass;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_am WHERE amname = new_access_method AND amtype = 't') THEN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_am WHERE amname OPERATOR(pg_catalog.=) new_access_method AND amtype OPERATOR(pg_catalog.=) 't') THEN
         RAISE EXCEPTION 'access method "%" does not exist', new_access_method USING ERRCODE = 'undefined_object';
     END IF;
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_partitioned_table p
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
-        WHERE p.partrelid = parent_table_name AND p.partstrat = 'r' AND p.partnatts = 1
-        AND a.atttypid IN ('pg_catalog.date'::regtype, 'pg_catalog.timestamp'::regtype, 'pg_catalog.timestamptz'::regtype)) THEN
+        JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid
+            AND a.attnum OPERATOR(pg_catalog.=) p.partattrs[0]
+        WHERE p.partrelid OPERATOR(pg_catalog.=) parent_table_name AND p.partstrat OPERATOR(pg_catalog.=) 'r'
+        AND p.partnatts OPERATOR(pg_catalog.=) 1 AND a.atttypid OPERATOR(pg_catalog.=) ANY (ARRAY[
+            'pg_catalog.date', 'pg_catalog.timestamp', 'pg_catalog.timestamptz']::pg_catalog.regtype[])) THEN
         RAISE EXCEPTION 'table % is not partitioned by ranges of time', parent_table_name USING ERRCODE = 'wrong_object_type';
     END IF;
     FOR part IN
-        SELECT c.oid FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
-        JOIN pg_catalog.pg_am m ON m.oid = c.relam,
+        SELECT c.oid FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.inhrelid
+        JOIN pg_catalog.pg_am m ON m.oid OPERATOR(pg_catalog.=) c.relam,
         LATERAL (SELECT (pg_catalog.regexp_match(pg_catalog.pg_get_expr(c.relpartbound, c.oid), $re$ TO \('([^']+)'\)$re$))[1]) b(upper)
-        WHERE i.inhparent = parent_table_name AND c.relkind = 'r' AND m.amname <> new_access_method
-        AND b.upper::timestamptz <= older_than ORDER BY b.upper::timestamptz
+        WHERE i.inhparent OPERATOR(pg_catalog.=) parent_table_name AND c.relkind OPERATOR(pg_catalog.=) 'r'
+        AND m.amname OPERATOR(pg_catalog.<>) new_access_method
+        AND b.upper::pg_catalog.timestamptz OPERATOR(pg_catalog.<=) older_than ORDER BY b.upper::pg_catalog.timestamptz
     LOOP
         PERFORM pg_catalog.alter_table_set_access_method(part, new_access_method::text);
         COMMIT;
