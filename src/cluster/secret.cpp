@@ -5,6 +5,7 @@
 #include "civitas/catalog/cluster_secret.h"
 #include "civitas/catalog/nodes.h"
 #include "civitas/cluster/cluster.h"
+#include "civitas/pg/debug_point.h"
 #include "civitas/pg/sql_text.h"
 #include "civitas/pg/str.h"
 #include "civitas/pg/vec.h"
@@ -82,6 +83,7 @@ PGDLLEXPORT Datum citus_rotate_cluster_secret(PG_FUNCTION_ARGS)
 	remote::fill_randomly(fresh.bytes, sizeof(fresh.bytes));
 	const char *wrapped = wrap(old, fresh);
 	have_accepted(wrapped);
+	CIVITAS_DEBUG_POINT("secret_accepted");
 	pg::Str sql;
 	sql.raw("SELECT citus_internal.use_secret(").literal(wrapped).ch(')');
 	txn::run_on_other_nodes(sql.c_str());

@@ -109,7 +109,9 @@ END { my $code = $?; kill 'CONT', $postmaster if $postmaster; $? = $code; }
 {
 	my $client = $cluster->session(0);
 	$client->run('SELECT count(*) FROM t');
-	my $session = $cluster->node(2)->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'citus_internal%'});
+	my $gpid = $client->run('SELECT citus_backend_gpid()');
+	chomp $gpid;
+	my $session = $cluster->node(2)->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE application_name = 'citus_internal gpid=$gpid'");
 	like($session, qr/^\d+$/, 'one session to the second worker');
 	$postmaster = $cluster->postmaster(2);
 	my $holder = $cluster->session(2);

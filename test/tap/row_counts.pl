@@ -7,8 +7,11 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use IPC::Run;
 
-my $cluster = CivitasCluster->new(workers => 2, conf => "citus.defer_shard_delete_interval = -1\nfsync = off\n");
+my $cluster = CivitasCluster->new(workers => 3, conf => "citus.defer_shard_delete_interval = -1\nfsync = off\n");
 my $coordinator = $cluster->node(0);
+# One that comes later, and gets the reference tables then.
+my $third = "'127.0.0.1', " . $cluster->node(3)->port;
+$cluster->sql("SELECT citus_remove_node($third)");
 
 # A hash function with a setting of the node's in it: the same words everywhere, not the same hash.
 $cluster->sql(q{
@@ -121,6 +124,21 @@ is(facts('locals'), '101|8050|101', '... the rows are there');
 is($cluster->sql(q{SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = 'locals'::regclass}), '0', '... in the local table');
 is(leftovers(), '0 ', '... and nothing is left behind');
 
+# --- a new node's copy of a reference table swallows one ---
+
+$cluster->sql(q{CREATE TABLE plain_ref (k int PRIMARY KEY, v int); SELECT create_reference_table('plain_ref');
+	INSERT INTO plain_ref SELECT i, i FROM generate_series(1, 100) i});
+my $copies = q{SELECT count(*) FROM pg_dist_placement JOIN pg_dist_shard USING (shardid) WHERE logicalrelid = 'plain_ref'::regclass};
+my $before = $cluster->sql($copies);
+$cluster->sql("SELECT citus_add_node($third)");
+is($cluster->sql($copies), $before, 'a new node has no copy yet');
+my $replicate = q{SELECT replicate_reference_tables('force_logical')};
+$err = disturbed($replicate, 'move_copied', sub { $cluster->sql('INSERT INTO plain_ref VALUES (3000, 3000)') });
+like($err, qr/XX001: a change of table .* met 0 rows of shard/, 'an insert is swallowed: the node gets no copy');
+is(facts('plain_ref'), '101|8050|101', '... the rows are there');
+is($cluster->sql($copies), $before, '... where they were');
+is(leftovers(), '0 ', '... and nothing is left behind');
+
 # --- without any of it all goes well ---
 
 $_->safe_psql('postgres', 'DROP EVENT TRIGGER new_tables') for $cluster->workers;
@@ -134,4 +152,8 @@ for my $operation ($halve->('odds'), $move)
 }
 is(facts('odds'), '100|5050|100', 'the rows are there');
 is(facts('plain'), '101|8050|101', 'the rows are there');
+$err = disturbed($replicate, 'move_copied', sub { $cluster->sql('UPDATE plain_ref SET v = v + 1; UPDATE plain_ref SET v = v - 1') });
+is($err, '', 'a copy of a reference table with changes');
+is($cluster->sql($copies), $before + 1, '... is there');
+is($cluster->node(3)->safe_psql('postgres', 'SELECT count(*), sum(v), count(DISTINCT k) FROM plain_ref'), '101|8050|101', '... with all rows');
 done_testing();

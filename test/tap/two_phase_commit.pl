@@ -123,6 +123,33 @@ for my $case (
 	is(records(), 0, "crash at $point: no record left");
 }
 
+# --- the coordinator crashes while the cluster gets another secret -----------------------------------
+
+# Wherever it stops, nodes understand each other in all directions before anything is recovered, and have one secret after that.
+my $current_secret = q{SELECT md5(secret) FROM citus_internal.cluster_secret WHERE current};
+my $count = $cluster->sql('SELECT count(*) FROM t');
+sub answers { return join ' ', map { $cluster->node($_)->safe_psql('postgres', 'SELECT count(*) FROM t') } 0 .. 2; }
+for my $case (
+	[ 'secret_accepted', 0 ], [ 'before_commit', 0 ], [ 'prepared', 0 ],
+	[ 'committed', 1 ], [ 'commit_prepared_sent', 1 ])
+{
+	my ($point, $new) = @$case;
+	my $before = $cluster->sql($current_secret);
+	my $position = $cluster->log_position(0);
+	my ($code) = $cluster->try(0, "SET citus.debug_point = '$point:crash'; SELECT citus_rotate_cluster_secret()");
+	isnt($code, 0, "crash at $point of a rotation: the client loses its connection");
+	$cluster->wait_for_restart(0, $position);
+	is(answers(), "$count $count $count", "crash at $point of a rotation: all nodes reach each other");
+	ok($cluster->settle, "crash at $point of a rotation: nothing left prepared");
+	my %after = map { $_ => 1 } $cluster->everywhere($current_secret);
+	is(scalar(keys %after), 1, "crash at $point of a rotation: one secret");
+	is(exists $after{$before} ? 0 : 1, $new, "crash at $point of a rotation: " . ($new ? 'a new one' : 'the old one'));
+	is(answers(), "$count $count $count", "crash at $point of a rotation: ... which all use");
+}
+$cluster->sql('SELECT citus_rotate_cluster_secret()');
+is(answers(), "$count $count $count", 'a rotation after all that');
+$cluster->sql('SELECT recover_prepared_transactions()');
+
 # --- an error at each step that can still fail -----------------------------------------------------
 
 for my $point ('before_commit', 'prepare_sent', 'prepared')
