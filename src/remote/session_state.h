@@ -55,7 +55,7 @@ struct PreparedStatement
 {
 	uint64 key; /* hash of text and types; must be first */
 	dlist_node lru;
-	char name[32];
+	char name[48];
 	char *sql;
 	Oid *types;
 	int type_count;

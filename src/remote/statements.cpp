@@ -23,6 +23,8 @@ CIVITAS_PG_BEGIN
 #include "common/hashfn.h"
 CIVITAS_PG_END
 
+#include <cinttypes>
+
 namespace civitas::remote {
 
 namespace {
@@ -215,8 +217,10 @@ PreparedStatement *find_or_prepare(Session *session, const char *sql, const Para
 		types[i] = type_at(parameters, i);
 	statement =
 		static_cast<PreparedStatement *>(hash_search(session->prepared, &key, HASH_ENTER, nullptr));
-	snprintf(statement->name, sizeof(statement->name), "civitas_" UINT64_FORMAT,
-			 ++session->prepared_number);
+	/* The text is part of the name: should a pooler hand out a server's session that another one has
+	 * used, there is no such statement, rather than another one's. */
+	snprintf(statement->name, sizeof(statement->name), "civitas_" UINT64_FORMAT "_%016" PRIx64,
+			 ++session->prepared_number, key);
 	statement->sql = sql_copy;
 	statement->types = types;
 	statement->type_count = parameters.count;
