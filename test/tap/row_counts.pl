@@ -28,6 +28,9 @@ $cluster->sql(q{
 	CREATE TABLE plain (k int PRIMARY KEY, v int);
 	SELECT create_distributed_table('plain', 'k', shard_count => 4, colocate_with => 'none');
 	INSERT INTO plain SELECT i, i FROM generate_series(1, 100) i;
+	CREATE TABLE plain_ref (k int PRIMARY KEY, v int);
+	SELECT create_reference_table('plain_ref');
+	INSERT INTO plain_ref SELECT i, i FROM generate_series(1, 100) i;
 });
 
 sub facts { return $cluster->sql("SELECT count(*), sum(v), count(DISTINCT k) FROM $_[0]"); }
@@ -126,13 +129,12 @@ is(leftovers(), '0 ', '... and nothing is left behind');
 
 # --- a new node's copy of a reference table swallows one ---
 
-$cluster->sql(q{CREATE TABLE plain_ref (k int PRIMARY KEY, v int); SELECT create_reference_table('plain_ref');
-	INSERT INTO plain_ref SELECT i, i FROM generate_series(1, 100) i});
 my $copies = q{SELECT count(*) FROM pg_dist_placement JOIN pg_dist_shard USING (shardid) WHERE logicalrelid = 'plain_ref'::regclass};
 my $before = $cluster->sql($copies);
 $cluster->sql("SELECT citus_add_node($third)");
 is($cluster->sql($copies), $before, 'a new node has no copy yet');
-my $replicate = q{SELECT replicate_reference_tables('force_logical')};
+my $id = $cluster->sql("SELECT nodeid FROM pg_dist_node WHERE nodeport = " . $cluster->node(3)->port);
+my $replicate = "SELECT citus_internal.copy_reference_tables(ARRAY[$id], 'force_logical')";
 $err = disturbed($replicate, 'move_copied', sub { $cluster->sql('INSERT INTO plain_ref VALUES (3000, 3000)') });
 like($err, qr/XX001: a change of table .* met 0 rows of shard/, 'an insert is swallowed: the node gets no copy');
 is(facts('plain_ref'), '101|8050|101', '... the rows are there');
