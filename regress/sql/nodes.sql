@@ -179,11 +179,10 @@ DROP SCHEMA nodes_tests CASCADE;
 DROP ROLE nodes_tester;
 
 -- The last table in a transaction that changed nodes: its shards go, too.
-SET client_min_messages TO warning;
-CREATE TABLE last_table (k int);
-SELECT create_distributed_table('last_table', 'k', shard_count => 2, colocate_with => 'none');
+CREATE TABLE public.last_table (k int);
+SELECT create_distributed_table('public.last_table', 'k', shard_count => 2, colocate_with => 'none');
 BEGIN;
 SELECT citus_set_node_property('localhost', :worker2, 'shouldhaveshards', true);
-DROP TABLE last_table;
+DROP TABLE public.last_table;
 COMMIT;
 SELECT success, result FROM run_command_on_all_nodes('SELECT count(*) FROM pg_class WHERE relname ~ ''^last_table''');
