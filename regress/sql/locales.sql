@@ -87,13 +87,13 @@ DROP DATABASE civitas_turkish WITH (FORCE);
 SET client_min_messages = warning;
 CREATE SCHEMA lacking;
 INSERT INTO pg_collation (oid, collname, collnamespace, collowner, collprovider, collisdeterministic, collencoding, collcollate, collctype)
-SELECT 16000, 'nowhere', 'lacking'::regnamespace, collowner, collprovider, collisdeterministic, collencoding, 'xx_XX.utf8', 'xx_XX.utf8'
+SELECT 4294000000, 'nowhere', 'lacking'::regnamespace, collowner, collprovider, collisdeterministic, collencoding, 'xx_XX.utf8', 'xx_XX.utf8'
 FROM pg_collation WHERE collname = 'de_DE' LIMIT 1;
 CREATE TABLE lacking.texts (k int, v text COLLATE lacking.nowhere);
 SELECT create_distributed_table('lacking.texts', 'k');
 SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = 'lacking.texts'::regclass;
 DROP TABLE lacking.texts;
-DELETE FROM pg_collation WHERE oid = 16000;
+DELETE FROM pg_collation WHERE oid = 4294000000;
 DROP SCHEMA lacking;
 RESET client_min_messages;
 \set VERBOSITY default
