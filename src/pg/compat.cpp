@@ -22,7 +22,12 @@ void resolve_own_groups(Query *query)
 		flatten_group_exprs(nullptr, query, reinterpret_cast<Node *>(query->targetList)));
 	query->havingQual = flatten_group_exprs(nullptr, query, query->havingQual);
 	query->hasGroupRTE = false;
-	/* The others keep their numbers. */
+	/* Where it comes last, as the parser leaves it, it goes; else the others keep their numbers. */
+	if (llast_node(RangeTblEntry, query->rtable)->rtekind == RTE_GROUP)
+	{
+		query->rtable = list_delete_last(query->rtable);
+		return;
+	}
 	ListCell *cell;
 	foreach (cell, query->rtable)
 	{
