@@ -212,3 +212,81 @@ CREATE FUNCTION pg_catalog.create_distributed_function(
     AS 'MODULE_PATHNAME', 'create_distributed_function';
 COMMENT ON FUNCTION pg_catalog.create_distributed_function(regprocedure,text,text,boolean) IS
 	'Records which argument says with which shards the calls of a function belong; colocate_with names a table of these shards. The function is on every node, calls run on the node that is asked, and the statements of the function go to the rows from there.';
+
+-- Errors of other nodes keep their SQLSTATE.
+DROP FUNCTION citus_internal.run_commands(integer[], text[], boolean, boolean);
+CREATE FUNCTION citus_internal.run_commands(node_ids integer[], commands text[], parallel boolean,
+        may_wait boolean DEFAULT false, OUT place integer, OUT success boolean, OUT connected boolean, OUT result text,
+        OUT sqlstate text)
+    RETURNS SETOF record
+    LANGUAGE C STRICT VOLATILE
+    AS 'MODULE_PATHNAME', 'citus_internal_run_commands';
+CREATE OR REPLACE FUNCTION citus_internal.signal_backend(global_pid bigint, call text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    node integer;
+    answer record;
+BEGIN
+    IF global_pid IS NULL OR call IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF global_pid < 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'invalid global pid';
+    END IF;
+    node := citus_nodeid_for_gpid(global_pid);
+    -- A plain process id is one of this server.
+    IF node = 0 THEN
+        node := citus_internal.local_node_id();
+    ELSIF NOT EXISTS (SELECT FROM pg_dist_node WHERE nodeid = node) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no node with id %s', node),
+            DETAIL = 'The node id is the first part of a global pid.';
+    END IF;
+    call := format(call, citus_pid_for_gpid(global_pid));
+    IF node = citus_internal.local_node_id() THEN
+        EXECUTE 'SELECT ' || call INTO answer;
+        RETURN answer.done;
+    END IF;
+    SELECT r.* INTO answer FROM citus_internal.run_commands(ARRAY[node], ARRAY['SELECT ' || call], false) r;
+    IF NOT answer.success THEN
+        RAISE EXCEPTION USING
+            ERRCODE = coalesce(answer.sqlstate, 'connection_failure'),
+            MESSAGE = answer.result;
+    END IF;
+    RETURN answer.result = 't';
+END
+$$;
+
+-- Operators are named in full where no search_path can be set.
+CREATE OR REPLACE PROCEDURE pg_catalog.alter_old_partitions_set_access_method(
+        parent_table_name regclass, older_than timestamptz, new_access_method name)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    part regclass;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_am WHERE amname OPERATOR(pg_catalog.=) new_access_method AND amtype OPERATOR(pg_catalog.=) 't') THEN
+        RAISE EXCEPTION 'access method "%" does not exist', new_access_method USING ERRCODE = 'undefined_object';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_partitioned_table p
+        JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid
+            AND a.attnum OPERATOR(pg_catalog.=) p.partattrs[0]
+        WHERE p.partrelid OPERATOR(pg_catalog.=) parent_table_name AND p.partstrat OPERATOR(pg_catalog.=) 'r'
+        AND p.partnatts OPERATOR(pg_catalog.=) 1 AND a.atttypid OPERATOR(pg_catalog.=) ANY (ARRAY[
+            'pg_catalog.date', 'pg_catalog.timestamp', 'pg_catalog.timestamptz']::pg_catalog.regtype[])) THEN
+        RAISE EXCEPTION 'table % is not partitioned by ranges of time', parent_table_name USING ERRCODE = 'wrong_object_type';
+    END IF;
+    FOR part IN
+        SELECT c.oid FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.inhrelid
+        JOIN pg_catalog.pg_am m ON m.oid OPERATOR(pg_catalog.=) c.relam,
+        LATERAL (SELECT (pg_catalog.regexp_match(pg_catalog.pg_get_expr(c.relpartbound, c.oid), $re$ TO \('([^']+)'\)$re$))[1]) b(upper)
+        WHERE i.inhparent OPERATOR(pg_catalog.=) parent_table_name AND c.relkind OPERATOR(pg_catalog.=) 'r'
+        AND m.amname OPERATOR(pg_catalog.<>) new_access_method
+        AND b.upper::pg_catalog.timestamptz OPERATOR(pg_catalog.<=) older_than ORDER BY b.upper::pg_catalog.timestamptz
+    LOOP
+        PERFORM pg_catalog.alter_table_set_access_method(part, new_access_method::text);
+        COMMIT;
+    END LOOP;
+END
+$$;

@@ -310,7 +310,7 @@ my @calls = map { s/^SELECT //r } grep { /^SELECT (?:pg_catalog|citus_internal)\
 	SELECT 'SELECT ' || n.nspname || '.' || p.proname || '()' FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 		JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'citus'
 	WHERE p.pronargs = 0 AND p.prorettype <> 'trigger'::regtype AND p.prokind = 'f'
-		AND p.proname NOT IN ('leave_cluster', 'forget_secret', 'citus_stat_statements_reset', 'citus_rebalance_wait') ORDER BY 1});
+		AND p.proname NOT IN ('leave_cluster', 'forget_secret', 'citus_stat_statements_reset', 'citus_rebalance_wait', 'citus_prepare_pg_upgrade') ORDER BY 1});
 $cluster->try(0, "$path SET statement_timeout = '20s'; SELECT $_;") for @calls;
 for my $call (q{citus_table_size('v.d')}, q{citus_relation_size('v.d')}, q{citus_shard_cost_by_disk_size(102008)}, q{get_rebalance_table_shards_plan()},
 	q{citus_node_capacity_1(1)}, q{citus_shard_allowed_on_node_true(102008, 1)}, q{citus_nodename_for_nodeid(1)}, q{citus_nodeport_for_nodeid(1)},
@@ -320,6 +320,8 @@ for my $call (q{citus_table_size('v.d')}, q{citus_relation_size('v.d')}, q{citus
 {
 	$cluster->try(0, "$path SET statement_timeout = '20s'; SELECT * FROM pg_catalog.$call;");
 }
+$cluster->try(0, "$path SET statement_timeout = '20s'; SELECT pg_catalog.citus_prepare_pg_upgrade();");
+$cluster->try(0, "$path SET statement_timeout = '20s'; SELECT pg_catalog.citus_finish_pg_upgrade();");
 $cluster->try(0, "$path CALL pg_catalog.citus_cleanup_orphaned_resources();");
 is($caught->(), '; ; ', 'functions of the extension are not led astray');
 # They may have moved shards.
