@@ -8,7 +8,7 @@ SELECT create_distributed_table('orders', 'tenant');
 SELECT create_distributed_table('events', 'tenant');
 INSERT INTO orders SELECT i, i % 5, i * 10 FROM generate_series(1, 30) i;
 INSERT INTO events SELECT i % 7, 'kind' || i % 3, i FROM generate_series(1, 40) i;
--- The statement for the nodes.
+-- The statement for the nodes; without what 16 knows of frames that make no difference.
 CREATE FUNCTION sent(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	line text;
@@ -18,14 +18,14 @@ BEGIN
 		plan := plan || line || E'\n';
 	END LOOP;
 	FOR line IN SELECT x[1] FROM regexp_matches(plan, 'Remote SQL: (.*?)\n *(?:->|InitPlan|$)', 'g') x LOOP
-		RETURN NEXT regexp_replace(regexp_replace(line, '_\d{6,}', '', 'g'), '\s+', ' ', 'g');
+		RETURN NEXT regexp_replace(regexp_replace(line, '_\d{6,}| ROWS UNBOUNDED PRECEDING', '', 'g'), '\s+', ' ', 'g');
 	END LOOP;
 END $$;
 SELECT sent('SELECT tenant, id, rank() OVER (PARTITION BY tenant ORDER BY price) FROM orders');
 SELECT sent('SELECT rank() OVER (PARTITION BY tenant ORDER BY price) FROM orders ORDER BY tenant, id LIMIT 3');
 SELECT sent('SELECT * FROM (SELECT tenant, id, row_number() OVER (PARTITION BY tenant ORDER BY price DESC) AS n FROM orders) s WHERE n <= 2');
 SELECT sent('SELECT e.kind, o.total FROM events e JOIN (SELECT tenant, sum(price) AS total FROM orders GROUP BY tenant) o USING (tenant) WHERE o.total > 100');
-SELECT sent('SELECT count(*) FROM orders o WHERE price = (SELECT max(price) FROM orders i WHERE i.tenant = o.tenant)');
+SELECT regexp_replace(sent('SELECT count(*) FROM orders o WHERE price = (SELECT max(price) FROM orders i WHERE i.tenant = o.tenant)'), 'ON .*HAVING', 'ON .. HAVING');
 SELECT sent('SELECT DISTINCT tenant, kind FROM events');
 SELECT sent('SELECT id FROM orders WHERE price > (SELECT avg(price) FROM orders)');
 -- Rows of several shards in a window, or in a group: not the nodes'.
