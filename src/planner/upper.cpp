@@ -459,6 +459,15 @@ void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_re
 	add_final_aggregate(root, output, states, clauses, having, groups);
 }
 
+/*
+ * Whether the query around has left it to this one's windows to filter rows. Then the rows are of no
+ * use by themselves: only subquery_rel() knows what to add.
+ */
+bool rows_are_filtered(const PlannerInfo *root, const RemoteRel *remote)
+{
+	return remote->windowed && pg::window_run_conditions(root->parse, root->processed_tlist) != NIL;
+}
+
 void window_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_rel,
 				  RelOptInfo *output)
 {
@@ -470,8 +479,9 @@ void window_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_r
 	whole->target = copy_pathtarget(target);
 	whole->windowed = true;
 	set_remote_rel(output, whole);
-	add_path(output, reinterpret_cast<Path *>(
-						 make_remote_path(root, output, whole, whole->target, input_rel->rows)));
+	if (!rows_are_filtered(root, whole))
+		add_path(output, reinterpret_cast<Path *>(make_remote_path(
+							 root, output, whole, whole->target, input_rel->rows)));
 }
 
 void distinct_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_rel,
@@ -611,6 +621,12 @@ void upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_r
 	const RemoteRel *input = input_rel ? remote_rel_of(input_rel) : nullptr;
 	if (input == nullptr || root->parse->commandType != CMD_SELECT || root->parse->setOperations)
 		return;
+	if (rows_are_filtered(root, input))
+	{
+		if (stage == UPPERREL_FINAL)
+			close_subquery(root, input, output);
+		return;
+	}
 	switch (stage)
 	{
 	case UPPERREL_GROUP_AGG:
