@@ -18,11 +18,11 @@ BEGIN
 		plan := plan || line || E'\n';
 	END LOOP;
 	FOR line IN SELECT x[1] FROM regexp_matches(plan, 'Remote SQL: (.*?)\n *(?:->|InitPlan|$)', 'g') x LOOP
-		RETURN NEXT regexp_replace(regexp_replace(line, '_\d{6,}| ROWS UNBOUNDED PRECEDING', '', 'g'), '\s+', ' ', 'g');
+		RETURN NEXT regexp_replace(regexp_replace(regexp_replace(line, '_\d{6,}| ROWS UNBOUNDED PRECEDING', '', 'g'), 'OVER w1 (.*) WINDOW w1 AS (\(.*?\))', 'OVER \2 \1'), '\s+', ' ', 'g');
 	END LOOP;
 END $$;
-SELECT sent('SELECT tenant, id, rank() OVER (PARTITION BY tenant ORDER BY price) FROM orders');
-SELECT sent('SELECT rank() OVER (PARTITION BY tenant ORDER BY price) FROM orders ORDER BY tenant, id LIMIT 3');
+SELECT sent('SELECT * FROM (SELECT tenant, id, rank() OVER (PARTITION BY tenant ORDER BY price) AS r FROM orders) s WHERE r > id');
+SELECT sent('SELECT r FROM (SELECT tenant, id, rank() OVER (PARTITION BY tenant ORDER BY price) AS r FROM orders) s WHERE r > id ORDER BY tenant, id LIMIT 3');
 SELECT sent('SELECT * FROM (SELECT tenant, id, row_number() OVER (PARTITION BY tenant ORDER BY price DESC) AS n FROM orders) s WHERE n <= 2');
 SELECT sent('SELECT e.kind, o.total FROM events e JOIN (SELECT tenant, sum(price) AS total FROM orders GROUP BY tenant) o USING (tenant) WHERE o.total > 100');
 SELECT regexp_replace(sent('SELECT count(*) FROM orders o WHERE price = (SELECT max(price) FROM orders i WHERE i.tenant = o.tenant)'), 'ON .*HAVING', 'ON .. HAVING');

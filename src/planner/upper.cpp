@@ -460,12 +460,14 @@ void group_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_re
 }
 
 /*
- * Whether the query around has left it to this one's windows to filter rows. Then the rows are of no
- * use by themselves: only subquery_rel() knows what to add.
+ * Whether the rows of windows are of use only to a query around, as those of a subquery. It may have
+ * left it to the windows to filter them: only subquery_rel() knows what to add then.
  */
-bool rows_are_filtered(const PlannerInfo *root, const RemoteRel *remote)
+bool for_query_around(const PlannerInfo *root, const RemoteRel *remote)
 {
-	return remote->windowed && pg::window_run_conditions(root->parse, root->processed_tlist) != NIL;
+	return remote->windowed &&
+		   (!pg::WINDOWS_MAY_BE_COMPUTED_ELSEWHERE ||
+			pg::window_run_conditions(root->parse, root->processed_tlist) != NIL);
 }
 
 void window_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_rel,
@@ -479,7 +481,7 @@ void window_paths(PlannerInfo *root, const RemoteRel *input, RelOptInfo *input_r
 	whole->target = copy_pathtarget(target);
 	whole->windowed = true;
 	set_remote_rel(output, whole);
-	if (!rows_are_filtered(root, whole))
+	if (!for_query_around(root, whole))
 		add_path(output, reinterpret_cast<Path *>(make_remote_path(
 							 root, output, whole, whole->target, input_rel->rows)));
 }
@@ -621,7 +623,7 @@ void upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_r
 	const RemoteRel *input = input_rel ? remote_rel_of(input_rel) : nullptr;
 	if (input == nullptr || root->parse->commandType != CMD_SELECT || root->parse->setOperations)
 		return;
-	if (rows_are_filtered(root, input))
+	if (for_query_around(root, input))
 	{
 		if (stage == UPPERREL_FINAL)
 			close_subquery(root, input, output);

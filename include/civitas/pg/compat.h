@@ -733,6 +733,22 @@ inline Node *nullable_by(Node *node, Node *side, int join)
 #endif
 }
 
+/*
+ * Whether a plan may have a window function that no node of it computes. 18's EXPLAIN (VERBOSE) looks for
+ * that node, and fails where there is none.
+ */
+constexpr bool WINDOWS_MAY_BE_COMPUTED_ELSEWHERE = PG_VERSION_NUM < 180000;
+
+/* The name in ALTER CONSTRAINT; 18 has a node of its own for it. */
+inline char **altered_constraint_name(AlterTableCmd *command)
+{
+#if PG_VERSION_NUM >= 180000
+	return &castNode(ATAlterConstraint, command->def)->conname;
+#else
+	return &castNode(Constraint, command->def)->conname;
+#endif
+}
+
 /* Runs a query to its end; 18 dropped execute_once. */
 inline void run_executor(QueryDesc *description)
 {

@@ -226,8 +226,8 @@ void rename_alter_table_cmd(AlterTableCmd *cmd, const RangeVar *relation, ShardI
 		rename_columns(castNode(ColumnDef, cmd->def)->raw_default, table);
 		break;
 	case AT_AlterConstraint: {
-		auto *constraint = castNode(Constraint, cmd->def);
-		constraint->conname = existing_constraint_name(relation, constraint->conname, shard);
+		char **name = pg::altered_constraint_name(cmd);
+		*name = existing_constraint_name(relation, *name, shard);
 		break;
 	}
 	case AT_DropConstraint:
