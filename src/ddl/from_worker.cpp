@@ -257,6 +257,25 @@ void run_through_coordinator(const UtilityCall& call)
 
 namespace {
 
+/* A node that is disabled, and may not know it: nothing of the statement would reach it. */
+void require_active_caller()
+{
+	const int32 caller = txn::initiating_node();
+	if (caller == 0)
+		return;
+	const catalog::Node *node = catalog::find_node(caller);
+	if (node != nullptr && node->is_active)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 node != nullptr ? errmsg("node %s:%d is not active", node->name, node->port)
+							 : errmsg("the node is not in the cluster any more"),
+			 errdetail("The statement was typed there, and would be carried out on all other nodes "
+					   "but not on that one."),
+			 errhint("Run it on the coordinator, or make the node active first. With "
+					 "citus.enable_ddl_propagation = off it is about that node alone.")));
+}
+
 void run_as_client(void *argument)
 {
 	/* Also analyzes what a statement may hold, like the query of a materialized view. */
@@ -276,6 +295,7 @@ PGDLLEXPORT Datum citus_internal_run_ddl(PG_FUNCTION_ARGS)
 {
 	catalog::require_node_call(fcinfo);
 	catalog::require_coordinator();
+	require_active_caller();
 	const pg::Vec<txn::RecordedCommand> commands =
 		txn::record_commands(run_as_client, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	pg::Vec<Datum> elements;

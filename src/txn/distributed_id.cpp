@@ -121,6 +121,12 @@ const DistributedId *distributed_id()
 	return own_slot != nullptr ? &own_slot->id : nullptr;
 }
 
+int32 initiating_node()
+{
+	const DistributedId *id = distributed_id();
+	return id != nullptr ? id->initiator : 0;
+}
+
 const DistributedId& ensure_distributed_id()
 {
 	if (own_slot == nullptr)

@@ -184,6 +184,9 @@ pg::Vec<RecordedCommand> record_commands(void (*body)(void *), void *argument);
 /* Whether another node of the cluster opened this session, and no statement of a client runs. */
 bool is_internal_session();
 
+/* The id of the node where the distributed transaction began, as that node knows itself; 0: there is none, or it is not known. */
+int32 initiating_node();
+
 /* --- while a node changes --------------------------------------------------------------------- */
 
 /*
