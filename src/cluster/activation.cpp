@@ -105,11 +105,23 @@ List *kept_objects()
 	return objects;
 }
 
+/* A node that was a member tells bring_objects() what it had in common with the others: what it is not told of any more
+ * was dropped meanwhile. One that was not has objects of its own in that catalog. Operators are named in full, for the
+ * search_path is the caller's. */
+constexpr const char *KNOWN_OBJECTS = R"(
+	UPDATE pg_catalog.pg_dist_node_metadata SET metadata = pg_catalog.jsonb_set(metadata, '{objects}', coalesce(
+		(SELECT pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ', o.classid, o.objid)) FROM pg_catalog.pg_dist_object o
+		WHERE EXISTS (SELECT FROM pg_catalog.pg_dist_local_group WHERE groupid OPERATOR(pg_catalog.<>) 0)
+			AND pg_catalog.jsonb_extract_path_text(metadata, 'coordinator_id') OPERATOR(pg_catalog.=) %s), '[]'));
+)";
+
 char *joining_sql(const catalog::Node& node, List *tables)
 {
 	pg::Str sql;
+	const char *id = coordinator_id();
+	sql.raw(psprintf(KNOWN_OBJECTS, id != nullptr ? quote_literal_cstr(id) : "NULL"));
 	sql.raw("SELECT citus_internal.join_cluster(").num(node.group_id).raw(", ");
-	sql.literal_or_null(coordinator_id()).raw(", ");
+	sql.literal_or_null(id).raw(", ");
 	sql.literal(wrapped_secret(*catalog::cluster_secret())).raw(");\n");
 	sql.raw(node_rows_sql()).raw(";\n");
 	if (superuser() && ddl::creates_roles_everywhere())

@@ -125,6 +125,9 @@ is($leaving->safe_psql('postgres', 'SELECT app.first(1), app.rated($$c$$)'), '10
 
 # --- disabled, and what must be replaced --------------------------------------------------------------------
 
+$cluster->sql(q{CREATE FUNCTION app.unused() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	CREATE TYPE app.odd AS (i int);
+	CREATE VIEW app.seen AS SELECT ROW(1)::app.odd AS odd});
 leave('citus_disable_node');
 $cluster->sql(q{
 	ALTER TABLE app.items DROP COLUMN p, DROP COLUMN t;
@@ -144,9 +147,21 @@ $cluster->sql(q{
 	SELECT create_distributed_table('app.paired', 'k', shard_count => 4, colocate_with => 'none');
 	INSERT INTO app.paired SELECT ROW('x', i)::app.pair, i FROM generate_series(1, 20) i;
 });
-$leaving->safe_psql('postgres', 'DROP FUNCTION IF EXISTS app.pair_hash(app.pair) CASCADE');
+# What is typed there would reach all nodes but that one.
+($code, $out, $err) = $cluster->try(2, 'CREATE FUNCTION app.typed() RETURNS int LANGUAGE sql AS $$SELECT 1$$');
+like($err, qr/55000: node \S+:\d+ is not active/, 'a statement that is typed on the disabled node: an error');
+is(join(',', $cluster->everywhere(q{SELECT to_regproc('app.typed') IS NULL})), 't,t,t', '... and nothing is made anywhere');
+# What the node had in common with the others goes with it, its own objects stay, and what these rest on.
+$leaving->safe_psql('postgres', q{SET citus.enable_ddl_propagation = off;
+	CREATE FUNCTION public.own() RETURNS int LANGUAGE sql AS 'SELECT 1'});
+$leaving->safe_psql('postgres', 'CREATE TABLE public.own_user (v int DEFAULT app.unused())');
+$cluster->sql('DROP FUNCTION app.unused(); DROP VIEW app.seen; DROP TYPE app.odd');
 ($code, $out, $err) = come_back('citus_activate_node');
 is($err, '', 'the node is activated');
+is($leaving->safe_psql('postgres', q{SELECT to_regproc('public.own'), to_regproc('app.unused'), to_regclass('app.seen'), to_regtype('app.odd')}),
+	'own|app.unused||', 'what was dropped meanwhile is dropped, unless something of the node rests on it');
+$leaving->safe_psql('postgres', q{SET citus.enable_ddl_propagation = off;
+	DROP TABLE public.own_user; DROP FUNCTION public.own(), app.unused()});
 same('activated');
 $cluster->sql("SELECT rebalance_table_shards(shard_transfer_mode => 'block_writes')");
 is($cluster->sql('SELECT count(*), sum(v) FROM app.paired'), '20|210', 'rows of a class that was made anew');
@@ -179,7 +194,7 @@ same('at last');
 
 # --- a table is made where a node has another function of that name ----------------------------------------
 
-$leaving->safe_psql('postgres', q{CREATE FUNCTION app.later() RETURNS int LANGUAGE sql AS 'SELECT 1'});
+$leaving->safe_psql('postgres', q{SET citus.enable_ddl_propagation = off; CREATE FUNCTION app.later() RETURNS int LANGUAGE sql AS 'SELECT 1'});
 $cluster->sql(q{CREATE FUNCTION app.later() RETURNS int LANGUAGE sql AS 'SELECT 2';
 	CREATE TABLE app.made (k int PRIMARY KEY, v int DEFAULT app.later());
 	SELECT create_distributed_table('app.made', 'k')});

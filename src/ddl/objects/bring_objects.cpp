@@ -11,6 +11,9 @@
  *                      dropped with all that, which is then missing, and made again
  *   an error           where something else depends on it: a table of this node, a view, ..
  *
+ * What a node that comes back had in common with the others and is not told of any more was dropped
+ * while it was away: it is dropped here, too, unless something of this node alone depends on it.
+ *
  * A node that joins has dropped its shells and shards before, so that nothing holds on to what they
  * rested on.
  */
@@ -25,6 +28,7 @@
 CIVITAS_PG_BEGIN
 #include "access/xact.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/array.h"
@@ -312,6 +316,59 @@ void drop_others(const Bringing& bringing)
 	}
 }
 
+/* --- what was dropped meanwhile --------------------------------------------------------------- */
+
+/* The objects that are not told of any more, users first; they stand in nobody's way. Extensions
+ * stay: who uses their members is not known here. */
+List *take_dropped_objects(const Bringing& bringing)
+{
+	List *dropped = NIL;
+	List *lines = pg::sql_texts(
+		"SELECT o FROM pg_dist_node_metadata, jsonb_array_elements_text(metadata -> 'objects') o "
+		"ORDER BY split_part(o, ' ', 2)::bigint DESC");
+	ListCell *cell;
+	foreach (cell, lines)
+	{
+		char *rest;
+		auto *address = static_cast<ObjectAddress *>(palloc0(sizeof(ObjectAddress)));
+		address->classId = strtoul(static_cast<char *>(lfirst(cell)), &rest, 10);
+		address->objectId = strtoul(rest, nullptr, 10);
+		if (address->classId != ExtensionRelationId &&
+			!is_known(bringing, address->classId, address->objectId) &&
+			find_object_kind(address->classId, address->objectId) != nullptr)
+			dropped = lappend(dropped, address);
+	}
+	foreach (cell, dropped)
+		hash_search(bringing.known, lfirst(cell), HASH_ENTER, nullptr);
+	pg::sql_run("UPDATE pg_dist_node_metadata SET metadata = metadata - 'objects' WHERE metadata ? "
+				"'objects'");
+	return dropped;
+}
+
+void drop_like_elsewhere(const Bringing& bringing, List *dropped)
+{
+	ListCell *cell;
+	foreach (cell, dropped)
+	{
+		const auto *address = static_cast<const ObjectAddress *>(lfirst(cell));
+		/* Null where it went with another one. */
+		const ObjectKind *kind = find_object_kind(address->classId, address->objectId);
+		if (kind == nullptr)
+			continue;
+		const char *obstacle =
+			find_obstacle(bringing, address->classId, address->objectId, make_address_set());
+		if (obstacle != nullptr)
+		{
+			ereport(LOG, (errmsg("%s, which other nodes do not have any more, stays on this node",
+								 getObjectDescription(address, false)),
+						  errdetail("%s depends on it.", obstacle)));
+			continue;
+		}
+		pg::sql_run(drop_object_sql(*kind, address->objectId));
+		CommandCounterIncrement();
+	}
+}
+
 /* A right and its grantee, of "right ON object", grantee, option. */
 void split_right(char *text, const char **right, const char **grantee, const char **option)
 {
@@ -482,7 +539,9 @@ void bring_all(Bringing& bringing)
 		if (OidIsValid(address.objectId))
 			hash_search(bringing.known, &address, HASH_ENTER, nullptr);
 	}
+	List *dropped = bringing.complete ? take_dropped_objects(bringing) : NIL;
 	drop_others(bringing);
+	drop_like_elsewhere(bringing, dropped);
 	for (const Told& told : bringing.objects)
 		bring(bringing, told);
 }
