@@ -130,7 +130,9 @@ char *joining_sql(const catalog::Node& node, List *tables)
 		append_commands(sql, deparse::database_settings());
 	ListCell *cell;
 	append_commands(sql, pg::sql_texts(DATABASE_GRANTS));
-	const char *objects = ddl::bring_objects_sql(ddl::needed_objects(tables, kept_objects()), true);
+	List *needed = ddl::needed_objects(tables, kept_objects());
+	List *over_tables = ddl::take_objects_over_tables(tables, &needed);
+	const char *objects = ddl::bring_objects_sql(needed, true);
 	if (objects != nullptr)
 		sql.raw(objects).raw(";\n");
 	if (superuser() && ddl::creates_roles_everywhere())
@@ -147,6 +149,9 @@ char *joining_sql(const catalog::Node& node, List *tables)
 		append_commands(sql, deparse::foreign_key_commands(lfirst_oid(cell)));
 	foreach (cell, tables)
 		sql.raw(catalog::table_metadata_sql(lfirst_oid(cell))).raw(";\n");
+	objects = ddl::bring_objects_sql(over_tables, true);
+	if (objects != nullptr)
+		sql.raw(objects).raw(";\n");
 	return sql.raw("SELECT citus_internal.restore_sequences()").c_str();
 }
 

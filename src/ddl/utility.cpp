@@ -28,6 +28,7 @@
 #include "objects/drops.h"
 #include "objects/new_objects.h"
 #include "objects/objects.h"
+#include "objects/own_parts.h"
 #include "objects/replication_checks.h"
 #include "objects/roles.h"
 #include "settings.h"
@@ -485,8 +486,12 @@ void run_object_statement(const UtilityCall& call)
 	catalog::require_coordinator();
 	txn::require_one_session_per_node();
 	const char *text = statement_text(call);
+	auto *tree = static_cast<Node *>(copyObjectImpl(call.statement->utilityStmt));
+	const OwnParts own = note_own_parts(tree, changed);
 	run_plain_statement(call);
 	CommandCounterIncrement();
+	if (concerns_own_parts(tree, changed, own))
+		return;
 	keep_what_they_need(changed);
 	txn::run_on_other_nodes(apply_call(text, NIL));
 }

@@ -24,6 +24,10 @@ List *needed_objects(List *tables, List *objects, bool *held = nullptr);
  */
 char *bring_objects_sql(List *objects, bool complete);
 
+/* Takes from the objects, which are in dependency order, those that can be made only when the tables
+ * are there: views and the like. Returns them, in the same order. */
+List *take_objects_over_tables(List *tables, List **objects);
+
 /* All objects of this database that can be the same on every node and are not kept yet are made so:
  * for a cluster that is about to get a node. */
 void keep_all_objects();

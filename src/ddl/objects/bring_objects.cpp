@@ -407,6 +407,25 @@ void bring_rights(const Told& told, Oid object)
 	pg::sql_run(sql.c_str());
 }
 
+/* Rules and the like may name each other's views: they follow when all objects are there. */
+List *creation_at_once(const Told& told)
+{
+	return told.kind->loose_parts == nullptr ? told.creation : list_make1(linitial(told.creation));
+}
+
+void run_missing(List *creation, List *own)
+{
+	const char *sql = missing_statements(creation, own);
+	if (*sql != '\0')
+		pg::sql_run(sql);
+}
+
+void bring_loose_parts(const Told& told)
+{
+	if (told.kind->loose_parts != nullptr && list_length(told.creation) > 1)
+		run_missing(list_copy_tail(told.creation, 1), object_creation(*told.kind, find(told)));
+}
+
 /* Makes or changes it. */
 Oid make(const Told& told, bool complete)
 {
@@ -415,8 +434,11 @@ Oid make(const Told& told, bool complete)
 	List *own = made ? NIL : object_creation(*told.kind, object);
 	const bool another = made || is_another(told, own);
 	if (made)
-		pg::sql_run(told.kind->change == Change::Steps ? first_statement(told)
-													   : missing_statements(told.creation, NIL));
+		pg::sql_run(told.kind->change == Change::Steps
+						? first_statement(told)
+						: missing_statements(creation_at_once(told), NIL));
+	else if (another && told.kind->loose_parts != nullptr)
+		run_missing(creation_at_once(told), own);
 	else if (another)
 		pg::sql_run(change_sql(told, object, own));
 	if (!another && !complete)
@@ -544,6 +566,8 @@ void bring_all(Bringing& bringing)
 	drop_like_elsewhere(bringing, dropped);
 	for (const Told& told : bringing.objects)
 		bring(bringing, told);
+	for (const Told& told : bringing.objects)
+		bring_loose_parts(told);
 }
 
 } // namespace

@@ -11,7 +11,8 @@
  * nothing is missing.
  *
  * An object that rests on something of this node alone (a plain table, a temporary object) is held
- * back: it stays here until that is everywhere.
+ * back: it stays here until that is everywhere. Rules, triggers and the like of a view stay without
+ * it (own_parts.cpp).
  */
 #include "civitas/catalog/tables.h"
 #include "civitas/ddl/objects.h"
@@ -54,6 +55,7 @@ struct Walk
 	Oid root = InvalidOid;
 	List *objects = NIL; /* in dependency order */
 	bool held = false;	 /* something on the way is of this node alone */
+	List *order = NIL;	 /* seen, in order */
 };
 CIVITAS_SERVER_STATE(Walk);
 
@@ -138,8 +140,49 @@ bool mark_seen(Walk *walk, Oid class_id, Oid object_id)
 {
 	const ObjectAddress address = {class_id, object_id, 0};
 	bool found;
-	hash_search(walk->seen, &address, HASH_ENTER, &found);
+	void *entry = hash_search(walk->seen, &address, HASH_ENTER, &found);
+	if (!found)
+		walk->order = lappend(walk->order, entry);
 	return !found;
+}
+
+/* Whether the part can be on other nodes; otherwise the walk has not met it. */
+bool visit_loose_part(Walk *walk, Oid class_id, Oid object_id)
+{
+	const bool held = walk->held;
+	const int objects = list_length(walk->objects);
+	const int seen = list_length(walk->order);
+	walk->held = false;
+	visit(walk, class_id, object_id);
+	const bool stays = walk->held;
+	walk->held = held;
+	if (!stays)
+		return true;
+	for (int i = seen; i < list_length(walk->order); i++)
+	{
+		const ObjectAddress address = *static_cast<const ObjectAddress *>(list_nth(walk->order, i));
+		hash_search(walk->seen, &address, HASH_REMOVE, nullptr);
+	}
+	walk->order = list_truncate(walk->order, seen);
+	walk->objects = list_truncate(walk->objects, objects);
+	return false;
+}
+
+/* Those that cannot be on other nodes: ObjectAddresses. */
+List *visit_loose_parts(Walk *walk, const char *parts, Oid object_id)
+{
+	List *own = NIL;
+	ListCell *cell;
+	foreach (cell, pg::sql_texts(fill_object_query(parts, object_id)))
+	{
+		char *rest = nullptr;
+		auto *part = static_cast<ObjectAddress *>(palloc0(sizeof(ObjectAddress)));
+		part->classId = strtoul(static_cast<char *>(lfirst(cell)), &rest, 10);
+		part->objectId = strtoul(rest, nullptr, 10);
+		if (!visit_loose_part(walk, part->classId, part->objectId))
+			own = lappend(own, part);
+	}
+	return own;
 }
 
 /* Whether the walk goes on through the relation. */
@@ -205,6 +248,8 @@ void visit(Walk *walk, Oid class_id, Oid object_id)
 		visit_parts(walk, TABLE_PARTS, object_id);
 	else if (kind != nullptr && kind->parts != nullptr)
 		visit_parts(walk, kind->parts, object_id);
+	if (kind != nullptr && kind->loose_parts != nullptr)
+		visit_loose_parts(walk, kind->loose_parts, object_id);
 	if (kind != nullptr)
 		add_object(walk, class_id, object_id, 0);
 	if (is_table || class_id == TypeRelationId ||
@@ -212,9 +257,7 @@ void visit(Walk *walk, Oid class_id, Oid object_id)
 		visit_parts(walk, OPERATOR_CLASSES, object_id);
 }
 
-} // namespace
-
-List *needed_objects(List *tables, List *objects, bool *held)
+Walk begin_walk()
 {
 	HASHCTL info = {};
 	info.keysize = sizeof(ObjectAddress);
@@ -223,6 +266,25 @@ List *needed_objects(List *tables, List *objects, bool *held)
 	Walk walk;
 	walk.seen =
 		hash_create("objects that tables need", 256, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return walk;
+}
+
+} // namespace
+
+List *own_parts(const ObjectKind& kind, Oid object_id)
+{
+	if (kind.loose_parts == nullptr)
+		return NIL;
+	Walk walk = begin_walk();
+	mark_seen(&walk, kind.class_id, object_id);
+	List *own = visit_loose_parts(&walk, kind.loose_parts, object_id);
+	hash_destroy(walk.seen);
+	return own;
+}
+
+List *needed_objects(List *tables, List *objects, bool *held)
+{
+	Walk walk = begin_walk();
 	ListCell *cell;
 	foreach (cell, objects)
 	{

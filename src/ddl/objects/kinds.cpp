@@ -300,38 +300,32 @@ constexpr ObjectKind KINDS[] = {
 		SELECT 1, format('CREATE OR REPLACE VIEW %I.%I%s AS %s', n.nspname, c.relname, CASE WHEN c.reloptions IS NOT NULL THEN format(' WITH (%s)', array_to_string(c.reloptions, ', ')) ELSE '' END, rtrim(pg_get_viewdef(c.oid), ';'))
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = {oid}
 		UNION ALL SELECT 2, format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', c.oid::regclass, a.attname, pg_get_expr(d.adbin, c.oid))
-		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum WHERE c.oid = {oid}
-		UNION ALL SELECT 3, regexp_replace(pg_get_ruledef(r.oid), '^CREATE RULE', 'CREATE OR REPLACE RULE') FROM pg_rewrite r WHERE r.ev_class = {oid} AND r.rulename <> '_RETURN'
-		UNION ALL SELECT 4, regexp_replace(pg_get_triggerdef(t.oid), '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER') FROM pg_trigger t WHERE t.tgrelid = {oid} AND NOT t.tgisinternal
+		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum WHERE c.oid = {oid} AND 'pg_attrdef'::regclass::oid || ' ' || d.oid <> ALL ({own})
+		UNION ALL SELECT 3, regexp_replace(pg_get_ruledef(r.oid), '^CREATE RULE', 'CREATE OR REPLACE RULE') FROM pg_rewrite r WHERE r.ev_class = {oid} AND r.rulename <> '_RETURN' AND 'pg_rewrite'::regclass::oid || ' ' || r.oid <> ALL ({own})
+		UNION ALL SELECT 4, regexp_replace(pg_get_triggerdef(t.oid), '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER') FROM pg_trigger t WHERE t.tgrelid = {oid} AND NOT t.tgisinternal AND 'pg_trigger'::regclass::oid || ' ' || t.oid <> ALL ({own})
 		UNION ALL SELECT 6, format('COMMENT ON COLUMN %s.%I IS %L', c.oid::regclass, a.attname, col_description(c.oid, a.attnum))
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid = {oid} AND col_description(c.oid, a.attnum) IS NOT NULL) c(step, s) ORDER BY step, s)",
 	 "relowner", "relacl", "r", "TABLE",
+	 R"(SELECT 'pg_rewrite'::regclass::oid || ' ' || oid FROM pg_rewrite WHERE ev_class = {oid} AND rulename = '_RETURN')",
+	 Change::InPlace, false,
 	 R"(
-	SELECT 'pg_rewrite'::regclass::oid || ' ' || oid FROM pg_rewrite WHERE ev_class = {oid}
+	SELECT 'pg_rewrite'::regclass::oid || ' ' || oid FROM pg_rewrite WHERE ev_class = {oid} AND rulename <> '_RETURN'
 	UNION ALL SELECT 'pg_trigger'::regclass::oid || ' ' || oid FROM pg_trigger WHERE tgrelid = {oid}
 	UNION ALL SELECT 'pg_attrdef'::regclass::oid || ' ' || oid FROM pg_attrdef WHERE adrelid = {oid}
-	UNION ALL SELECT 'pg_constraint'::regclass::oid || ' ' || oid FROM pg_constraint WHERE conrelid = {oid}
-	UNION ALL SELECT 'pg_class'::regclass::oid || ' ' || indexrelid FROM pg_index WHERE indrelid = {oid}
-)",
-	 Change::InPlace, false},
+)"},
 	{"materialized view", RelationRelationId, "pg_class", "MATERIALIZED VIEW", "relname",
 	 "x.relkind = 'm'", nullptr,
 	 R"(SELECT s FROM (
 		SELECT 1, format('CREATE MATERIALIZED VIEW %I.%I%s%s AS %s WITH NO DATA', n.nspname, c.relname,
 			(SELECT format(' USING %I', amname) FROM pg_am WHERE oid = c.relam), CASE WHEN c.reloptions IS NOT NULL THEN format(' WITH (%s)', array_to_string(c.reloptions, ', ')) ELSE '' END, rtrim(pg_get_viewdef(c.oid), ';'))
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = {oid}
-		UNION ALL SELECT 2, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = {oid}
+		UNION ALL SELECT 2, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = {oid} AND 'pg_class'::regclass::oid || ' ' || indexrelid <> ALL ({own})
 		UNION ALL SELECT 6, format('COMMENT ON COLUMN %s.%I IS %L', c.oid::regclass, a.attname, col_description(c.oid, a.attnum))
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid = {oid} AND col_description(c.oid, a.attnum) IS NOT NULL) c(step, s) ORDER BY step, s)",
 	 "relowner", "relacl", "r", "TABLE",
-	 R"(
-	SELECT 'pg_rewrite'::regclass::oid || ' ' || oid FROM pg_rewrite WHERE ev_class = {oid}
-	UNION ALL SELECT 'pg_trigger'::regclass::oid || ' ' || oid FROM pg_trigger WHERE tgrelid = {oid}
-	UNION ALL SELECT 'pg_attrdef'::regclass::oid || ' ' || oid FROM pg_attrdef WHERE adrelid = {oid}
-	UNION ALL SELECT 'pg_constraint'::regclass::oid || ' ' || oid FROM pg_constraint WHERE conrelid = {oid}
-	UNION ALL SELECT 'pg_class'::regclass::oid || ' ' || indexrelid FROM pg_index WHERE indrelid = {oid}
-)",
-	 Change::Replace, false},
+	 R"(SELECT 'pg_rewrite'::regclass::oid || ' ' || oid FROM pg_rewrite WHERE ev_class = {oid} AND rulename = '_RETURN')",
+	 Change::Replace, false,
+	 R"(SELECT 'pg_class'::regclass::oid || ' ' || indexrelid FROM pg_index WHERE indrelid = {oid})"},
 	{"foreign table", RelationRelationId, "pg_class", "FOREIGN TABLE", "relname",
 	 R"(x.relkind = 'f' AND NOT x.relispartition AND NOT EXISTS (SELECT FROM pg_inherits i WHERE x.oid IN (i.inhrelid, i.inhparent)) AND NOT EXISTS (SELECT FROM pg_dist_partition p WHERE p.logicalrelid = x.oid))",
 	 nullptr,
@@ -351,15 +345,24 @@ constexpr ObjectKind KINDS[] = {
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid = {oid} AND col_description(c.oid, a.attnum) IS NOT NULL) c(step, s) ORDER BY step, s)",
 	 "relowner", "relacl", "r", "TABLE",
 	 R"(
+	SELECT 'pg_attrdef'::regclass::oid || ' ' || oid FROM pg_attrdef WHERE adrelid = {oid}
+	UNION ALL SELECT 'pg_constraint'::regclass::oid || ' ' || oid FROM pg_constraint WHERE conrelid = {oid}
+)",
+	 Change::Replace, false,
+	 R"(
 	SELECT 'pg_rewrite'::regclass::oid || ' ' || oid FROM pg_rewrite WHERE ev_class = {oid}
 	UNION ALL SELECT 'pg_trigger'::regclass::oid || ' ' || oid FROM pg_trigger WHERE tgrelid = {oid}
-	UNION ALL SELECT 'pg_attrdef'::regclass::oid || ' ' || oid FROM pg_attrdef WHERE adrelid = {oid}
-	UNION ALL SELECT 'pg_constraint'::regclass::oid || ' ' || oid FROM pg_constraint WHERE conrelid = {oid}
-	UNION ALL SELECT 'pg_class'::regclass::oid || ' ' || indexrelid FROM pg_index WHERE indrelid = {oid}
-)",
-	 Change::Replace, false},
+)"},
 };
 /* clang-format on */
+
+char *fill_hole(const char *query, const char *hole, const char *text)
+{
+	pg::Str out;
+	for (const char *at; (at = strstr(query, hole)) != nullptr; query = at + strlen(hole))
+		out.raw(query, static_cast<int>(at - query)).raw(text);
+	return out.raw(query).c_str();
+}
 
 /* A query about one kind: {x} is what statements call the object, {class}, {keyword}, {owner}, .. are the row's. */
 char *fill(const ObjectKind& kind, const char *query, Oid object_id)
@@ -516,7 +519,20 @@ Oid find_object(const ObjectKind& kind, const char *identity, const char *name)
 
 List *object_creation(const ObjectKind& kind, Oid object_id)
 {
-	return pg::sql_texts(fill_object_query(kind.create, object_id));
+	if (kind.loose_parts == nullptr)
+		return pg::sql_texts(fill_object_query(kind.create, object_id));
+	pg::Str own;
+	ListCell *cell;
+	own.raw("ARRAY[");
+	foreach (cell, own_parts(kind, object_id))
+	{
+		const auto *part = static_cast<const ObjectAddress *>(lfirst(cell));
+		own.raw(foreach_current_index(cell) > 0 ? ", " : "")
+			.literal(psprintf("%u %u", part->classId, part->objectId));
+	}
+	own.raw("]::text[]");
+	return pg::sql_texts(
+		fill_hole(fill_object_query(kind.create, object_id), "{own}", own.c_str()));
 }
 
 List *object_state(const ObjectKind& kind, Oid object_id)
@@ -567,10 +583,7 @@ List *object_rights(const ObjectKind& kind, Oid object_id)
 
 char *fill_object_query(const char *query, Oid object_id)
 {
-	pg::Str out;
-	for (const char *hole; (hole = strstr(query, "{oid}")) != nullptr; query = hole + 5)
-		out.raw(query, static_cast<int>(hole - query)).oid(object_id);
-	return out.raw(query).c_str();
+	return fill_hole(query, "{oid}", psprintf("%u", object_id));
 }
 
 } // namespace civitas::ddl

@@ -30,7 +30,8 @@ enum class Change
 	Shell,	 /* any type of that name will do: it is there so that functions can name it */
 };
 
-/* Queries are over {oid}; conditions and the name are over the catalog's row x. */
+/* Queries are over {oid}; conditions and the name are over the catalog's row x; {own} is an array of
+ * "class oid" texts, the loose parts that the statements must leave out. */
 struct ObjectKind
 {
 	const char *name; /* what nodes call the row */
@@ -52,6 +53,9 @@ struct ObjectKind
 	const char *parts;
 	Change change;
 	bool bare; /* no CASCADE at DROP, no comment, no label */
+	/* More parts, which do not hold the object back: one that rests on what only this node has stays
+	 * here, while the object is everywhere. */
+	const char *loose_parts = nullptr;
 };
 
 std::span<const ObjectKind> object_kinds();
@@ -72,6 +76,8 @@ char *object_name(const ObjectKind& kind, Oid object_id); /* without schema and 
 /* The one of this node that is told of; InvalidOid where it is missing. */
 Oid find_object(const ObjectKind& kind, const char *identity, const char *name);
 List *object_creation(const ObjectKind& kind, Oid object_id);
+/* Its loose parts that rest on what only this node has: ObjectAddresses. */
+List *own_parts(const ObjectKind& kind, Oid object_id);
 /* Statements that are true of it already: owner, comment, security labels. */
 List *object_state(const ObjectKind& kind, Oid object_id);
 /* Rights of others than the owner: "right ON object", grantee, option, with 0x01 between. */

@@ -208,7 +208,33 @@ List *dependents_of(List *tables)
 	return objects;
 }
 
+/* Of an object that is everywhere, these may have been held back. */
+bool has_loose_parts(const ObjectAddress& address)
+{
+	const ObjectKind *kind = find_object_kind(address.classId, address.objectId);
+	return kind != nullptr && kind->loose_parts != nullptr;
+}
+
 } // namespace
+
+List *take_objects_over_tables(List *tables, List **objects)
+{
+	List *dependents = dependents_of(tables);
+	if (dependents == NIL)
+		return NIL;
+	List *needed = needed_objects(tables, NIL);
+	List *taken = NIL;
+	ListCell *cell;
+	foreach (cell, *objects)
+	{
+		auto *address = static_cast<ObjectAddress *>(lfirst(cell));
+		if (!contains(dependents, *address) || contains(needed, *address))
+			continue;
+		taken = lappend(taken, address);
+		*objects = foreach_delete_current(*objects, cell);
+	}
+	return taken;
+}
 
 void keep_dependents(List *tables)
 {
@@ -217,8 +243,11 @@ void keep_dependents(List *tables)
 	List *objects = dependents_of(tables);
 	ListCell *cell;
 	foreach (cell, objects)
-		if (is_recorded(*static_cast<ObjectAddress *>(lfirst(cell))))
+	{
+		const auto *address = static_cast<const ObjectAddress *>(lfirst(cell));
+		if (is_recorded(*address) && !has_loose_parts(*address))
 			objects = foreach_delete_current(objects, cell);
+	}
 	keep_objects(objects);
 }
 
