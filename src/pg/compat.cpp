@@ -231,6 +231,37 @@ GucSource setting_source(const char *name)
 	return setting != nullptr ? setting->source : PGC_S_DEFAULT;
 }
 
+#if PG_VERSION_NUM >= 180000
+namespace {
+
+bool old_or_new_walker(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Var))
+		return castNode(Var, node)->varreturningtype != VAR_RETURNING_DEFAULT;
+	if (IsA(node, ReturningExpr))
+		return true;
+	if (IsA(node, Query))
+		return walk_query(castNode(Query, node), old_or_new_walker, context);
+	return walk_children(node, old_or_new_walker, context);
+}
+
+} // namespace
+#endif
+
+void name_old_and_new([[maybe_unused]] Query *query)
+{
+#if PG_VERSION_NUM >= 180000
+	if (!old_or_new_walker(reinterpret_cast<Node *>(query->returningList), nullptr))
+		return;
+	if (query->returningOldAlias == nullptr)
+		query->returningOldAlias = pstrdup("civitas old");
+	if (query->returningNewAlias == nullptr)
+		query->returningNewAlias = pstrdup("civitas new");
+#endif
+}
+
 #if PG_VERSION_NUM >= 170000
 namespace {
 

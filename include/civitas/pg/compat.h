@@ -241,16 +241,8 @@ inline Var *of_same_row(Var *column, [[maybe_unused]] const Var *whole)
 	return column;
 }
 /* Queries made by hand have no names for the two rows: a column would be printed without, and be
- * another one. No table is called like that. */
-inline void name_old_and_new([[maybe_unused]] Query *query)
-{
-#if PG_VERSION_NUM >= 180000
-	if (query->returningOldAlias == nullptr)
-		query->returningOldAlias = pstrdup("civitas old");
-	if (query->returningNewAlias == nullptr)
-		query->returningNewAlias = pstrdup("civitas new");
-#endif
-}
+ * another one. No table is called like that. Where RETURNING does not speak of them it stays as older servers know it. */
+void name_old_and_new(Query *query);
 inline void forget_old_and_new([[maybe_unused]] Var *var)
 {
 #if PG_VERSION_NUM >= 180000
