@@ -18,7 +18,9 @@ BEGIN
 		plan := plan || line || E'\n';
 	END LOOP;
 	FOR line IN SELECT x[1] FROM regexp_matches(plan, 'Remote SQL: (.*?)\n *(?:->|InitPlan|$)', 'g') x LOOP
-		RETURN NEXT regexp_replace(regexp_replace(regexp_replace(line, '_\d{6,}| ROWS UNBOUNDED PRECEDING', '', 'g'), 'OVER w1 (.*) WINDOW w1 AS (\([^)]*\))', 'OVER \2 \1'), '\s+', ' ', 'g');
+		line := regexp_replace(line, '_\d{6,}| ROWS UNBOUNDED PRECEDING', '', 'g');
+		line := regexp_replace(line, 'OVER w1 (.*) WINDOW w1 AS (\([^)]*\))', 'OVER \2 \1');
+		RETURN NEXT replace(regexp_replace(line, '\s+', ' ', 'g'), ' )', ')');
 	END LOOP;
 END $$;
 SELECT sent('SELECT * FROM (SELECT tenant, id, rank() OVER (PARTITION BY tenant ORDER BY price) AS r FROM orders) s WHERE r > id');
