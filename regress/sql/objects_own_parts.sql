@@ -122,3 +122,7 @@ DROP RULE early ON v;
 DROP RULE shared ON v;
 :parts;
 DROP SCHEMA own_parts CASCADE;
+-- a server that has left keeps the schema
+\c - - - :third
+SET client_min_messages = warning;
+DROP SCHEMA own_parts CASCADE;
