@@ -70,8 +70,7 @@ UPDATE m SET id = 56 FROM f WHERE f.tid = m.tid;
 DELETE FROM m WHERE tid = 1;
 MERGE INTO m USING f ON m.tid = f.tid WHEN MATCHED THEN UPDATE SET id = 7 WHEN NOT MATCHED THEN INSERT (tid, id) VALUES (f.tid, 8);
 SELECT DISTINCT tid, id, who FROM m WHERE tid IN (1, 2) ORDER BY 1, 2;
-COPY m (tid, id) FROM STDIN;
-\.
+\copy m (tid, id) FROM '/dev/null'
 DELETE FROM m;
 SELECT count(*) FROM m;
 RESET ROLE;
