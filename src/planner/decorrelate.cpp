@@ -353,6 +353,19 @@ bool outer_names_are_near(Query *subquery)
 	return true;
 }
 
+/* An index is unique by its own operators and collations, which need not be the comparison's. */
+const oidvector *vector_of(HeapTuple index, AttrNumber attribute)
+{
+	bool isnull;
+	return reinterpret_cast<const oidvector *>(
+		DatumGetPointer(SysCacheGetAttr(INDEXRELID, index, attribute, &isnull)));
+}
+
+bool opclass_has(Oid opclass, Oid op)
+{
+	return op_in_opfamily(op, get_opclass_family(opclass));
+}
+
 /* Whether at most one row of the subquery's only table can pass the equalities. */
 bool at_most_one_row(const Query *subquery, const Correlations *correlations)
 {
@@ -370,6 +383,8 @@ bool at_most_one_row(const Query *subquery, const Correlations *correlations)
 		if (!HeapTupleIsValid(tuple))
 			continue;
 		const Form_pg_index index = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+		const auto *collations = vector_of(tuple, Anum_pg_index_indcollation);
+		const auto *classes = vector_of(tuple, Anum_pg_index_indclass);
 		bool fits = index->indisunique && index->indimmediate && index->indisvalid &&
 					heap_attisnull(tuple, Anum_pg_index_indpred, nullptr);
 		for (int i = 0; fits && i < index->indnkeyatts; i++)
@@ -379,7 +394,9 @@ bool at_most_one_row(const Query *subquery, const Correlations *correlations)
 			{
 				const Correlation *correlation = &correlations->items[k];
 				found = IsA(correlation->inner, Var) && index->indkey.values[i] != 0 &&
-						castNode(Var, correlation->inner)->varattno == index->indkey.values[i];
+						castNode(Var, correlation->inner)->varattno == index->indkey.values[i] &&
+						collations->values[i] == correlation->equality->inputcollid &&
+						opclass_has(classes->values[i], correlation->equality->opno);
 			}
 			fits = found;
 		}

@@ -148,3 +148,15 @@ UPDATE o SET g = (SELECT max(v) FROM i WHERE i.g = o.g) WHERE id < 10;
 DELETE FROM o WHERE id > (SELECT 10 * count(*) FROM i WHERE i.g = o.g) AND id < 25;
 UPDATE r SET name = (SELECT max(t) FROM i WHERE i.g = r.id);
 SELECT o.id, (SELECT max(v) FROM i WHERE i.g = o.g) FROM o FOR UPDATE OF o;
+-- Unique by another collation than the comparison's: two rows are more than one.
+CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE cased (t text COLLATE nocase);
+CREATE TABLE named (t text COLLATE nocase, id int);
+--* SELECT create_reference_table('named');
+--* SELECT create_distributed_table('cased', 't', colocate_with => 'none');
+CREATE UNIQUE INDEX ON named (t COLLATE "C");
+INSERT INTO named VALUES ('Ab', 1), ('aB', 2), ('c', 3);
+INSERT INTO cased VALUES ('C');
+SELECT t, (SELECT id FROM named n WHERE n.t = cased.t) FROM cased;
+INSERT INTO cased VALUES ('ab');
+SELECT t, (SELECT id FROM named n WHERE n.t = cased.t) FROM cased;
